@@ -1,0 +1,4 @@
+"""The wire: generated messages, our own HTTP/2 gRPC server, and clients.
+
+Design note: docs/design/rpc.md.
+"""

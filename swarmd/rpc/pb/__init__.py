@@ -1,0 +1,39 @@
+"""Generated protobuf modules under short names; `proto/generate.py` writes everything below here.
+
+The names follow the .proto files: `types.TaskStatus`, `control.CreateServiceRequest`,
+`local.InfoRequest`.
+"""
+
+from swarmd.rpc.pb.docker.swarmkit.v1 import ca_pb2 as ca
+from swarmd.rpc.pb.docker.swarmkit.v1 import control_pb2 as control
+from swarmd.rpc.pb.docker.swarmkit.v1 import dispatcher_pb2 as dispatcher
+from swarmd.rpc.pb.docker.swarmkit.v1 import health_pb2 as health
+from swarmd.rpc.pb.docker.swarmkit.v1 import logbroker_pb2 as logbroker
+from swarmd.rpc.pb.docker.swarmkit.v1 import objects_pb2 as objects
+from swarmd.rpc.pb.docker.swarmkit.v1 import raft_pb2 as raft
+from swarmd.rpc.pb.docker.swarmkit.v1 import resource_pb2 as resource
+from swarmd.rpc.pb.docker.swarmkit.v1 import snapshot_pb2 as snapshot
+from swarmd.rpc.pb.docker.swarmkit.v1 import specs_pb2 as specs
+from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as types
+from swarmd.rpc.pb.docker.swarmkit.v1 import watch_pb2 as watch
+from swarmd.rpc.pb.swarmd.v1 import cluster_pb2 as cluster
+from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
+from swarmd.rpc.pb.swarmd.v1 import local_pb2 as local
+
+__all__ = [
+    "ca",
+    "cluster",
+    "control",
+    "dispatcher",
+    "endpoints",
+    "health",
+    "local",
+    "logbroker",
+    "objects",
+    "raft",
+    "resource",
+    "snapshot",
+    "specs",
+    "types",
+    "watch",
+]
