@@ -1,0 +1,87 @@
+"""Nodes: what the operator wants of a machine, what it said of itself, and how it is doing."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarmd.model.ids import NodeId
+from swarmd.model.instant import Instant
+from swarmd.model.record import Record
+from swarmd.model.spec import Platform, Resources
+from swarmd.model.states import Availability, IssuanceState, Membership, NodeState, Role
+
+
+class NodeSpec(Record, frozen=True):
+    name: str = ""
+    labels: Mapping[str, str] = {}
+    role: Role = Role.WORKER  # desired
+    membership: Membership = Membership.ACCEPTED
+    availability: Availability = Availability.ACTIVE
+
+
+class PluginDescription(Record, frozen=True):
+    type: str = ""
+    name: str = ""
+
+
+class EngineDescription(Record, frozen=True):
+    engine_version: str = ""
+    labels: Mapping[str, str] = {}
+    plugins: tuple[PluginDescription, ...] = ()
+
+
+class NodeTLSInfo(Record, frozen=True):
+    """Which root a node trusts and who issued its certificate (DER bytes)."""
+
+    trust_root: bytes = b""
+    cert_issuer_subject: bytes = b""
+    cert_issuer_public_key: bytes = b""
+
+
+class NodeDescription(Record, frozen=True):
+    """Sent by the node's agent with every session."""
+
+    hostname: str = ""
+    platform: Platform | None = None
+    resources: Resources | None = None
+    engine: EngineDescription | None = None
+    tls_info: NodeTLSInfo | None = None
+    data_addr: str = ""  # where other nodes reach this node's task ports; empty: status.addr
+    runtime: str = ""  # executor in use and why
+    balancer: str = ""  # balancing back end in use and why
+
+
+class NodeStatus(Record, frozen=True):
+    state: NodeState = NodeState.UNKNOWN
+    message: str = ""
+    addr: str = ""  # source address of the session
+
+
+class NodeCertificate(Record, frozen=True):
+    role: Role = Role.WORKER
+    csr: bytes = b""
+    status: IssuanceState = IssuanceState.UNKNOWN
+    error: str = ""
+    certificate: bytes = b""  # PEM: leaf, then any intermediate
+    cn: str = ""
+
+
+class Node(Record, frozen=True):
+    id: NodeId
+    version: int = 0
+    created_at: Instant = Instant(0)
+    updated_at: Instant = Instant(0)
+    spec: NodeSpec = NodeSpec()
+    description: NodeDescription | None = None  # absent until the first session
+    status: NodeStatus = NodeStatus()
+    role: Role = Role.WORKER  # the role the next certificate will carry
+    certificate: NodeCertificate = NodeCertificate()
+
+    @property
+    def hostname(self) -> str:
+        return self.description.hostname if self.description else ""
+
+    @property
+    def data_addr(self) -> str:
+        """The address at which other nodes reach ports of this node's tasks."""
+        return (self.description.data_addr if self.description else "") or self.status.addr

@@ -1,0 +1,36 @@
+"""Services: a spec, its history of one, and what the managers have made of it."""
+
+from __future__ import annotations
+
+from swarmd.model.ids import ServiceId
+from swarmd.model.instant import Instant
+from swarmd.model.record import Record
+from swarmd.model.spec import EndpointSpec, PortConfig, ServiceSpec
+from swarmd.model.states import UpdateState
+
+
+class Endpoint(Record, frozen=True):
+    """A service's published face: `ports` is the spec's list with every port number chosen."""
+
+    spec: EndpointSpec | None = None
+    ports: tuple[PortConfig, ...] = ()
+
+
+class UpdateStatus(Record, frozen=True):
+    state: UpdateState
+    started_at: Instant = Instant(0)
+    completed_at: Instant = Instant(0)
+    message: str = ""
+
+
+class Service(Record, frozen=True):
+    id: ServiceId
+    spec: ServiceSpec
+    version: int = 0  # log index of the last change of any kind
+    created_at: Instant = Instant(0)
+    updated_at: Instant = Instant(0)
+    spec_version: int = 0  # counts spec changes; tasks carry the one they were made from
+    previous_spec: ServiceSpec | None = None
+    previous_spec_version: int = 0
+    endpoint: Endpoint | None = None
+    update_status: UpdateStatus | None = None

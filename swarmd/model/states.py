@@ -1,0 +1,112 @@
+"""Closed sets of words: task states with their order, node states, roles, policies.
+
+Numbers of task states are those of the wire (swarm-mode task life cycle): they are ordered, and
+neither the observed nor the desired state of a task ever decreases.
+"""
+
+from __future__ import annotations
+
+from enum import Enum, IntEnum
+
+
+class TaskState(IntEnum):
+    NEW = 0
+    PENDING = 64
+    ASSIGNED = 192
+    ACCEPTED = 256
+    PREPARING = 320
+    READY = 384
+    STARTING = 448
+    RUNNING = 512
+    COMPLETE = 576
+    SHUTDOWN = 640
+    FAILED = 704
+    REJECTED = 768
+    REMOVE = 800
+    ORPHANED = 832
+
+    @property
+    def word(self) -> str:
+        """The state as people and the Docker API write it, for example `running`."""
+        return self.name.lower()
+
+    @property
+    def terminal(self) -> bool:
+        """Beyond RUNNING: the task will never run again."""
+        return self > TaskState.RUNNING
+
+
+class NodeState(Enum):
+    UNKNOWN = "unknown"
+    DOWN = "down"
+    READY = "ready"
+    DISCONNECTED = "disconnected"
+
+
+class Role(Enum):
+    WORKER = "worker"
+    MANAGER = "manager"
+
+
+class Membership(Enum):
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+
+
+class Availability(Enum):
+    ACTIVE = "active"
+    PAUSE = "pause"
+    DRAIN = "drain"
+
+
+class RestartCondition(Enum):
+    NONE = "none"
+    ON_FAILURE = "on-failure"
+    ANY = "any"
+
+
+class FailureAction(Enum):
+    PAUSE = "pause"
+    CONTINUE = "continue"
+    ROLLBACK = "rollback"
+
+
+class UpdateOrder(Enum):
+    STOP_FIRST = "stop-first"
+    START_FIRST = "start-first"
+
+
+class UpdateState(Enum):
+    UPDATING = "updating"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    ROLLBACK_STARTED = "rollback_started"
+    ROLLBACK_PAUSED = "rollback_paused"
+    ROLLBACK_COMPLETED = "rollback_completed"
+
+
+class Protocol(Enum):
+    TCP = "tcp"
+    UDP = "udp"
+    SCTP = "sctp"
+
+
+class PublishMode(Enum):
+    INGRESS = "ingress"
+    HOST = "host"
+
+
+class ResolutionMode(Enum):
+    VIP = "vip"
+    DNSRR = "dnsrr"
+
+
+class IssuanceState(Enum):
+    """Progress of a node certificate."""
+
+    UNKNOWN = "unknown"
+    RENEW = "renew"
+    PENDING = "pending"
+    ISSUED = "issued"
+    FAILED = "failed"
+    ROTATE = "rotate"

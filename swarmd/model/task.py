@@ -1,0 +1,60 @@
+"""Tasks: one attempt at running a slot of a service on a node."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.instant import Instant
+from swarmd.model.record import Record
+from swarmd.model.spec import EndpointSpec, LogDriver, PortConfig, TaskSpec
+from swarmd.model.states import TaskState
+
+
+class ContainerStatus(Record, frozen=True):
+    container_id: str = ""
+    pid: int = 0
+    exit_code: int = 0
+
+
+class TaskStatus(Record, frozen=True):
+    """What was last seen of a task.
+
+    `message` says how far it got; `err` says why it isn't running, in words a user can act on.
+    `ports` are the ports on the node at which the task can be reached (published = node's port).
+    """
+
+    state: TaskState = TaskState.NEW
+    timestamp: Instant = Instant(0)
+    message: str = ""
+    err: str = ""
+    container: ContainerStatus | None = None
+    ports: tuple[PortConfig, ...] = ()
+    applied_by: NodeId = NodeId("")  # the leader that recorded an agent's report
+    applied_at: Instant = Instant(0)
+
+
+class Task(Record, frozen=True):
+    """Never created through the API; `spec` is shared by all tasks of one service version."""
+
+    id: TaskId
+    version: int = 0  # log index of the last change
+    created_at: Instant = Instant(0)
+    updated_at: Instant = Instant(0)
+    service_id: ServiceId = ServiceId("")
+    slot: int = 0  # 1, 2, …; 0 for tasks bound to a node
+    node_id: NodeId = NodeId("")  # empty until assigned
+    spec: TaskSpec = TaskSpec()
+    spec_version: int = 0  # Service.spec_version it was made from
+    service_name: str = ""
+    service_labels: Mapping[str, str] = {}
+    desired_state: TaskState = TaskState.NEW
+    status: TaskStatus = TaskStatus()
+    endpoint_spec: EndpointSpec | None = None
+    ports: tuple[PortConfig, ...] = ()  # endpoint_spec with published ports resolved
+    log_driver: LogDriver | None = None
+
+    @property
+    def name(self) -> str:
+        """`service.slot.id`, or `service.node.id` for a task bound to a node."""
+        return f"{self.service_name}.{self.slot or self.node_id}.{self.id}"

@@ -1,0 +1,1 @@
+"""The process's edges to the outside world: clock, chance, supervision, logging."""

@@ -1,0 +1,91 @@
+"""Tables in memory: rows by id, plus the indexes that decisions need.
+
+An index maps a key to the ids having it, in insertion order, so that iteration is deterministic.
+Rows are immutable records; only `put` and `drop` change a table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+Key = str | int | tuple[str, int]
+KeyOf = Callable[[T], Key | None]
+
+
+class Index(Generic[T]):
+    """Rows by a derived key; a row whose key is None is not listed."""
+
+    def __init__(self, key_of: KeyOf[T]) -> None:
+        self._key_of = key_of
+        self._rows: dict[Key, dict[str, T]] = {}
+
+    def put(self, row_id: str, old: T | None, new: T) -> None:
+        key = self._key_of(new)
+        if old is not None:
+            old_key = self._key_of(old)
+            if old_key != key:
+                self._remove(old_key, row_id)
+        if key is not None:
+            self._rows.setdefault(key, {})[row_id] = new
+
+    def drop(self, row_id: str, old: T) -> None:
+        self._remove(self._key_of(old), row_id)
+
+    def get(self, key: Key) -> tuple[T, ...]:
+        return tuple(self._rows.get(key, {}).values())
+
+    def count(self, key: Key) -> int:
+        return len(self._rows.get(key, ()))
+
+    def keys(self) -> tuple[Key, ...]:
+        return tuple(self._rows)
+
+    def _remove(self, key: Key | None, row_id: str) -> None:
+        if key is None:
+            return
+        rows = self._rows[key]
+        del rows[row_id]
+        if not rows:
+            del self._rows[key]
+
+
+class Table(Generic[T]):
+    """Rows of one kind by id, in creation order."""
+
+    def __init__(self, indexes: dict[str, KeyOf[T]]) -> None:
+        self._rows: dict[str, T] = {}
+        self._indexes = {name: Index(key_of) for name, key_of in indexes.items()}
+
+    def find(self, row_id: str) -> T | None:
+        return self._rows.get(row_id)
+
+    def all(self) -> tuple[T, ...]:
+        return tuple(self._rows.values())
+
+    def by(self, index: str, key: Key) -> tuple[T, ...]:
+        return self._indexes[index].get(key)
+
+    def count_by(self, index: str, key: Key) -> int:
+        return self._indexes[index].count(key)
+
+    def keys(self, index: str) -> tuple[Key, ...]:
+        return self._indexes[index].keys()
+
+    def put(self, row_id: str, row: T) -> None:
+        old = self._rows.get(row_id)
+        self._rows[row_id] = row
+        for index in self._indexes.values():
+            index.put(row_id, old, row)
+
+    def drop(self, row_id: str) -> None:
+        old = self._rows.pop(row_id)
+        for index in self._indexes.values():
+            index.drop(row_id, old)
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __iter__(self) -> Iterator[T]:
+        return iter(self._rows.values())
