@@ -1,0 +1,60 @@
+.DEFAULT_GOAL := help
+PY := .venv/bin/python
+PYTEST := $(PY) -m pytest
+
+.PHONY: help setup setup-test demo test check unit sim sim-long integration conformance bench proto lock arch clean
+
+help: ## list what there is to make
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: ## install what running swarmd from this checkout needs
+	@scripts/setup demo
+
+setup-test: ## install what the tests need, too
+	@scripts/setup test
+
+demo: setup ## five nodes on this machine, a service, a dead leader, a dead worker (KEEP=1 leaves it up)
+	@$(PY) -m demo
+
+test: setup-test ## everything that must hold before a change lands
+	@$(MAKE) --no-print-directory check unit sim conformance integration
+
+check: setup-test ## format, lint, types, layers, generated code
+	$(PY) -m ruff format --check .
+	$(PY) -m ruff check .
+	$(PY) -m mypy
+	@$(MAKE) --no-print-directory arch
+	$(PY) proto/generate.py --check
+
+unit: setup-test ## pure decisions and single parts
+	$(PYTEST) tests/unit
+
+sim: setup-test ## consensus under a seed: at least 200 seeds
+	$(PYTEST) tests/sim
+
+sim-long: setup-test ## as many seeds as asked: make sim-long SEEDS=5000
+	SWARMD_SIM_SEEDS=$(or $(SEEDS),2000) $(PYTEST) tests/sim
+
+conformance: setup-test ## the wire against its table
+	$(PYTEST) tests/conformance
+
+integration: setup-test ## real processes, sockets, namespaces
+	$(PYTEST) tests/integration
+
+bench: setup-test ## figures and ratios against peers, into docs/benchmarks.md
+	$(PY) -m tests.bench
+
+proto: setup-test ## generate swarmd/rpc/pb from proto/
+	$(PY) proto/generate.py
+
+lock: setup-test ## refresh the lock files from pyproject.toml
+	$(PY) -m pip install -q uv
+	.venv/bin/uv pip compile -q -U pyproject.toml --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements.lock
+	.venv/bin/uv pip compile -q -U pyproject.toml --universal --python-version 3.11 --extra dev --generate-hashes --no-emit-index-url --no-header --no-annotate -o requirements-dev.lock
+
+arch: setup-test ## who may import whom
+	.venv/bin/lint-imports
+
+clean: ## remove what make made
+	rm -rf .venv .hypothesis .mypy_cache .ruff_cache .import_linter_cache dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
