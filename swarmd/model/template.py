@@ -1,0 +1,165 @@
+"""Templates in task specs: `{{.Task.Slot}}` and its kin, a small part of Go's template language.
+
+An action is a path (`.Service.Name`), `index .Service.Labels "key"`, `join "sep" a b …` or a
+quoted string; `{{-` and `-}}` trim the white space beside them. Everything else is an error, also a
+label that is not there: a service that starts with half a value is worse than one that says why it
+does not start. The API expands every spec once with dummy values, so that faults show on creation;
+the agent expands it with the real ones.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+
+from msgspec.structs import replace
+
+from swarmd.model.record import Record
+from swarmd.model.spec import ContainerSpec
+
+# Quoted strings are matched as a whole, so that one may contain the closing braces.
+_ACTION = re.compile(r'\{\{((?:"(?:\\.|[^"\\])*"|[^"])*?)\}\}', re.DOTALL)
+_TOKEN = re.compile(r'\s*("(?:\\.|[^"\\])*"|`[^`]*`|[^\s"`]+)')
+_ESCAPES = {"n": "\n", "t": "\t", "r": "\r", "\\": "\\", '"': '"'}
+
+
+class TemplateError(ValueError):
+    """A template that cannot be expanded; the message says which part and why."""
+
+
+class TemplateContext(Record, frozen=True):
+    """What templates may refer to."""
+
+    service_id: str = ""
+    service_name: str = ""
+    service_labels: Mapping[str, str] = {}
+    node_id: str = ""
+    node_hostname: str = ""
+    platform_os: str = ""
+    platform_architecture: str = ""
+    task_id: str = ""
+    task_name: str = ""
+    task_slot: str = ""  # the node's id for a task without a slot
+
+
+_PATHS: dict[str, Callable[[TemplateContext], str]] = {
+    ".Service.ID": lambda context: context.service_id,
+    ".Service.Name": lambda context: context.service_name,
+    ".Node.ID": lambda context: context.node_id,
+    ".Node.Hostname": lambda context: context.node_hostname,
+    ".Node.Platform.OS": lambda context: context.platform_os,
+    ".Node.Platform.Architecture": lambda context: context.platform_architecture,
+    ".Task.ID": lambda context: context.task_id,
+    ".Task.Name": lambda context: context.task_name,
+    ".Task.Slot": lambda context: context.task_slot,
+}
+_LABELS = ".Service.Labels"
+
+
+def expand(text: str, context: TemplateContext) -> str:
+    """`text` with every action replaced by its value.
+
+    Raises:
+        TemplateError: an action is malformed, or names something unknown or missing.
+    """
+    if "{{" not in text:
+        return text
+    parts: list[str] = []
+    position, trim = 0, False
+    for match in _ACTION.finditer(text):
+        parts.append(_literal(text, position, match.start(), trim_left=trim))
+        body = match[1]
+        if body.startswith("-") and body[1:2].isspace():
+            body = body[1:]
+            parts[-1] = parts[-1].rstrip()
+        trim = body.endswith("-") and body[-2:-1].isspace()
+        parts.append(_evaluate(body.removesuffix("-") if trim else body, context))
+        position = match.end()
+    parts.append(_literal(text, position, len(text), trim_left=trim))
+    return "".join(parts)
+
+
+def _literal(text: str, start: int, end: int, *, trim_left: bool) -> str:
+    literal = text[start:end]
+    if "{{" in literal:
+        raise TemplateError(f"template {text!r} opens '{{{{' without closing it")
+    return literal.lstrip() if trim_left else literal
+
+
+def _evaluate(body: str, context: TemplateContext) -> str:
+    tokens = _tokens(body)
+    match tokens:
+        case []:
+            raise TemplateError("template '{{}}' is empty: put a value such as .Task.Slot into it")
+        case ["join", separator, *values]:
+            return _value(separator, context).join(_value(value, context) for value in values)
+        case ["index", path, key] if path == _LABELS:
+            return _label(_value(key, context), context)
+        case ["index", *_]:
+            raise TemplateError(f'template index takes {_LABELS} and a key, as in {_LABELS} "tier"')
+        case [single]:
+            return _value(single, context)
+        case [function, *_]:
+            raise TemplateError(f"template function {function!r} is unknown; use index or join")
+    raise AssertionError(f"unreachable: {tokens}")
+
+
+def _tokens(body: str) -> list[str]:
+    tokens, position, stripped = [], 0, body.rstrip()
+    while position < len(stripped):
+        match = _TOKEN.match(stripped, position)
+        if match is None:
+            raise TemplateError(f"template '{{{{{body}}}}}' has a quote that does not end")
+        tokens.append(match[1])
+        position = match.end()
+    return tokens
+
+
+def _value(token: str, context: TemplateContext) -> str:
+    if token[0] == "`":
+        return token[1:-1]
+    if token[0] == '"':
+        return re.sub(r"\\(.)", lambda match: _ESCAPES.get(match[1], match[0]), token[1:-1])
+    if token.startswith(_LABELS + "."):
+        return _label(token.removeprefix(_LABELS + "."), context)
+    path = _PATHS.get(token)
+    if path is None:
+        raise TemplateError(
+            f"template value {token!r} is unknown; there are {', '.join(_PATHS)} "
+            f'and index {_LABELS} "key"'
+        )
+    return path(context)
+
+
+def _label(key: str, context: TemplateContext) -> str:
+    if key not in context.service_labels:
+        raise TemplateError(f"template refers to label {key!r}, which the service does not have")
+    return context.service_labels[key]
+
+
+def expand_container(spec: ContainerSpec, context: TemplateContext) -> ContainerSpec:
+    """`spec` with its templates expanded: values of env, hostname, command, args, dir.
+
+    Raises:
+        TemplateError: the message names the field.
+    """
+    return replace(
+        spec,
+        env=tuple(_expand_env(item, context) for item in spec.env),
+        hostname=_expand_field("hostname", spec.hostname, context),
+        command=tuple(_expand_field("command", word, context) for word in spec.command),
+        args=tuple(_expand_field("args", word, context) for word in spec.args),
+        dir=_expand_field("dir", spec.dir, context),
+    )
+
+
+def _expand_env(item: str, context: TemplateContext) -> str:
+    name, equals, value = item.partition("=")
+    return f"{name}{equals}{_expand_field(f'env {name}', value, context)}"
+
+
+def _expand_field(field: str, text: str, context: TemplateContext) -> str:
+    try:
+        return expand(text, context)
+    except TemplateError as error:
+        raise TemplateError(f"{field}: {error}") from None
