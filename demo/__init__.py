@@ -1,0 +1,1 @@
+"""The demonstration: a swarm of five nodes on one machine (`make demo`)."""

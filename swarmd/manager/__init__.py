@@ -1,0 +1,1 @@
+"""The manager half of a node: writes, the leader's engine, services for nodes and clients."""

@@ -1,0 +1,69 @@
+"""The one loop of the leader: committed changes in, one batch of decisions out, again.
+
+The planner is pure; this shell feeds it every commit, proposes what it decides as one entry, and
+sleeps until the next commit or the planner's earliest deadline. A plan made on stale data is
+harmless: its stale actions are dropped when applied and the next pass plans again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from swarmd.model.env import Env
+from swarmd.orchestrator.planner import Planner
+from swarmd.runtime.clock import Clock
+from swarmd.store.changes import Committed, Transaction
+from swarmd.store.store import Store
+
+from .writer import Writer
+
+log = logging.getLogger(__name__)
+
+
+class Engine:
+    """Runs one `Planner` for one term of leadership."""
+
+    def __init__(
+        self, store: Store, writer: Writer, *, clock: Clock, env: Callable[[], Env]
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._clock = clock
+        self._env = env
+        self._changed = asyncio.Event()
+
+    async def run(self) -> None:
+        """Plan until cancelled; a crash of the planner is raised, for a new engine to start."""
+        planner = Planner(self._store, self._env())
+
+        def observe(committed: Committed) -> None:
+            planner.observe(committed)
+            self._changed.set()
+
+        unsubscribe = self._store.subscribe(observe)
+        try:
+            while True:
+                self._changed.clear()
+                actions = planner.plan(self._env())
+                if actions:
+                    await self._writer.submit(Transaction(actions, atomic=False))
+                elif not planner.dirty:
+                    await self._wait(planner.next_deadline())
+        finally:
+            unsubscribe()
+
+    async def _wait(self, deadline: int | None) -> None:
+        if deadline is None:
+            await self._changed.wait()
+            return
+        delay_ns = deadline - self._clock.now()
+        if delay_ns <= 0:
+            await asyncio.sleep(0)
+            return
+        try:
+            async with asyncio.timeout(delay_ns / 1e9):
+                await self._changed.wait()
+        except TimeoutError:
+            return
