@@ -1,0 +1,68 @@
+"""Arbitrary records for property tests, made from the fields the record types declare."""
+
+from __future__ import annotations
+
+import types
+from enum import Enum
+from functools import cache
+from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
+
+import msgspec
+from hypothesis import strategies as st
+
+R = TypeVar("R")
+
+WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=8)
+LARGEST_DURATION_NS = 10**17
+PORTS = st.integers(0, 65535)
+RATIOS = st.sampled_from([0.0, 0.1, 0.25, 0.333, 0.5, 1.0])
+SIGNED = frozenset({"exit_code", "task_history_retention_limit"})
+
+
+def records(record_type: type[R], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[R]:
+    """Any value of `record_type`; `fixed` replaces the choice for single fields."""
+    hints = get_type_hints(record_type)
+    fields = {
+        field.name: fixed[field.name]
+        if field.name in fixed
+        else _values(hints[field.name], field.name)
+        for field in msgspec.structs.fields(record_type)
+    }
+    return st.builds(record_type, **fields)
+
+
+@cache
+def _values(hint: Any, name: str) -> st.SearchStrategy[Any]:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if isinstance(hint, NewType):
+        return _values(hint.__supertype__, name)
+    if origin in (Union, types.UnionType):
+        return st.one_of(*(_values(argument, name) for argument in reversed(arguments)))
+    if origin is tuple:
+        return st.lists(_values(arguments[0], name), max_size=3).map(tuple)
+    if origin is not None and hasattr(origin, "keys"):
+        return st.dictionaries(WORDS, _values(arguments[1], name), max_size=3)
+    if hint is type(None):
+        return st.none()
+    if issubclass(hint, Enum):
+        return st.sampled_from(sorted(hint, key=lambda word: word.name))
+    if issubclass(hint, msgspec.Struct):
+        return records(hint)
+    return _scalars(hint, name)
+
+
+def _scalars(hint: type, name: str) -> st.SearchStrategy[Any]:
+    if hint is int and name.endswith("_port"):
+        return PORTS
+    if hint is int and name in {"pid", "exit_code"}:
+        return st.integers(-(2**31) if name in SIGNED else 0, 2**31 - 1)
+    if hint is int:
+        low = -LARGEST_DURATION_NS if name in SIGNED else 0
+        return st.integers(low, LARGEST_DURATION_NS)
+    by_type: dict[type, st.SearchStrategy[Any]] = {
+        str: WORDS,
+        bytes: st.binary(max_size=8),
+        float: RATIOS,
+        bool: st.booleans(),
+    }
+    return by_type[hint]
