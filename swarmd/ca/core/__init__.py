@@ -1,0 +1,1 @@
+"""The pure half of the certificate authority: tokens, requests, identities, renewal times."""
