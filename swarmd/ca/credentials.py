@@ -1,7 +1,8 @@
 """What a node holds to prove who it is: root bundle, certificate chain, private key.
 
-The three always travel together and always fit: `Credentials.checked` is the only way in, so code
-that is handed credentials never asks again whether key and certificate match or who issued them.
+The three always travel together and always fit: `NodeCredentials.checked` is the only way in, so
+code that is handed credentials never asks again whether key and certificate match, or who issued
+them.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from swarmd.model.node import NodeTLSInfo
 from swarmd.model.states import Role
 
 
-class Credentials(Struct, frozen=True, kw_only=True):
+class NodeCredentials(Struct, frozen=True, kw_only=True):
     """A node's identity with everything needed to prove it; PEM bytes and parsed facts."""
 
     root_pem: bytes
@@ -31,8 +32,8 @@ class Credentials(Struct, frozen=True, kw_only=True):
     @classmethod
     def checked(
         cls, *, root_pem: bytes, cert_pem: bytes, key_pem: bytes, now: Instant | None
-    ) -> Credentials:
-        """Credentials whose parts fit together, and are valid at `now` unless that is None.
+    ) -> NodeCredentials:
+        """NodeCredentials whose parts fit together, and are valid at `now` unless that is None.
 
         Raises:
             CertificateProblem: which part doesn't fit, and why.
@@ -63,4 +64,4 @@ class Credentials(Struct, frozen=True, kw_only=True):
 
     def __repr__(self) -> str:
         subject = self.facts.subject
-        return f"Credentials({subject.node_id}, {subject.ou}, {subject.cluster_id}, key hidden)"
+        return f"NodeCredentials({subject.node_id}, {subject.ou}, {subject.cluster_id}, key hidden)"

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from swarmd.ca.core.subject import Subject
 from swarmd.ca.core.tokens import rotate
-from swarmd.ca.credentials import Credentials
+from swarmd.ca.credentials import NodeCredentials
 from swarmd.ca.x509 import RootPair, Signer, generate_key, make_request, make_root
 from swarmd.model.cluster import DEFAULT_CERT_EXPIRY_NS, RootCA
 from swarmd.model.ids import ClusterId, NodeId
@@ -23,7 +23,7 @@ class Founding(Struct, frozen=True):
     """Everything about trust that a new cluster begins with."""
 
     root_ca: RootCA
-    credentials: Credentials
+    credentials: NodeCredentials
     certificate: NodeCertificate  # for the node record of the first manager
 
 
@@ -54,7 +54,7 @@ def found(
     cert_pem = signer_of(root_ca).sign(csr, subject, now=now, life_ns=cert_expiry_ns)
     return Founding(
         root_ca=root_ca,
-        credentials=Credentials.checked(
+        credentials=NodeCredentials.checked(
             root_pem=pair.cert_pem, cert_pem=cert_pem, key_pem=key_pem, now=now
         ),
         certificate=NodeCertificate(
