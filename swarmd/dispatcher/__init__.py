@@ -1,0 +1,1 @@
+"""Work for the agents, and word from them (docs/design/dispatcher.md)."""

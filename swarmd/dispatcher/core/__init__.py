@@ -1,0 +1,1 @@
+"""What the dispatcher decides, without I/O: liveness, differences, batches."""

@@ -1,0 +1,198 @@
+"""Liveness of the nodes, as one leader believes it.
+
+A node has at most one session; registering again ends the old one. Each heartbeat moves the node's
+deadline to three of the period it was told; silence past it makes the node down, never gone.
+After an election nobody has a session: nodes that don't come back within a second are marked
+unknown, after the grace period down. A node down for a day loses its tasks for good.
+
+Deadlines live in one heap with one entry per node. A heartbeat only notes the later deadline; the
+entry is moved when it comes to the top.
+"""
+
+from __future__ import annotations
+
+import heapq
+from enum import Enum
+from typing import NamedTuple
+
+from swarmd.dispatcher.core import timing
+from swarmd.model.env import Rng
+from swarmd.model.errors import Code, Rejection
+from swarmd.model.ids import NodeId, SessionId
+from swarmd.model.instant import Instant
+
+
+class Lapse(Enum):
+    """What silence has made of a node."""
+
+    UNKNOWN = "unknown"
+    DOWN = "down"
+    ORPHANED = "orphaned"
+
+
+class Lapsed(NamedTuple):
+    node_id: NodeId
+    lapse: Lapse
+    session_id: SessionId | None  # the session that ended by it
+
+
+class Waiting(Enum):
+    """What a node's deadline stands for."""
+
+    HEARTBEAT = "heartbeat"
+    RETURN = "return"  # had a session with the former leader
+    RETURN_UNKNOWN = "return, unknown"  # the same, already marked unknown
+    ORPHANING = "orphaning"  # down
+
+
+class _Entry:
+    __slots__ = ("deadline", "left_at", "queued", "registered_at", "session_id", "waiting")
+
+    def __init__(self) -> None:
+        self.session_id: SessionId | None = None
+        self.waiting = Waiting.ORPHANING
+        self.deadline = 0
+        self.queued = 0  # the deadline under which the heap knows the node; 0: not in the heap
+        self.registered_at: tuple[int, ...] = ()
+        self.left_at: int | None = None
+
+
+def session_invalid() -> Rejection:
+    return Rejection(Code.INVALID_ARGUMENT, "session invalid")
+
+
+def not_registered() -> Rejection:
+    return Rejection(Code.NOT_FOUND, "node not registered")
+
+
+class Sessions:
+    """Sessions and deadlines of all nodes. Time and chance are arguments; nothing is awaited."""
+
+    def __init__(self, period_ns: int) -> None:
+        self.period_ns = period_ns
+        self._entries: dict[NodeId, _Entry] = {}
+        self._heap: list[tuple[int, NodeId]] = []
+
+    def __len__(self) -> int:
+        return sum(1 for entry in self._entries.values() if entry.session_id is not None)
+
+    def expect(self, node_id: NodeId, now: Instant) -> None:
+        """A new leader knows of a node that was not down."""
+        entry = self._entries.setdefault(node_id, _Entry())
+        self._wait(node_id, entry, Waiting.RETURN, now + timing.UNKNOWN_AFTER_NS)
+
+    def expect_down(self, node_id: NodeId, now: Instant) -> None:
+        """A new leader knows of a node that was down; its day starts again."""
+        entry = self._entries.setdefault(node_id, _Entry())
+        self._wait(node_id, entry, Waiting.ORPHANING, now + timing.ORPHANED_AFTER_NS)
+
+    def register(self, node_id: NodeId, session_id: SessionId, now: Instant) -> SessionId | None:
+        """Open a session for an existing node; the answer is the session that it replaces.
+
+        Raises:
+            Rejection: UNAVAILABLE when the node registers too often or has just left.
+        """
+        entry = self._entries.setdefault(node_id, _Entry())
+        if entry.left_at is not None and now - entry.left_at < timing.LEFT_HOLD_NS:
+            raise Rejection(Code.UNAVAILABLE, f"node {node_id} has just left the swarm")
+        recent = tuple(at for at in entry.registered_at if now - at < timing.REGISTRATION_WINDOW_NS)
+        if len(recent) >= timing.REGISTRATIONS_MAX:
+            raise Rejection(
+                Code.UNAVAILABLE,
+                f"node {node_id} has registered {len(recent)} times within "
+                f"{timing.REGISTRATION_WINDOW_NS // 10**9} seconds; try again later",
+            )
+        replaced = entry.session_id
+        entry.session_id = session_id
+        entry.left_at = None
+        entry.registered_at = (*recent, now)
+        self._wait(
+            node_id, entry, Waiting.HEARTBEAT, now + timing.MISSED_HEARTBEATS * self.period_ns
+        )
+        return replaced
+
+    def check(self, node_id: NodeId, session_id: str) -> None:
+        """Raises: Rejection when this is not the node's session."""
+        entry = self._entries.get(node_id)
+        if entry is None or entry.session_id is None:
+            raise not_registered()
+        if entry.session_id != session_id:
+            raise session_invalid()
+
+    def holds(self, node_id: NodeId, session_id: str) -> bool:
+        entry = self._entries.get(node_id)
+        return entry is not None and bool(session_id) and entry.session_id == session_id
+
+    def beat(self, node_id: NodeId, session_id: str, now: Instant, rng: Rng) -> int:
+        """Note a heartbeat and answer how many hundredths the next period differs by.
+
+        Raises:
+            Rejection: as `check`.
+        """
+        entry = self._entries.get(node_id)
+        if entry is None or entry.session_id is None:
+            raise not_registered()
+        if entry.session_id != session_id:
+            raise session_invalid()
+        step = timing.jitter_step(rng)
+        entry.deadline = now + timing.MISSED_HEARTBEATS * timing.jittered_ns(self.period_ns, step)
+        if entry.deadline < entry.queued:  # the period was shortened
+            self._queue(node_id, entry)
+        return step
+
+    def leave(self, node_id: NodeId, now: Instant) -> SessionId | None:
+        """The node says that it goes for good: it is down from now on. Answers its session."""
+        entry = self._entries.setdefault(node_id, _Entry())
+        ended, entry.session_id = entry.session_id, None
+        entry.left_at = now
+        self._wait(node_id, entry, Waiting.ORPHANING, now + timing.ORPHANED_AFTER_NS)
+        return ended
+
+    def forget(self, node_id: NodeId) -> SessionId | None:
+        """The node was removed from the swarm. Answers the session that ended by it."""
+        entry = self._entries.pop(node_id, None)
+        return entry.session_id if entry is not None else None
+
+    def lapse(self, now: Instant) -> tuple[Lapsed, ...]:
+        """What has run out by `now`; a deadline equal to `now` has."""
+        lapsed = []
+        while self._heap and self._heap[0][0] <= now:
+            queued, node_id = heapq.heappop(self._heap)
+            entry = self._entries.get(node_id)
+            if entry is None or entry.queued != queued:
+                continue  # superseded by an earlier deadline or a removal
+            entry.queued = 0
+            if entry.deadline > now:
+                self._queue(node_id, entry)
+                continue
+            lapsed.append(self._lapse(node_id, entry, now))
+        return tuple(lapsed)
+
+    def next_deadline(self) -> Instant | None:
+        """When to ask again at the latest; heartbeats since may have made it later."""
+        return Instant(self._heap[0][0]) if self._heap else None
+
+    def _lapse(self, node_id: NodeId, entry: _Entry, now: Instant) -> Lapsed:
+        ended, entry.session_id = entry.session_id, None
+        match entry.waiting:
+            case Waiting.RETURN:
+                rest_ns = timing.recovery_grace_ns(self.period_ns) - timing.UNKNOWN_AFTER_NS
+                self._wait(node_id, entry, Waiting.RETURN_UNKNOWN, now + rest_ns)
+                return Lapsed(node_id, Lapse.UNKNOWN, ended)
+            case Waiting.HEARTBEAT | Waiting.RETURN_UNKNOWN:
+                self._wait(node_id, entry, Waiting.ORPHANING, now + timing.ORPHANED_AFTER_NS)
+                return Lapsed(node_id, Lapse.DOWN, ended)
+            case Waiting.ORPHANING:
+                # The node stays down; nothing more is waited for until it registers.
+                return Lapsed(node_id, Lapse.ORPHANED, ended)
+
+    def _wait(self, node_id: NodeId, entry: _Entry, waiting: Waiting, deadline: int) -> None:
+        entry.waiting = waiting
+        entry.deadline = deadline
+        self._queue(node_id, entry)
+
+    def _queue(self, node_id: NodeId, entry: _Entry) -> None:
+        """Make sure that the heap looks at the node no later than at its deadline."""
+        if entry.queued == 0 or entry.deadline < entry.queued:
+            entry.queued = entry.deadline
+            heapq.heappush(self._heap, (entry.deadline, node_id))

@@ -1,0 +1,226 @@
+"""Liveness: who is up, who is unknown, who is down, and when."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from swarmd.dispatcher.core import timing
+from swarmd.dispatcher.core.sessions import Lapse, Lapsed, Sessions
+from swarmd.model.errors import Code, Rejection
+from swarmd.model.ids import NodeId, SessionId
+from swarmd.model.instant import HOUR, MILLISECOND, SECOND, Instant
+
+N1, N2 = NodeId("n1"), NodeId("n2")
+S1, S2 = SessionId("s1"), SessionId("s2")
+PERIOD_NS = 1500 * MILLISECOND
+START = Instant(100 * SECOND)
+
+
+class NoJitter:
+    def random(self) -> float:
+        return 0.5
+
+    def randrange(self, start: int, stop: int) -> int:
+        return (start + stop) // 2
+
+
+def later(seconds: float) -> Instant:
+    return Instant(START + int(seconds * SECOND))
+
+
+def a_table() -> Sessions:
+    sessions = Sessions(PERIOD_NS)
+    sessions.register(N1, S1, START)
+    return sessions
+
+
+def test_a_silent_node_is_down_after_three_periods_and_not_before() -> None:
+    sessions = a_table()
+    assert sessions.lapse(Instant(later(4.5) - 1)) == ()
+    assert sessions.lapse(later(4.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+    assert sessions.lapse(later(4.5)) == ()
+
+
+def test_a_heartbeat_moves_the_deadline() -> None:
+    sessions = a_table()
+    assert sessions.beat(N1, S1, later(4), NoJitter()) == 0
+    assert sessions.lapse(later(4.5)) == ()
+    assert sessions.next_deadline() == later(8.5)
+    assert sessions.lapse(later(8.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_a_shorter_period_is_noticed_with_the_next_heartbeat() -> None:
+    sessions = a_table()
+    sessions.period_ns = 100 * MILLISECOND
+    sessions.beat(N1, S1, later(1), NoJitter())
+    assert sessions.lapse(later(1.3)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_periods_differ_by_up_to_a_tenth() -> None:
+    sessions, rng = a_table(), random.Random(1)
+    steps = {sessions.beat(N1, S1, START, rng) for _ in range(500)}
+    assert steps == set(range(-10, 11))
+
+
+def test_a_node_that_was_never_registered_is_told_so() -> None:
+    with pytest.raises(Rejection) as refusal:
+        Sessions(PERIOD_NS).beat(N1, S1, START, NoJitter())
+    assert refusal.value == Rejection(Code.NOT_FOUND, "node not registered")
+
+
+@pytest.mark.parametrize("session_id", ["", "s2"])
+def test_a_wrong_session_is_refused(session_id: str) -> None:
+    with pytest.raises(Rejection) as refusal:
+        a_table().check(N1, session_id)
+    assert refusal.value == Rejection(Code.INVALID_ARGUMENT, "session invalid")
+
+
+def test_a_down_node_has_no_session_any_more() -> None:
+    sessions = a_table()
+    sessions.lapse(later(5))
+    assert not sessions.holds(N1, S1)
+    with pytest.raises(Rejection, match="node not registered"):
+        sessions.beat(N1, S1, later(5), NoJitter())
+
+
+def test_registering_again_ends_the_session_before() -> None:
+    sessions = a_table()
+    assert sessions.register(N1, S2, later(1)) == S1
+    assert not sessions.holds(N1, S1)
+    assert sessions.holds(N1, S2)
+    assert len(sessions) == 1
+
+
+def test_an_empty_session_id_resumes_nothing() -> None:
+    assert not a_table().holds(N1, "")
+
+
+def test_a_node_that_registers_again_and_again_has_to_wait() -> None:
+    sessions = a_table()
+    sessions.register(N1, S1, later(1))
+    sessions.register(N1, S1, later(2))
+    with pytest.raises(Rejection) as refusal:
+        sessions.register(N1, S1, later(3))
+    assert refusal.value.code is Code.UNAVAILABLE
+    assert sessions.register(N1, S2, later(8)) == S1
+
+
+def test_after_an_election_silence_means_unknown_and_then_down() -> None:
+    sessions = Sessions(PERIOD_NS)
+    sessions.expect(N1, START)
+    assert sessions.lapse(Instant(later(1) - 1)) == ()
+    assert sessions.lapse(later(1)) == (Lapsed(N1, Lapse.UNKNOWN, None),)
+    assert sessions.lapse(Instant(later(5) - 1)) == ()
+    assert sessions.lapse(later(5)) == (Lapsed(N1, Lapse.DOWN, None),)
+
+
+def test_the_grace_after_an_election_grows_with_the_period() -> None:
+    assert timing.recovery_grace_ns(PERIOD_NS) == 5 * SECOND
+    assert timing.recovery_grace_ns(4 * SECOND) == 12 * SECOND
+
+
+def test_a_node_that_comes_back_in_time_is_never_unknown() -> None:
+    sessions = Sessions(PERIOD_NS)
+    sessions.expect(N1, START)
+    sessions.register(N1, S1, later(0.5))
+    assert sessions.lapse(later(4.9)) == ()
+
+
+def test_after_a_day_a_down_node_has_lost_its_tasks_once() -> None:
+    sessions = Sessions(PERIOD_NS)
+    sessions.expect_down(N1, START)
+    assert sessions.lapse(Instant(START + 24 * HOUR - 1)) == ()
+    assert sessions.lapse(Instant(START + 24 * HOUR)) == (Lapsed(N1, Lapse.ORPHANED, None),)
+    assert sessions.next_deadline() is None
+
+
+def test_a_down_node_that_registers_keeps_its_tasks() -> None:
+    sessions = Sessions(PERIOD_NS)
+    sessions.expect_down(N1, START)
+    sessions.register(N1, S1, later(3600))
+    lapsed = sessions.lapse(Instant(START + 25 * HOUR))
+    assert [lapse for _, lapse, _ in lapsed] == [Lapse.DOWN]
+
+
+def test_a_node_that_left_can_not_slip_back_in_at_once() -> None:
+    sessions = a_table()
+    assert sessions.leave(N1, later(1)) == S1
+    with pytest.raises(Rejection, match="just left"):
+        sessions.register(N1, S2, later(2))
+    sessions.register(N1, S2, later(11))
+    assert sessions.holds(N1, S2)
+
+
+def test_a_removed_node_is_forgotten() -> None:
+    sessions = a_table()
+    assert sessions.forget(N1) == S1
+    assert sessions.lapse(later(100)) == ()
+    assert sessions.forget(N1) is None
+
+
+def test_one_silent_node_does_not_hide_another() -> None:
+    sessions = a_table()
+    sessions.register(N2, S2, later(1))
+    assert sessions.lapse(later(6)) == (
+        Lapsed(N1, Lapse.DOWN, S1),
+        Lapsed(N2, Lapse.DOWN, S2),
+    )
+
+
+def test_the_period_grows_beyond_a_thousand_nodes() -> None:
+    assert timing.scaled_period_ns(PERIOD_NS, 3) == PERIOD_NS
+    assert timing.scaled_period_ns(PERIOD_NS, 1000) == PERIOD_NS
+    assert timing.scaled_period_ns(PERIOD_NS, 4000) == 4 * PERIOD_NS
+
+
+STEPS = st.lists(
+    st.tuples(
+        st.sampled_from(["register", "beat", "leave", "forget", "expect", "expect_down", "wait"]),
+        st.sampled_from([N1, N2]),
+        st.integers(0, 3 * SECOND),
+    ),
+    max_size=60,
+)
+
+
+@given(steps=STEPS)
+@settings(deadline=None, max_examples=200)
+def test_a_session_lives_exactly_as_long_as_its_heartbeats(
+    steps: list[tuple[str, NodeId, int]],
+) -> None:
+    """Against a model without a heap: the deadline of each session, by hand."""
+    sessions, now, rng = Sessions(PERIOD_NS), int(START), random.Random(0)
+    alive: dict[NodeId, tuple[SessionId, int]] = {}
+    for number, (kind, node, pause_ns) in enumerate(steps):
+        now += pause_ns
+        at = Instant(now)
+        ended = {item.node_id for item in sessions.lapse(at) if item.session_id is not None}
+        assert ended == {name for name, (_, until) in alive.items() if until <= now}
+        alive = {name: entry for name, entry in alive.items() if name not in ended}
+        if kind == "register":
+            session_id = SessionId(str(number))
+            try:
+                sessions.register(node, session_id, at)
+            except Rejection:
+                continue
+            alive[node] = (session_id, now + 3 * PERIOD_NS)
+        elif kind == "beat" and node in alive:
+            session_id, _ = alive[node]
+            step = sessions.beat(node, session_id, at, rng)
+            alive[node] = (session_id, now + 3 * (PERIOD_NS + PERIOD_NS * step // 100))
+        elif kind == "leave":
+            sessions.leave(node, at)
+            alive.pop(node, None)
+        elif kind == "forget":
+            sessions.forget(node)
+            alive.pop(node, None)
+        elif kind.startswith("expect") and node not in alive:
+            (sessions.expect if kind == "expect" else sessions.expect_down)(node, at)
+        assert len(sessions) == len(alive)
+        deadline = sessions.next_deadline()
+        assert not alive or (deadline is not None)
+        assert all(deadline is None or deadline <= until for _, until in alive.values())
