@@ -1,0 +1,137 @@
+"""From fork to exec: the steps that turn a copy of the keeper into a task.
+
+Everything that can fail is reported to the parent through a pipe that exec closes: the name of
+the step, the error number and what it was about. Nothing here may return to the keeper's code.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+from typing import Any, NoReturn
+
+from swarmd.agent.executors.keeper import syscalls
+
+NAMESPACES = {
+    "mount": syscalls.CLONE_NEWNS,
+    "ipc": syscalls.CLONE_NEWIPC,
+    "uts": syscalls.CLONE_NEWUTS,
+}
+EXIT_NOT_STARTED = 127
+
+
+def run(
+    launch: dict[str, Any],
+    *,
+    keeper: int,
+    groups: tuple[str, ...],
+    stdout: int,
+    stderr: int,
+    report: int,
+    files_max: tuple[int, int],
+) -> NoReturn:
+    """Become the task that `launch` describes, or report the step that failed and exit."""
+    step, about = "fork", ""
+    try:
+        step = "cgroup"
+        for about in groups:
+            with open(f"{about}/cgroup.procs", "w") as file:
+                file.write("0")
+        step, about = "session", ""
+        os.setsid()
+        _restore_signals()
+        _reset_oom_score()
+        _restore_files_max(files_max)
+        step, about = "namespaces", ",".join(launch["namespaces"])
+        _enter_namespaces(launch["namespaces"], launch["hostname"])
+        step, about = "streams", ""
+        _attach_streams(stdout, stderr, launch["uid"])
+        step, about = "user", str(launch["user"])
+        _become_user(launch)
+        step, about = "directory", launch["directory"]
+        os.chdir(launch["directory"])
+        os.umask(0o022)
+        # Set last: a change of user clears it.
+        step, about = "parent", ""
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != keeper:
+            os._exit(EXIT_NOT_STARTED)
+        step, about = "command", launch["argv"][0]
+        _execute(launch["argv"], launch["env"])
+    except OSError as error:
+        os.write(report, f"{step}\0{error.errno or errno.EIO}\0{about}".encode())
+    except ValueError as error:  # a zero byte in a word
+        os.write(report, f"{step}\0{errno.EINVAL}\0{error}".encode())
+    finally:
+        os._exit(EXIT_NOT_STARTED)
+
+
+def _restore_signals() -> None:
+    """Dispositions as a fresh process has them; exec would pass on what Python ignores."""
+    for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):
+        signal.signal(number, signal.SIG_DFL)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+
+
+def _reset_oom_score() -> None:
+    """The keeper is the last to be killed for memory; its tasks are not."""
+    try:
+        with open("/proc/self/oom_score_adj", "w") as file:
+            file.write("0")
+    except PermissionError:
+        return  # an unprivileged keeper could not lower its own either
+
+
+def _restore_files_max(files_max: tuple[int, int]) -> None:
+    import resource
+
+    resource.setrlimit(resource.RLIMIT_NOFILE, files_max)
+
+
+def _enter_namespaces(names: list[str], hostname: str) -> None:
+    flags = 0
+    for name in names:
+        flags |= NAMESPACES[name]
+    if not flags:
+        return
+    syscalls.unshare(flags)
+    if flags & syscalls.CLONE_NEWNS:
+        syscalls.receive_mounts_only()
+    if flags & syscalls.CLONE_NEWUTS and hostname:
+        syscalls.sethostname(hostname)
+
+
+def _attach_streams(stdout: int, stderr: int, uid: int | None) -> None:
+    if uid is not None:
+        # So that the task may open /dev/stdout and /dev/stderr itself.
+        os.fchown(stdout, uid, -1)
+        os.fchown(stderr, uid, -1)
+    nothing = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(nothing, 0)
+    os.dup2(stdout, 1)
+    os.dup2(stderr, 2)
+
+
+def _become_user(launch: dict[str, Any]) -> None:
+    if launch["uid"] is None:
+        return
+    os.setgroups(launch["groups"])
+    os.setgid(launch["gid"])
+    os.setuid(launch["uid"])
+
+
+def _execute(argv: list[str], env: dict[str, str]) -> None:
+    """Like execvpe: the first word is looked up in the task's own PATH."""
+    command = argv[0]
+    if "/" in command:
+        os.execve(command, argv, env)
+    refused: OSError | None = None
+    for directory in env.get("PATH", os.defpath).split(":"):
+        try:
+            os.execve(f"{directory or '.'}/{command}", argv, env)
+        except (FileNotFoundError, NotADirectoryError):
+            continue
+        except OSError as error:
+            refused = error
+    raise refused or FileNotFoundError(errno.ENOENT, command)
