@@ -1,0 +1,1 @@
+"""Pure decisions of the balancer: what should be served, and the steps that lead there."""
