@@ -140,7 +140,7 @@ def load_bundle(pem: bytes, what: str) -> list[x509.Certificate]:
     """All certificates of a PEM bundle, at least one."""
     try:
         return x509.load_pem_x509_certificates(pem)
-    except ValueError as error:
+    except (ValueError, x509.InvalidVersion) as error:
         raise CertificateProblem(
             Defect.MALFORMED, f"the {what} is not a readable PEM certificate"
         ) from error
@@ -217,7 +217,7 @@ def _issued(issuer: x509.Certificate, child: x509.Certificate) -> bool:
 def _is_authority(certificate: x509.Certificate) -> bool:
     try:
         return certificate.extensions.get_extension_for_class(x509.BasicConstraints).value.ca
-    except (x509.ExtensionNotFound, ValueError):
+    except (x509.ExtensionNotFound, x509.DuplicateExtension, ValueError):
         return False
 
 

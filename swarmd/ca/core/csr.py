@@ -52,7 +52,7 @@ def accept_request(csr: bytes) -> NodePublicKey:
         request = x509.load_pem_x509_csr(csr)
         public_key = request.public_key()
         signature_oid = request.signature_algorithm_oid
-    except (ValueError, UnsupportedAlgorithm) as error:
+    except (ValueError, UnsupportedAlgorithm, x509.InvalidVersion) as error:
         raise invalid("the certificate signing request is not a readable PEM request") from error
     weakness = find_weakness(public_key)
     if weakness is not None:

@@ -46,13 +46,14 @@ def schedule(*, not_before: Instant, not_after: Instant, now: Instant, rng: Rng)
 
 
 def force(renewal: Renewal, *, now: Instant, reason: str) -> Renewal:
-    """Bring the attempt forward to half a second from now; never delays one that is due earlier.
+    """Bring the attempt forward to half a second from now, because of a new `reason`.
 
-    Failures are kept: forcing again and again does not defeat the back-off, see `is_backing_off`.
+    A reason that is already being acted on changes nothing: repeating it (every session message
+    does) neither delays the attempt nor defeats its back-off. A new reason starts afresh.
     """
-    if is_backing_off(renewal) or renewal.due <= now + FORCED_DELAY_NS:
+    if renewal.reason == reason:
         return renewal
-    return replace(renewal, due=Instant(now + FORCED_DELAY_NS), reason=reason)
+    return Renewal(Instant(min(renewal.due, now + FORCED_DELAY_NS)), reason)
 
 
 def failed(renewal: Renewal, *, now: Instant, rng: Rng) -> Renewal:
@@ -60,10 +61,6 @@ def failed(renewal: Renewal, *, now: Instant, rng: Rng) -> Renewal:
     failures = renewal.failures + 1
     delay_ns = retry_delay_ns(failures, rng)
     return replace(renewal, due=Instant(now + delay_ns), failures=failures)
-
-
-def is_backing_off(renewal: Renewal) -> bool:
-    return renewal.failures > 0
 
 
 def retry_delay_ns(failures: int, rng: Rng) -> int:
