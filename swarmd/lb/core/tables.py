@@ -81,7 +81,8 @@ class Delta(Struct, frozen=True):
     """The step from one version of the table to another.
 
     With `complete`, `services` is the whole table and `applies_to` says nothing. Otherwise rows in
-    `services` replace or add whole services, `changes` touch the backends of known ones.
+    `services` replace or add whole services, `changes` touch the backends of known ones. With
+    `more`, the step goes on in the next delta and the table in between is not to be acted upon.
     """
 
     complete: bool
@@ -90,6 +91,7 @@ class Delta(Struct, frozen=True):
     services: tuple[ServiceEndpoints, ...] = ()
     changes: tuple[BackendChange, ...] = ()
     removed: tuple[ServiceId, ...] = ()
+    more: bool = False
 
 
 class OutOfStep(Exception):

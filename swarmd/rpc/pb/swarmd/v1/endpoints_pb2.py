@@ -24,29 +24,31 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19swarmd/v1/endpoints.proto\x12\tswarmd.v1\"+\n\x15WatchEndpointsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\xdd\x01\n\x10\x45ndpointsMessage\x12.\n\x04type\x18\x01 \x01(\x0e\x32 .swarmd.v1.EndpointsMessage.Type\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12-\n\x08services\x18\x04 \x03(\x0b\x32\x1b.swarmd.v1.ServiceEndpoints\x12\x1b\n\x13removed_service_ids\x18\x05 \x03(\t\"%\n\x04Type\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"\x82\x01\n\x10ServiceEndpoints\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x1e\n\x05ports\x18\x03 \x03(\x0b\x32\x0f.swarmd.v1.Port\x12$\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32\x12.swarmd.v1.Backend\"Z\n\x04Port\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x16\n\x0epublished_port\x18\x02 \x01(\r\x12\x13\n\x0btarget_port\x18\x03 \x01(\r\"c\n\x07\x42\x61\x63kend\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x05ports\x18\x04 \x03(\x0b\x32\x16.swarmd.v1.PortMapping\"\\\n\x0bPortMapping\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x13\n\x0btarget_port\x18\x02 \x01(\r\x12\x11\n\thost_port\x18\x03 \x01(\r*A\n\x08Protocol\x12\x10\n\x0cPROTOCOL_TCP\x10\x00\x12\x10\n\x0cPROTOCOL_UDP\x10\x01\x12\x11\n\rPROTOCOL_SCTP\x10\x02\x32U\n\tEndpoints\x12H\n\x05Watch\x12 .swarmd.v1.WatchEndpointsRequest\x1a\x1b.swarmd.v1.EndpointsMessage0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19swarmd/v1/endpoints.proto\x12\tswarmd.v1\"+\n\x15WatchEndpointsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x96\x02\n\x10\x45ndpointsMessage\x12.\n\x04type\x18\x01 \x01(\x0e\x32 .swarmd.v1.EndpointsMessage.Type\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12-\n\x08services\x18\x04 \x03(\x0b\x32\x1b.swarmd.v1.ServiceEndpoints\x12\x1b\n\x13removed_service_ids\x18\x05 \x03(\t\x12)\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x18.swarmd.v1.BackendChange\x12\x0c\n\x04more\x18\x07 \x01(\x08\"%\n\x04Type\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"c\n\rBackendChange\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12$\n\x08\x62\x61\x63kends\x18\x02 \x03(\x0b\x32\x12.swarmd.v1.Backend\x12\x18\n\x10removed_task_ids\x18\x03 \x03(\t\"\x82\x01\n\x10ServiceEndpoints\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x1e\n\x05ports\x18\x03 \x03(\x0b\x32\x0f.swarmd.v1.Port\x12$\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32\x12.swarmd.v1.Backend\"Z\n\x04Port\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x16\n\x0epublished_port\x18\x02 \x01(\r\x12\x13\n\x0btarget_port\x18\x03 \x01(\r\"c\n\x07\x42\x61\x63kend\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x05ports\x18\x04 \x03(\x0b\x32\x16.swarmd.v1.PortMapping\"\\\n\x0bPortMapping\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x13\n\x0btarget_port\x18\x02 \x01(\r\x12\x11\n\thost_port\x18\x03 \x01(\r*A\n\x08Protocol\x12\x10\n\x0cPROTOCOL_TCP\x10\x00\x12\x10\n\x0cPROTOCOL_UDP\x10\x01\x12\x11\n\rPROTOCOL_SCTP\x10\x02\x32U\n\tEndpoints\x12H\n\x05Watch\x12 .swarmd.v1.WatchEndpointsRequest\x1a\x1b.swarmd.v1.EndpointsMessage0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swarmd.v1.endpoints_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROTOCOL']._serialized_start=729
-  _globals['_PROTOCOL']._serialized_end=794
+  _globals['_PROTOCOL']._serialized_start=887
+  _globals['_PROTOCOL']._serialized_end=952
   _globals['_WATCHENDPOINTSREQUEST']._serialized_start=40
   _globals['_WATCHENDPOINTSREQUEST']._serialized_end=83
   _globals['_ENDPOINTSMESSAGE']._serialized_start=86
-  _globals['_ENDPOINTSMESSAGE']._serialized_end=307
-  _globals['_ENDPOINTSMESSAGE_TYPE']._serialized_start=270
-  _globals['_ENDPOINTSMESSAGE_TYPE']._serialized_end=307
-  _globals['_SERVICEENDPOINTS']._serialized_start=310
-  _globals['_SERVICEENDPOINTS']._serialized_end=440
-  _globals['_PORT']._serialized_start=442
-  _globals['_PORT']._serialized_end=532
-  _globals['_BACKEND']._serialized_start=534
-  _globals['_BACKEND']._serialized_end=633
-  _globals['_PORTMAPPING']._serialized_start=635
-  _globals['_PORTMAPPING']._serialized_end=727
-  _globals['_ENDPOINTS']._serialized_start=796
-  _globals['_ENDPOINTS']._serialized_end=881
+  _globals['_ENDPOINTSMESSAGE']._serialized_end=364
+  _globals['_ENDPOINTSMESSAGE_TYPE']._serialized_start=327
+  _globals['_ENDPOINTSMESSAGE_TYPE']._serialized_end=364
+  _globals['_BACKENDCHANGE']._serialized_start=366
+  _globals['_BACKENDCHANGE']._serialized_end=465
+  _globals['_SERVICEENDPOINTS']._serialized_start=468
+  _globals['_SERVICEENDPOINTS']._serialized_end=598
+  _globals['_PORT']._serialized_start=600
+  _globals['_PORT']._serialized_end=690
+  _globals['_BACKEND']._serialized_start=692
+  _globals['_BACKEND']._serialized_end=791
+  _globals['_PORTMAPPING']._serialized_start=793
+  _globals['_PORTMAPPING']._serialized_end=885
+  _globals['_ENDPOINTS']._serialized_start=954
+  _globals['_ENDPOINTS']._serialized_end=1039
 # @@protoc_insertion_point(module_scope)

@@ -23,7 +23,7 @@ class WatchEndpointsRequest(_message.Message):
     def __init__(self, session_id: _Optional[str] = ...) -> None: ...
 
 class EndpointsMessage(_message.Message):
-    __slots__ = ("type", "applies_to", "results_in", "services", "removed_service_ids")
+    __slots__ = ("type", "applies_to", "results_in", "services", "removed_service_ids", "changes", "more")
     class Type(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         COMPLETE: _ClassVar[EndpointsMessage.Type]
@@ -35,12 +35,26 @@ class EndpointsMessage(_message.Message):
     RESULTS_IN_FIELD_NUMBER: _ClassVar[int]
     SERVICES_FIELD_NUMBER: _ClassVar[int]
     REMOVED_SERVICE_IDS_FIELD_NUMBER: _ClassVar[int]
+    CHANGES_FIELD_NUMBER: _ClassVar[int]
+    MORE_FIELD_NUMBER: _ClassVar[int]
     type: EndpointsMessage.Type
     applies_to: int
     results_in: int
     services: _containers.RepeatedCompositeFieldContainer[ServiceEndpoints]
     removed_service_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, type: _Optional[_Union[EndpointsMessage.Type, str]] = ..., applies_to: _Optional[int] = ..., results_in: _Optional[int] = ..., services: _Optional[_Iterable[_Union[ServiceEndpoints, _Mapping]]] = ..., removed_service_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    changes: _containers.RepeatedCompositeFieldContainer[BackendChange]
+    more: bool
+    def __init__(self, type: _Optional[_Union[EndpointsMessage.Type, str]] = ..., applies_to: _Optional[int] = ..., results_in: _Optional[int] = ..., services: _Optional[_Iterable[_Union[ServiceEndpoints, _Mapping]]] = ..., removed_service_ids: _Optional[_Iterable[str]] = ..., changes: _Optional[_Iterable[_Union[BackendChange, _Mapping]]] = ..., more: _Optional[bool] = ...) -> None: ...
+
+class BackendChange(_message.Message):
+    __slots__ = ("service_id", "backends", "removed_task_ids")
+    SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
+    BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    REMOVED_TASK_IDS_FIELD_NUMBER: _ClassVar[int]
+    service_id: str
+    backends: _containers.RepeatedCompositeFieldContainer[Backend]
+    removed_task_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, service_id: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., removed_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ServiceEndpoints(_message.Message):
     __slots__ = ("service_id", "service_name", "ports", "backends")

@@ -1,0 +1,220 @@
+"""From committed state to the endpoint table, kept up with change by change.
+
+A service has a row while it publishes a port through the mesh. Its backends are the tasks that are
+observed RUNNING and desired to be no further, on nodes that are not known to be down: a node that
+is merely UNKNOWN after an election keeps its tasks in the table, because they are most likely fine.
+
+A change of one task costs the work for that task, and its service's row is rebuilt once per delta
+however many of its tasks changed. `docs/design/lb.md` tells how deltas travel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarmd.lb.core.tables import (
+    Backend,
+    BackendChange,
+    Delta,
+    PortMapping,
+    PublishedPort,
+    ServiceEndpoints,
+    Tables,
+)
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.node import Node
+from swarmd.model.service import Service
+from swarmd.model.states import NodeState, PublishMode, TaskState
+from swarmd.model.task import Task
+from swarmd.store.changes import Committed
+from swarmd.store.view import View
+
+
+class _Row:
+    """A published service while it is kept up to date."""
+
+    def __init__(self, name: str, ports: tuple[PublishedPort, ...]) -> None:
+        self.name = name
+        self.ports = ports
+        self.backends: dict[TaskId, Backend] = {}
+
+    def endpoints(self, service_id: ServiceId) -> ServiceEndpoints:
+        return ServiceEndpoints(
+            service_id=service_id,
+            service_name=self.name,
+            ports=self.ports,
+            backends=tuple(self.backends[task_id] for task_id in sorted(self.backends)),
+        )
+
+
+class EndpointCatalogue:
+    """The wanted endpoint table of a view, and what has changed since it was last asked.
+
+    Feed it every commit, in order. `take_delta` gives the changes since the last call as one step;
+    deltas taken one after the other, applied to an earlier `tables()`, lead to the latest.
+    """
+
+    def __init__(self, view: View) -> None:
+        """Begin with what `view` holds now."""
+        self._view = view
+        self._rows: dict[ServiceId, _Row] = {}
+        self._observed = view.index
+        self._version = view.index
+        self._renewed: dict[ServiceId, None] = {}  # rows to send as a whole, or that are gone
+        self._touched: dict[ServiceId, dict[TaskId, None]] = {}  # backends that came, left, changed
+        for service in view.services():
+            self._renew(service.id, service)
+        self._renewed.clear()
+
+    @property
+    def version(self) -> int:
+        """The log index at which the last delta was taken: what receivers have."""
+        return self._version
+
+    @property
+    def changed(self) -> bool:
+        """Whether `take_delta` has something to tell."""
+        return bool(self._renewed or self._touched)
+
+    def tables(self) -> Tables:
+        """The whole table at `version`; take the delta first when something `changed`."""
+        if self.changed:
+            raise AssertionError("the table holds changes that no delta has told")
+        rows: Mapping[ServiceId, ServiceEndpoints] = {
+            service_id: row.endpoints(service_id) for service_id, row in self._rows.items()
+        }
+        return Tables(self._version, rows)
+
+    def observe(self, committed: Committed) -> None:
+        """Take in one committed entry; the view must be at this entry."""
+        for change in committed.changes:
+            match change.new if change.new is not None else change.old:
+                case Task() as task:
+                    self._judge(task.id, task.service_id)
+                case Service() as service:
+                    self._judge_service(service.id)
+                case Node() as node:
+                    self._judge_node(change.old, change.new, node.id)
+        self._observed = committed.index
+
+    def take_delta(self) -> Delta | None:
+        """The step from `version` to the latest commit; None when nothing changed in between."""
+        if not self.changed:
+            return None
+        services: list[ServiceEndpoints] = []
+        removed: list[ServiceId] = []
+        for service_id in self._renewed:
+            row = self._rows.get(service_id)
+            if row is None:
+                removed.append(service_id)
+            else:
+                services.append(row.endpoints(service_id))
+        changes = tuple(
+            self._change(service_id, tuple(task_ids))
+            for service_id, task_ids in self._touched.items()
+            if service_id not in self._renewed
+        )
+        delta = Delta(
+            complete=False,
+            applies_to=self._version,
+            results_in=self._observed,
+            services=tuple(services),
+            changes=changes,
+            removed=tuple(removed),
+        )
+        self._version = self._observed
+        self._renewed.clear()
+        self._touched.clear()
+        return delta
+
+    def _change(self, service_id: ServiceId, task_ids: tuple[TaskId, ...]) -> BackendChange:
+        backends = self._rows[service_id].backends
+        return BackendChange(
+            service_id=service_id,
+            backends=tuple(backends[task_id] for task_id in task_ids if task_id in backends),
+            removed=tuple(task_id for task_id in task_ids if task_id not in backends),
+        )
+
+    def _judge_service(self, service_id: ServiceId) -> None:
+        service = self._view.find_service(service_id)
+        row = self._rows.get(service_id)
+        if service is not None and row is not None:
+            if row.name == service.spec.name and row.ports == published_ports(service):
+                return  # nothing that shows in the table; this is what most updates are
+        elif row is None and (service is None or not published_ports(service)):
+            return
+        self._renew(service_id, service)
+
+    def _renew(self, service_id: ServiceId, service: Service | None) -> None:
+        """Make a service's row anew from the view, or drop it."""
+        self._renewed[service_id] = None
+        ports = published_ports(service) if service is not None else ()
+        if service is None or not ports:
+            self._rows.pop(service_id, None)
+            return
+        row = _Row(service.spec.name, ports)
+        for task in self._view.tasks_of_service(service_id):
+            backend = backend_of(task, self._view.find_node(task.node_id))
+            if backend is not None:
+                row.backends[task.id] = backend
+        self._rows[service_id] = row
+
+    def _judge_node(self, old: object, new: object, node_id: NodeId) -> None:
+        """Heartbeats and the like change nodes all the time; only what backends show matters."""
+        if isinstance(old, Node) and isinstance(new, Node) and _reach(old) == _reach(new):
+            return
+        for task in self._view.tasks_of_node(node_id):
+            self._judge(task.id, task.service_id)
+
+    def _judge(self, task_id: TaskId, service_id: ServiceId) -> None:
+        row = self._rows.get(service_id)
+        if row is None:
+            return
+        task = self._view.find_task(task_id)
+        backend = None
+        if task is not None:
+            backend = backend_of(task, self._view.find_node(task.node_id))
+        if backend == row.backends.get(task_id):
+            return
+        if backend is None:
+            del row.backends[task_id]
+        else:
+            row.backends[task_id] = backend
+        self._touched.setdefault(service_id, {})[task_id] = None
+
+
+def published_ports(service: Service) -> tuple[PublishedPort, ...]:
+    """The ports of a service that every node answers, once their numbers are chosen."""
+    if service.endpoint is None:
+        return ()
+    return tuple(
+        PublishedPort(port.protocol, port.published_port, port.target_port)
+        for port in service.endpoint.ports
+        if port.publish_mode is PublishMode.INGRESS and port.published_port and port.target_port
+    )
+
+
+def backend_of(task: Task, node: Node | None) -> Backend | None:
+    """Where a task takes connections; None while it should get none."""
+    if task.status.state is not TaskState.RUNNING or task.desired_state > TaskState.RUNNING:
+        return None
+    if node is None:
+        return None
+    address = _reach(node)
+    if not address:
+        return None
+    return Backend(
+        task_id=task.id,
+        node_id=task.node_id,
+        address=address,
+        ports=tuple(
+            PortMapping(port.protocol, port.target_port, port.published_port)
+            for port in task.status.ports
+            if port.published_port and port.published_port != port.target_port
+        ),
+    )
+
+
+def _reach(node: Node) -> str:
+    """The address of a node's tasks; empty when it is down or has told none."""
+    return "" if node.status.state is NodeState.DOWN else node.data_addr

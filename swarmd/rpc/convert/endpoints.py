@@ -1,0 +1,137 @@
+"""The endpoint table on the wire: deltas to `swarmd.v1.EndpointsMessage` and back."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmd.lb.core.tables import (
+    Backend,
+    BackendChange,
+    Delta,
+    PortMapping,
+    PublishedPort,
+    ServiceEndpoints,
+)
+from swarmd.model.errors import invalid
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.states import Protocol
+from swarmd.rpc.pb import endpoints as pb
+
+_TO_WIRE = {
+    Protocol.TCP: pb.PROTOCOL_TCP,
+    Protocol.UDP: pb.PROTOCOL_UDP,
+    Protocol.SCTP: pb.PROTOCOL_SCTP,
+}
+_FROM_WIRE: dict[int, Protocol] = {number: protocol for protocol, number in _TO_WIRE.items()}
+
+
+def delta_to_pb(delta: Delta) -> pb.EndpointsMessage:
+    """One message for one delta; cutting to size is the sender's business."""
+    kind = pb.EndpointsMessage.COMPLETE if delta.complete else pb.EndpointsMessage.INCREMENTAL
+    return pb.EndpointsMessage(
+        type=kind,
+        applies_to=delta.applies_to,
+        results_in=delta.results_in,
+        services=[
+            pb.ServiceEndpoints(
+                service_id=row.service_id,
+                service_name=row.service_name,
+                ports=[
+                    pb.Port(
+                        protocol=_TO_WIRE[port.protocol],
+                        published_port=port.published_port,
+                        target_port=port.target_port,
+                    )
+                    for port in row.ports
+                ],
+                backends=_backends_to_pb(row.backends),
+            )
+            for row in delta.services
+        ],
+        removed_service_ids=delta.removed,
+        changes=[
+            pb.BackendChange(
+                service_id=change.service_id,
+                backends=_backends_to_pb(change.backends),
+                removed_task_ids=change.removed,
+            )
+            for change in delta.changes
+        ],
+        more=delta.more,
+    )
+
+
+def delta_from_pb(message: pb.EndpointsMessage) -> Delta:
+    """The delta in a message.
+
+    Raises:
+        Rejection: it names a protocol this version does not know.
+    """
+    return Delta(
+        complete=message.type == pb.EndpointsMessage.COMPLETE,
+        applies_to=message.applies_to,
+        results_in=message.results_in,
+        services=tuple(
+            ServiceEndpoints(
+                service_id=ServiceId(row.service_id),
+                service_name=row.service_name,
+                ports=tuple(
+                    PublishedPort(_protocol(port.protocol), port.published_port, port.target_port)
+                    for port in row.ports
+                ),
+                backends=_backends_from_pb(row.backends),
+            )
+            for row in message.services
+        ),
+        changes=tuple(
+            BackendChange(
+                service_id=ServiceId(change.service_id),
+                backends=_backends_from_pb(change.backends),
+                removed=tuple(TaskId(task_id) for task_id in change.removed_task_ids),
+            )
+            for change in message.changes
+        ),
+        removed=tuple(ServiceId(service_id) for service_id in message.removed_service_ids),
+        more=message.more,
+    )
+
+
+def _backends_to_pb(backends: Iterable[Backend]) -> list[pb.Backend]:
+    return [
+        pb.Backend(
+            task_id=backend.task_id,
+            node_id=backend.node_id,
+            address=backend.address,
+            ports=[
+                pb.PortMapping(
+                    protocol=_TO_WIRE[mapping.protocol],
+                    target_port=mapping.target_port,
+                    host_port=mapping.host_port,
+                )
+                for mapping in backend.ports
+            ],
+        )
+        for backend in backends
+    ]
+
+
+def _backends_from_pb(messages: Iterable[pb.Backend]) -> tuple[Backend, ...]:
+    return tuple(
+        Backend(
+            task_id=TaskId(message.task_id),
+            node_id=NodeId(message.node_id),
+            address=message.address,
+            ports=tuple(
+                PortMapping(_protocol(mapping.protocol), mapping.target_port, mapping.host_port)
+                for mapping in message.ports
+            ),
+        )
+        for message in messages
+    )
+
+
+def _protocol(number: int) -> Protocol:
+    protocol = _FROM_WIRE.get(number)
+    if protocol is None:
+        raise invalid(f"endpoint table names transport protocol {number}, unknown to this version")
+    return protocol
