@@ -124,14 +124,14 @@ async def test_what_is_missing_is_named_at_the_end() -> None:
     )
     request = a_request(task_ids=["t1", "t2", "t3"])
     lines: list[str] = []
-    async with asyncio.timeout(10), scene.listening("n1") as agent:
-        async with aclosing(scene.subscribe(request)) as stream:
-            first = asyncio.ensure_future(anext(stream))
-            order = await agent.first_order
-            await agent.publish(order.id, "here")
-            lines += [message.data.decode() for message in (await first).messages]
-            with pytest.raises(Rejection) as refusal:
-                await anext(stream)
+    stream = scene.subscribe(request)
+    async with asyncio.timeout(10), scene.listening("n1") as agent, aclosing(stream):
+        first = asyncio.ensure_future(anext(stream))
+        order = await agent.first_order
+        await agent.publish(order.id, "here")
+        lines += [message.data.decode() for message in (await first).messages]
+        with pytest.raises(Rejection) as refusal:
+            await anext(stream)
     assert lines == ["here"]
     assert refusal.value.message == (
         "warning: incomplete log stream. some logs could not be retrieved for the following "
