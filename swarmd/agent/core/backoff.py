@@ -8,7 +8,7 @@ from swarmd.model.env import Rng
 
 
 class Backoff(Struct, frozen=True):
-    """Attempt 0 waits up to `first_ns`, each further one up to twice as long, up to `longest_ns`."""
+    """Attempt 0 waits at most `first_ns`, each further one twice that, all at most `longest_ns`."""
 
     first_ns: int
     longest_ns: int

@@ -11,6 +11,7 @@ Shared by the daemon and the keeper, so it imports next to nothing.
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -191,10 +192,9 @@ def kill(group: Group) -> bool:
     A process may fork while we look, so the caller repeats this until it returns True.
     """
     if group.directories:
-        try:
+        # Version 1 and kernels before 5.14 lack this file: there, one by one, below.
+        with contextlib.suppress(OSError):
             _write(f"{group.directories[0]}/cgroup.kill", "1")
-        except OSError:
-            pass  # version 1 and kernels before 5.14 lack it: one by one, below
     pids = members(group)
     for pid in pids:
         send_signal(pid, 9)
@@ -234,7 +234,7 @@ def remove(group: Group) -> bool:
 
 
 def leftovers(hierarchies: tuple[Hierarchy, ...], node_id: str) -> list[Group]:
-    """Groups of this node's tasks that exist now; without cgroups, the tasks of marked processes."""
+    """Groups of this node's tasks that exist now; without cgroups, those of marked processes."""
     names: dict[str, list[str]] = {}
     for hierarchy in hierarchies:
         for entry in os.scandir(hierarchy.base):

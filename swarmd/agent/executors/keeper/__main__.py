@@ -7,6 +7,7 @@ its tasks have lost their parent, their logs and their exit status.
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import gc
 import os
@@ -16,8 +17,9 @@ import sys
 import time
 
 from swarmd.agent.executors import groups
-from swarmd.agent.executors.keeper import syscalls
+from swarmd.agent.executors.keeper import child, syscalls
 from swarmd.agent.executors.keeper.server import Keeper
+from swarmd.runtime.clock import SystemClock
 
 ALREADY_RUNNING = 3
 SOCKET_NAME = "keeper.sock"
@@ -36,6 +38,7 @@ def main() -> int:
         return ALREADY_RUNNING
     hierarchies = groups.detect(node_id)
     _kill_leftovers(hierarchies, node_id)
+    namespaces = child.usable_namespaces()
     listener = _listen()
     if os.fork() > 0:
         return 0
@@ -47,7 +50,12 @@ def main() -> int:
     files_max = resource.getrlimit(resource.RLIMIT_NOFILE)
     resource.setrlimit(resource.RLIMIT_NOFILE, (files_max[1], files_max[1]))
     keeper = Keeper(
-        directory=directory, listener=listener, hierarchies=hierarchies, files_max=files_max
+        directory=directory,
+        listener=listener,
+        hierarchies=hierarchies,
+        namespaces=namespaces,
+        files_max=files_max,
+        now=SystemClock().now,
     )
     # Nothing created so far is garbage; leaving it alone keeps its pages shared with children.
     gc.collect()
@@ -59,10 +67,9 @@ def main() -> int:
 
 
 def _listen() -> socket.socket:
-    try:
+    # The previous keeper leaves it behind when it is killed.
+    with contextlib.suppress(FileNotFoundError):
         os.unlink(SOCKET_NAME)
-    except FileNotFoundError:
-        pass  # the previous keeper tidied up
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     os.umask(0o077)
     listener.bind(SOCKET_NAME)

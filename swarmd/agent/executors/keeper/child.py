@@ -67,6 +67,22 @@ def run(
         os._exit(EXIT_NOT_STARTED)
 
 
+def usable_namespaces() -> list[str]:
+    """Kinds of namespace that this process may give to tasks, found out by trying."""
+    return [name for name in NAMESPACES if _can_enter(name)]
+
+
+def _can_enter(name: str) -> bool:
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _enter_namespaces([name], "probe" if name == "uts" else "")
+            os._exit(0)
+        finally:
+            os._exit(EXIT_NOT_STARTED)
+    return os.waitpid(pid, 0)[1] == 0
+
+
 def _restore_signals() -> None:
     """Dispositions as a fresh process has them; exec would pass on what Python ignores."""
     for number in (signal.SIGPIPE, signal.SIGXFSZ, signal.SIGINT, signal.SIGCHLD):

@@ -9,6 +9,7 @@ the grace period if the task was being stopped, else killed at once.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -37,12 +38,14 @@ class Place:
         directory: str,
         hierarchies: tuple[groups.Hierarchy, ...],
         files_max: tuple[int, int],
+        now: Callable[[], int],
         ended: Callable[[Kept], None],
     ) -> None:
         self.loop = loop
         self.directory = directory
         self.hierarchies = hierarchies
         self.files_max = files_max
+        self.now = now
         self.ended = ended
 
 
@@ -55,6 +58,7 @@ class Kept:
         self.pid = 0
         self.exit: dict[str, Any] | None = None
         self.unapplied: tuple[str, ...] = ()
+        self.memo: Any = None  # the daemon's own words, handed back to it after a restart
         self._place = place
         self._group = groups.Group(task_id, (), groups.Limits(), ())
         self._log: TaskLog | None = None
@@ -64,6 +68,7 @@ class Kept:
         self._status: int | None = None
         self._stop_signal = 0
         self._kill_timer: Timer | None = None
+        self._kill_at = 0
         self._emptying_since = 0
         self._swept_signal = False
 
@@ -75,7 +80,7 @@ class Kept:
         """
         place = self._place
         self._group = groups.create(place.hierarchies, self.id, groups.Limits(*launch["limits"]))
-        self.unapplied = self._group.unapplied
+        self.unapplied, self.memo = self._group.unapplied, launch.get("memo")
         log = launch["log"]
         self._log = TaskLog(
             log["directory"], max_bytes=log["max_bytes"], max_files=log["max_files"]
@@ -109,7 +114,7 @@ class Kept:
         for descriptor, stream in ((out_r, b"o"), (err_r, b"e")):
             os.set_blocking(descriptor, False)
             self._streams[descriptor] = stream
-            place.loop.reads(descriptor, lambda descriptor=descriptor: self._pump(descriptor))
+            place.loop.reads(descriptor, functools.partial(self._pump, descriptor))
         place.loop.reads(report_r, lambda: self._exec_report(report_r))
 
     def stop(self, *, number: int, grace_ns: int) -> None:
@@ -120,9 +125,12 @@ class Kept:
         if self.state == "exited":
             return
         self._stop_signal = number
-        if self._kill_timer is not None:
-            self._kill_timer.cancel()
-        self._kill_timer = self._place.loop.after(grace_ns, self._kill)
+        kill_at = time.monotonic_ns() + grace_ns
+        if self._kill_timer is None or kill_at < self._kill_at:
+            if self._kill_timer is not None:
+                self._kill_timer.cancel()
+            self._kill_at = kill_at
+            self._kill_timer = self._place.loop.after(grace_ns, self._kill)
         if self._status is None:
             groups.send_signal(self.pid, number)
         if grace_ns == 0:
@@ -136,11 +144,19 @@ class Kept:
         self._begin_emptying()
 
     def summary(self) -> dict[str, Any]:
-        return {"id": self.id, "state": self.state, "pid": self.pid, "exit": self.exit}
+        return {
+            "id": self.id,
+            "state": self.state,
+            "pid": self.pid,
+            "exit": self.exit,
+            "memo": self.memo,
+            "unapplied": list(self.unapplied),
+        }
 
     def restore(self, exit_record: dict[str, Any]) -> None:
         """Become the exited task that an earlier keeper recorded."""
-        self.state, self.exit, self.pid = "exited", exit_record, exit_record["pid"]
+        self.state, self.exit = "exited", exit_record
+        self.pid, self.memo = exit_record["pid"], exit_record.get("memo")
 
     def forget(self) -> None:
         """Delete the record of an exited task."""
@@ -183,7 +199,7 @@ class Kept:
         except BlockingIOError:
             return
         if chunk and self._log is not None:
-            self._log.write(self._streams[descriptor], chunk, time.time_ns())
+            self._log.write(self._streams[descriptor], chunk, self._place.now())
         if not chunk:
             self._close_stream(descriptor)
 
@@ -229,7 +245,7 @@ class Kept:
             self._kill_timer.cancel()
         for descriptor in list(self._streams):
             self._close_stream(descriptor)
-        now = time.time_ns()
+        now = self._place.now()
         if self._log is not None:
             self._log.close(now)
         status = self._status
@@ -243,6 +259,7 @@ class Kept:
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
             "oom": groups.oom_kills(self._group) > 0,
             "time": now,
+            "memo": self.memo,
         }
         if not self.never_ran:
             self._record_exit()

@@ -90,18 +90,22 @@ class Keeper:
         directory: str,
         listener: socket.socket,
         hierarchies: tuple[groups.Hierarchy, ...],
+        namespaces: list[str],
         files_max: tuple[int, int],
+        now: Callable[[], int],
     ) -> None:
         self.loop = Loop()
         self._tasks: dict[str, Kept] = {}
         self._by_pid: dict[int, Kept] = {}
         self._connections: list[Connection] = []
         self._listener = listener
+        self._namespaces = namespaces
         self._place = Place(
             loop=self.loop,
             directory=directory,
             hierarchies=hierarchies,
             files_max=files_max,
+            now=now,
             ended=self._ended,
         )
         self._load_exits(f"{directory}/exits")
@@ -148,7 +152,18 @@ class Keeper:
         task = self._tasks.get(request.get("id", ""))
         if op == "hello":
             tasks = [task.summary() for task in self._tasks.values()]
-            answer({"protocol": PROTOCOL, "pid": os.getpid(), "tasks": tasks})
+            answer(
+                {
+                    "protocol": PROTOCOL,
+                    "pid": os.getpid(),
+                    "tasks": tasks,
+                    "namespaces": self._namespaces,
+                    "controllers": sorted(
+                        {c for h in self._place.hierarchies for c in h.controllers}
+                    ),
+                    "cgroups": [h.base for h in self._place.hierarchies],
+                }
+            )
         elif op == "ping":
             answer({})
         elif op == "stop":

@@ -1,0 +1,136 @@
+"""Ports of the node handed to process tasks, which share the node's network.
+
+A task gets its target port itself when nobody else has it, so that programs with a built-in port
+work unchanged; otherwise one between the ports applications choose and those the kernel gives to
+outgoing connections, where neither gets in the way. A port is tried by binding it.
+"""
+
+from __future__ import annotations
+
+import errno
+import socket
+from collections.abc import Iterable
+
+from swarmd.model.ids import TaskId
+from swarmd.model.spec import PortConfig
+from swarmd.model.states import Protocol, PublishMode
+
+FIRST = 20_000
+END = 30_000  # published ports chosen by the swarm begin here
+SPARE = range(32_768, 61_000)
+PRIVILEGED_END = 1024
+
+
+class NoPortLeft(Exception):
+    """Every port of the node that tasks may use is taken."""
+
+
+class Ports:
+    """Which port of the node belongs to which task.
+
+    `publish` names ports that the node answers on for a service; they are never given to tasks.
+    """
+
+    def __init__(self) -> None:
+        self._owners: dict[tuple[Protocol, int], TaskId] = {}
+        self._held: dict[TaskId, list[tuple[Protocol, int]]] = {}
+        self._published: dict[str, frozenset[tuple[Protocol, int]]] = {}
+        self._next = FIRST
+
+    def publish(self, source: str, ports: Iterable[tuple[Protocol, int]]) -> None:
+        """Replace the published ports that `source` has named before."""
+        named = frozenset(ports)
+        if named:
+            self._published[source] = named
+        else:
+            self._published.pop(source, None)
+
+    def adopt(self, task_id: TaskId, ports: Iterable[PortConfig]) -> None:
+        """Note ports that a task got from an earlier run of the daemon."""
+        for port in ports:
+            self._take(task_id, port.protocol, port.published_port)
+
+    def allocate(
+        self, task_id: TaskId, wanted: tuple[PortConfig, ...], *, privileged: bool
+    ) -> tuple[PortConfig, ...]:
+        """One port of the node for each port wanted, as the task will report them.
+
+        Args:
+            privileged: the task may listen below 1024 if the daemon may.
+
+        Raises:
+            NoPortLeft: nothing was given out.
+        """
+        given: list[PortConfig] = []
+        try:
+            for port in wanted:
+                number = self._find(port.protocol, port.target_port, privileged)
+                self._take(task_id, port.protocol, number)
+                given.append(
+                    PortConfig(
+                        name=port.name,
+                        protocol=port.protocol,
+                        target_port=port.target_port,
+                        published_port=number,
+                        publish_mode=PublishMode.HOST,
+                    )
+                )
+        except NoPortLeft:
+            self.release(task_id)
+            raise
+        return tuple(given)
+
+    def release(self, task_id: TaskId) -> None:
+        for key in self._held.pop(task_id, []):
+            del self._owners[key]
+
+    def _take(self, task_id: TaskId, protocol: Protocol, number: int) -> None:
+        if (protocol, number) not in self._owners:
+            self._owners[protocol, number] = task_id
+            self._held.setdefault(task_id, []).append((protocol, number))
+
+    def _find(self, protocol: Protocol, target: int, privileged: bool) -> int:
+        if (privileged or target >= PRIVILEGED_END) and self._free(protocol, target):
+            return target
+        for step in range(END - FIRST):
+            number = FIRST + (self._next - FIRST + step) % (END - FIRST)
+            if self._free(protocol, number):
+                self._next = number + 1
+                return number
+        for number in SPARE:
+            if self._free(protocol, number):
+                return number
+        raise NoPortLeft(
+            f"no free {protocol.value} port is left on the node between {FIRST} and {SPARE.stop}; "
+            "stop something or place the task elsewhere"
+        )
+
+    def _free(self, protocol: Protocol, number: int) -> bool:
+        key = (protocol, number)
+        if not 0 < number < 65_536 or key in self._owners:
+            return False
+        if any(key in ports for ports in self._published.values()):
+            return False
+        return can_bind(protocol, number)
+
+
+def can_bind(protocol: Protocol, number: int) -> bool:
+    """Whether a program started now could listen on the port on every address of the node."""
+    kind = socket.SOCK_DGRAM if protocol is Protocol.UDP else socket.SOCK_STREAM
+    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+        try:
+            with socket.socket(family, kind) as probe:
+                if kind == socket.SOCK_STREAM:
+                    # Connections that are winding down don't keep a server from starting.
+                    probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
+                probe.bind((address, number))
+        except OSError as error:
+            if family == socket.AF_INET6 and error.errno in (
+                errno.EAFNOSUPPORT,
+                errno.EADDRNOTAVAIL,
+            ):
+                continue  # the node has no IPv6
+            return False
+    return True

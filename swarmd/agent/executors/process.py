@@ -1,0 +1,286 @@
+"""The executor that runs commands of the node itself as tasks; it needs nothing installed.
+
+Each task is a process in its own session, cgroup and (with privileges) mount, IPC and UTS
+namespaces, sharing the node's network. The keeper is its parent; this side decides, asks and
+listens. What the keeper says after a restart of either is where a task really stands.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import shutil
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import Any
+
+from swarmd.agent.core import launch as launching
+from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.executors import process_words as words
+from swarmd.agent.executors.accounts import Account, look_up
+from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
+from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
+from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.model import defaults
+from swarmd.model.ids import TaskId
+from swarmd.model.spec import PortConfig
+from swarmd.model.states import Protocol, TaskState
+from swarmd.model.task import ContainerStatus, Task
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.1
+ASK_AGAIN_S = 1.0
+
+
+class ProcessExecutor:
+    """Runs the process tasks of one node below `directory`, the worker's part of the state.
+
+    Args:
+        published: ports on which the node answers for services; they are not given to tasks.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        node: NodeContext,
+        *,
+        published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
+    ) -> None:
+        self.node = node
+        self.ports = Ports()
+        self._published = published
+        self._logs = directory / "logs"
+        self._run = directory / "run"
+        self._controllers: dict[TaskId, ProcessController] = {}
+        self._known: dict[TaskId, dict[str, Any]] = {}
+        self.link = KeeperLink(self._run, node.node_id, ended=self._ended, renewed=self._renewed)
+
+    def describe(self) -> str:
+        return words.describe_executor(self.link.facts)
+
+    def log_directory(self, task_id: TaskId) -> Path:
+        return self._logs / task_id
+
+    async def start(self) -> frozenset[TaskId]:
+        for directory in (self._logs, self._run):
+            directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        await self.link.open()
+        return frozenset(self._known)
+
+    def controller(self, task: Task) -> ProcessController:
+        node = self.node
+        context = launching.template_context(
+            task,
+            node_id=node.node_id,
+            hostname=node.hostname,
+            os=node.platform.os,
+            arch=node.platform.architecture,
+        )
+        try:
+            launch = launching.launch(task, context)
+        except launching.Unfit as error:
+            raise TaskFailure(str(error)) from None
+        controller = ProcessController(self, task, launch)
+        self._controllers[task.id] = controller
+        self.ports.publish(
+            task.id,
+            ((port.protocol, port.published_port) for port in task.ports if port.published_port),
+        )
+        summary = self._known.get(task.id)
+        if summary is not None:
+            controller.adopt(summary)
+        elif task.status.state == TaskState.RUNNING:
+            controller.lost()
+        return controller
+
+    def allocate(self, task: Task, *, privileged: bool) -> tuple[PortConfig, ...]:
+        self.ports.publish("node", self._published())
+        try:
+            return self.ports.allocate(task.id, task.ports, privileged=privileged)
+        except NoPortLeft as error:
+            raise TaskFailure(str(error)) from None
+
+    def release(self, task_id: TaskId) -> None:
+        """Forget the controller of a task that was removed."""
+        self.ports.release(task_id)
+        self.ports.publish(task_id, ())
+        self._controllers.pop(task_id, None)
+        self._known.pop(task_id, None)
+
+    async def destroy(self, task_id: TaskId) -> None:
+        while True:
+            try:
+                await self.link.request("stop", id=task_id, signal=9, grace_ns=0)
+                answer = await self.link.request("forget", id=task_id)
+            except KeeperLost as error:
+                log.warning("task.destroy.delayed task.id=%s reason=%s", task_id, error)
+                answer = {"forgotten": False}
+            if answer.get("forgotten"):
+                break
+            await asyncio.sleep(RETRY_S)
+        self.release(task_id)
+        await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
+
+    async def close(self) -> None:
+        await self.link.close()
+
+    def _ended(self, record: dict[str, Any]) -> None:
+        task_id = TaskId(record["id"])
+        self._known[task_id] = {**self._known.get(task_id, {}), "exit": record}
+        controller = self._controllers.get(task_id)
+        if controller is not None:
+            controller.ended(record)
+
+    def _renewed(self, tasks: list[dict[str, Any]]) -> None:
+        self._known = {TaskId(summary["id"]): summary for summary in tasks}
+        for task_id, controller in self._controllers.items():
+            if task_id in self._known:
+                controller.adopt(self._known[task_id])
+            elif controller.started:
+                controller.lost()
+
+
+class ProcessController:
+    """One process task."""
+
+    def __init__(self, executor: ProcessExecutor, task: Task, launch: launching.Launch) -> None:
+        self.started = False
+        self._executor = executor
+        self._task = task
+        self._launch = launch
+        self._account: Account | None = None
+        self._pid = 0
+        self._ports: tuple[PortConfig, ...] = task.status.ports
+        self._unapplied: tuple[str, ...] = ()
+        self._exit: dict[str, Any] | None = None
+        self._over = asyncio.Event()
+        if self._ports and not task.status.state.terminal:
+            executor.ports.adopt(task.id, self._ports)
+
+    @property
+    def surroundings(self) -> Surroundings:
+        if not self.started:
+            return Surroundings()
+        code = words.exit_code(self._exit) if self._exit else 0
+        return Surroundings(ContainerStatus(pid=self._pid, exit_code=code), self._ports)
+
+    @property
+    def note(self) -> str:
+        return words.unapplied_limits(self._unapplied)
+
+    def adopt(self, summary: dict[str, Any]) -> None:
+        """Take over what the keeper says of the task."""
+        self.started = True
+        self._pid = summary.get("pid", 0)
+        self._unapplied = tuple(summary.get("unapplied", ()))
+        if summary.get("memo"):
+            self._ports = words.ports_from_memo(summary["memo"])
+            self._executor.ports.adopt(self._task.id, self._ports)
+        if summary.get("exit"):
+            self.ended(summary["exit"])
+
+    def ended(self, record: dict[str, Any]) -> None:
+        self._exit = record
+        self._executor.ports.release(self._task.id)
+        self._over.set()
+
+    def lost(self) -> None:
+        """The task has ended and nobody saw how."""
+        self.started = True
+        self._executor.ports.release(self._task.id)
+        self._over.set()
+
+    async def prepare(self) -> None:
+        spec = defaults.container(self._task.spec)
+        self._account = await asyncio.to_thread(look_up, spec.user, spec.groups)
+        problem = words.missing(self._launch, self._executor.node.hostname)
+        if problem:
+            raise TaskFailure(problem)
+
+    async def start(self) -> None:
+        if self.started:
+            return
+        if self._account is None:
+            await self.prepare()
+        account = self._account
+        if account is None:
+            raise AssertionError("preparing a task finds its account")
+        if not self._ports:
+            privileged = account.uid in (None, 0)
+            self._ports = self._executor.allocate(self._task, privileged=privileged)
+        try:
+            answer = await self._executor.link.request("start", launch=self._request(account))
+        except KeeperLost as error:
+            raise TemporaryFailure(str(error)) from None
+        failure = answer.get("error")
+        if failure is not None:
+            self._executor.ports.release(self._task.id)
+            self._ports = ()
+            raise words.start_failure(failure, self._launch, self._executor.node.hostname)
+        self.started = True
+        self._pid = answer["pid"]
+        self._unapplied = tuple(answer["unapplied"])
+
+    async def wait(self) -> None:
+        await self._over.wait()
+        reason = words.end_reason(self._exit, defaults.limits(self._task.spec))
+        if reason:
+            raise TaskFailure(reason)
+
+    async def shutdown(self) -> None:
+        while not self._over.is_set():
+            try:
+                answer = await self._executor.link.request(
+                    "stop",
+                    id=self._task.id,
+                    signal=self._launch.stop_signal,
+                    grace_ns=self._launch.grace_ns,
+                )
+            except KeeperLost:
+                # The task dies with its keeper; the next one tells us so.
+                await asyncio.sleep(RETRY_S)
+                continue
+            if not answer.get("known"):
+                return
+            try:
+                async with asyncio.timeout(ASK_AGAIN_S):
+                    await self._over.wait()
+            except TimeoutError:
+                # A start that fails just now has no end to report; asking again finds out.
+                continue
+
+    async def remove(self) -> None:
+        await self._executor.destroy(self._task.id)
+
+    def _request(self, account: Account) -> dict[str, Any]:
+        launch, node = self._launch, self._executor.node
+        limits = defaults.limits(self._task.spec)
+        return {
+            "id": self._task.id,
+            "argv": launch.argv,
+            "env": launching.environment(
+                launch,
+                task=self._task,
+                node_id=node.node_id,
+                hostname=node.hostname,
+                user=account.name,
+                home=account.home,
+                ports=self._ports,
+            ),
+            "directory": launch.directory,
+            "user": account.name,
+            "uid": account.uid,
+            "gid": account.gid,
+            "groups": account.groups,
+            "hostname": launch.hostname,
+            "namespaces": self._executor.link.facts.get("namespaces", []),
+            "limits": (limits.nano_cpus, limits.memory_bytes, limits.pids),
+            "log": {
+                "directory": os.fspath(self._executor.log_directory(self._task.id)),
+                "max_bytes": launch.log.max_bytes,
+                "max_files": launch.log.max_files,
+            },
+            "memo": words.ports_to_memo(self._ports),
+        }

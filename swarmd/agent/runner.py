@@ -1,0 +1,169 @@
+"""The runner of one task: carries out the steps of its machine, one at a time, to the end.
+
+An order to end the task interrupts whatever is going on; any other change waits for the step to
+finish. The runner owns the task's status: every change goes out through `changed` before the next
+step begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from msgspec.structs import replace
+
+from swarmd.agent.core import task_machine
+from swarmd.agent.core.task_machine import DONE, Delayed, Failed, Outcome, Step
+from swarmd.agent.executors.base import Controller, Executor, TaskFailure, TemporaryFailure
+from swarmd.model.instant import Instant
+from swarmd.model.states import TaskState
+from swarmd.model.task import Task
+from swarmd.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 1.0
+
+
+class Runner:
+    """Brings one task from where it is to where it should be, as often as that changes.
+
+    Args:
+        changed: called with the task whenever its status has changed.
+    """
+
+    def __init__(
+        self,
+        task: Task,
+        executor: Executor,
+        *,
+        clock: Clock,
+        changed: Callable[[Task], None],
+    ) -> None:
+        self.task = task
+        self._executor = executor
+        self._clock = clock
+        self._changed = changed
+        self._controller: Controller | None = None
+        self._removing = False
+        self._ending = False
+        self._news = asyncio.Event()
+        self._scope: asyncio.Timeout | None = None
+
+    def update(self, task: Task) -> None:
+        """Go on with `task`, a newer version of the same task with the status known here."""
+        self.task = replace(task, status=self.task.status)
+        self._tell()
+
+    def remove(self) -> None:
+        """End the task with its grace period and delete what it leaves; `run` then returns."""
+        self._removing = True
+        self._tell()
+
+    async def run(self) -> None:
+        """Work until the task is removed; cancelling leaves the task running as it is."""
+        while True:
+            step = task_machine.next_step(desired=self._desired(), state=self.task.status.state)
+            if step is not Step.NOTHING:
+                await self._perform(step)
+            elif self._removing:
+                break
+            else:
+                self._news.clear()
+                await self._news.wait()
+        await self._remove()
+
+    def _desired(self) -> TaskState:
+        return TaskState.REMOVE if self._removing else self.task.desired_state
+
+    def _tell(self) -> None:
+        self._news.set()
+        if self._scope is not None and not self._ending and self._desired() >= TaskState.SHUTDOWN:
+            self._scope.reschedule(asyncio.get_running_loop().time())
+            self._scope = None
+
+    async def _perform(self, step: Step) -> None:
+        self._ending = step is Step.SHUTDOWN
+        outcome: Outcome | None = None
+        scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                self._scope = scope
+                outcome = await self._attempt(step)
+                self._scope = None
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        finally:
+            self._scope = None
+        if outcome is None:
+            return  # interrupted: the new order decides what comes next
+        self._record(step, outcome)
+        if isinstance(outcome, Delayed):
+            await self._pause()
+
+    async def _attempt(self, step: Step) -> Outcome:
+        try:
+            if self._controller is None:
+                self._controller = self._executor.controller(self.task)
+            controller = self._controller
+            match step:
+                case Step.PREPARE:
+                    await controller.prepare()
+                case Step.START:
+                    await controller.start()
+                case Step.WAIT:
+                    await controller.wait()
+                case Step.SHUTDOWN:
+                    await controller.shutdown()
+                case _:
+                    pass
+        except TaskFailure as error:
+            if step is Step.SHUTDOWN:
+                # What can never run here does not run here.
+                return DONE
+            return Failed(str(error))
+        except TemporaryFailure as error:
+            return Delayed(str(error))
+        return DONE
+
+    def _record(self, step: Step, outcome: Outcome) -> None:
+        controller = self._controller
+        status = task_machine.after(
+            self.task.status,
+            step,
+            outcome,
+            now=Instant(self._clock.now()),
+            surroundings=controller.surroundings if controller else task_machine.NO_SURROUNDINGS,
+            note=controller.note if controller and step is Step.START and outcome is DONE else "",
+        )
+        if status == self.task.status:
+            return
+        self.task = replace(self.task, status=status)
+        log.debug(
+            "task.status task.id=%s state=%s err=%s", self.task.id, status.state.word, status.err
+        )
+        self._changed(self.task)
+
+    async def _pause(self) -> None:
+        """Wait before another attempt, or until there is something new to go by."""
+        self._news.clear()
+        try:
+            async with asyncio.timeout(RETRY_S):
+                await self._news.wait()
+        except TimeoutError:
+            return  # time to try again
+
+    async def _remove(self) -> None:
+        while True:
+            try:
+                if self._controller is None:
+                    await self._executor.destroy(self.task.id)
+                else:
+                    await self._controller.remove()
+            except TemporaryFailure as error:
+                log.warning("task.remove.delayed task.id=%s reason=%s", self.task.id, error)
+                await asyncio.sleep(RETRY_S)
+            else:
+                return
