@@ -8,6 +8,7 @@ what they hold decides whom this node trusts.
 from __future__ import annotations
 
 import os
+import stat
 from pathlib import Path
 
 from swarmd.ca.problems import KeystoreProblem
@@ -27,12 +28,16 @@ def read_file(path: Path, *, secret: bool) -> bytes | None:
         return None
     except OSError as error:
         raise KeystoreProblem(f"{path} can't be read: {error.strerror}") from error
-    with os.fdopen(descriptor, "rb") as file:
-        require_ours(path, os.fstat(descriptor), secret=secret)
-        try:
-            content = file.read(FILE_BYTES_MAX + 1)
-        except OSError as error:
-            raise KeystoreProblem(f"{path} can't be read: {error.strerror}") from error
+    try:
+        status = os.fstat(descriptor)
+        if not stat.S_ISREG(status.st_mode):
+            raise KeystoreProblem(f"{path} is not a file; move it away and restore the file")
+        require_ours(path, status, secret=secret)
+        content = os.read(descriptor, FILE_BYTES_MAX + 1)
+    except OSError as error:
+        raise KeystoreProblem(f"{path} can't be read: {error.strerror}") from error
+    finally:
+        os.close(descriptor)
     if len(content) > FILE_BYTES_MAX:
         raise KeystoreProblem(f"{path} is far too large for a certificate or key; restore it")
     return content

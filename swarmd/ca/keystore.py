@@ -25,7 +25,7 @@ from cryptography.hazmat.primitives import serialization
 from swarmd.ca.credentials import NodeCredentials
 from swarmd.ca.files import read_file, require_ours, sync_directory, write_file, write_problem
 from swarmd.ca.problems import CertificateProblem, KeystoreLocked, KeystoreProblem
-from swarmd.ca.verify import load_key, require_matching_key
+from swarmd.ca.verify import load_key, require_matching_key, require_root
 
 ROOT_FILE = "swarm-root-ca.crt"
 CERTIFICATE_FILE = "swarm-node.crt"
@@ -56,6 +56,7 @@ class Keystore:
         key_pem = _unsealed(self._require(KEY_FILE, secret=True), kek, self.directory / KEY_FILE)
         cert_pem = self._settle(key_pem)
         try:
+            require_root(root_pem, now=None)
             return NodeCredentials.checked(
                 root_pem=root_pem, cert_pem=cert_pem, key_pem=key_pem, now=None
             )

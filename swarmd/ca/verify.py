@@ -94,15 +94,24 @@ def verify_chain(chain_pem: bytes, root_pem: bytes, *, now: Instant | None) -> C
     return facts
 
 
-def require_root(bundle_pem: bytes, *, now: Instant) -> None:
-    """Refuse a root bundle that isn't one: not PEM, not a CA, weak, or not valid now."""
+def require_root(bundle_pem: bytes, *, now: Instant | None) -> None:
+    """Refuse a root bundle that isn't one: not PEM, not a CA, weak, damaged, or not valid now.
+
+    None leaves time out, as in `verify_chain`.
+    """
     for certificate in load_bundle(bundle_pem, "root certificate"):
         if not _is_authority(certificate):
             raise CertificateProblem(
                 Defect.UNTRUSTED, "the root certificate is not a certificate authority"
             )
         require_strong(certificate, "the root certificate")
-        _require_certificate_time(certificate, now, "the root certificate")
+        # TLS ends its search at self-signed certificates only; and a signature shows damage.
+        if not _issued(certificate, certificate):
+            raise CertificateProblem(
+                Defect.UNTRUSTED, "the root certificate is not self-signed, or was damaged"
+            )
+        if now is not None:
+            _require_certificate_time(certificate, now, "the root certificate")
 
 
 def require_matching_key(chain_pem: bytes, key_pem: bytes) -> None:
@@ -137,9 +146,13 @@ def issuer_public_key(chain_pem: bytes, root_pem: bytes) -> bytes:
 
 
 def load_bundle(pem: bytes, what: str) -> list[x509.Certificate]:
-    """All certificates of a PEM bundle, at least one."""
+    """All certificates of a PEM bundle, at least one; their names are known to be readable."""
     try:
-        return x509.load_pem_x509_certificates(pem)
+        certificates = x509.load_pem_x509_certificates(pem)
+        # Names are parsed when first asked for, and what fails then should fail here.
+        for certificate in certificates:
+            _ = certificate.subject, certificate.issuer
+        return certificates
     except (ValueError, x509.InvalidVersion) as error:
         raise CertificateProblem(
             Defect.MALFORMED, f"the {what} is not a readable PEM certificate"
