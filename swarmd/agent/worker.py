@@ -85,6 +85,8 @@ class Worker:
         changes = assignment.changes(known, complete=complete, updates=updates, removed=removed)
         for task in changes.added:
             self._add(task)
+            # The manager knows this status: it has sent it.
+            self._reported[task.id] = task.status
             self._store(task)
             self._to_start.add(task.id)
         for task in changes.updated:
