@@ -57,6 +57,7 @@ class Enrolment:
 
     Args:
         probe: says why an address could not be used; None looks at the real network.
+        pause_s: how long to wait between attempts.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Enrolment:
         clock: Clock,
         rng: Rng,
         probe: Diagnose | None = None,
+        pause_s: float = ATTEMPT_PAUSE_S,
     ) -> None:
         self._authority = authority
         self._token = token.strip()
@@ -76,6 +78,7 @@ class Enrolment:
         self._clock = clock
         self._rng = rng
         self._probe = probe or self._look
+        self._pause_s = pause_s
         self._key_pem = generate_key()
         self._csr = make_request(self._key_pem)
 
@@ -92,7 +95,7 @@ class Enrolment:
         last: Rejection | None = None
         for attempt in range(ATTEMPTS):
             if attempt:
-                await asyncio.sleep(ATTEMPT_PAUSE_S)
+                await asyncio.sleep(self._pause_s)
             refused = 0
             for address in addresses:
                 try:
