@@ -115,6 +115,10 @@ class View:
         """Ids of services that have tasks, whether or not the service still exists."""
         return tuple(ServiceId(str(key)) for key in self._tasks.keys("service"))
 
+    def nodes_with_tasks(self) -> tuple[NodeId, ...]:
+        """Ids of nodes that tasks are bound to, whether or not the node still exists."""
+        return tuple(NodeId(str(key)) for key in self._tasks.keys("node"))
+
     def task_count(self) -> int:
         return len(self._tasks)
 

@@ -1,0 +1,1 @@
+"""The pure decisions that turn specs into tasks on nodes (docs/design/orchestrator.md)."""

@@ -1,0 +1,1 @@
+"""Cluster-wide numbers handed to services: published ports."""

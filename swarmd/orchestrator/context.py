@@ -1,0 +1,50 @@
+"""What the decisions of one planning pass share."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from swarmd.model.cluster import Cluster
+from swarmd.model.env import Env
+from swarmd.model.service import Service
+from swarmd.model.states import TaskState
+from swarmd.model.task import Task
+from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.new_task import new_task
+from swarmd.orchestrator.restart import first_desired_state
+from swarmd.orchestrator.slots import SlotKey
+from swarmd.store.view import View
+
+
+class Pass(NamedTuple):
+    """The state that is read, the chance and time that may be used, the plan that is written."""
+
+    view: View
+    env: Env
+    plan: Plan
+    cluster: Cluster | None
+
+    def add_task(self, service: Service, key: SlotKey, desired: TaskState, *, reason: str) -> Task:
+        """Plan a new task for a slot."""
+        task = new_task(service, key, desired, cluster=self.cluster, env=self.env)
+        self.plan.create(task, reason)
+        return task
+
+    def succeed(
+        self,
+        service: Service,
+        key: SlotKey,
+        history: tuple[Task, ...],
+        *,
+        predecessor: Task | None,
+        reason: str,
+    ) -> Task:
+        """Plan a new task for a slot that has a past; it waits where the past makes it wait."""
+        same_spec = predecessor is not None and (
+            predecessor.spec_version == service.spec_version
+            or predecessor.spec == service.spec.task_template
+        )
+        desired = first_desired_state(
+            history, predecessor=predecessor, same_spec=same_spec, view=self.view
+        )
+        return self.add_task(service, key, desired, reason=reason)

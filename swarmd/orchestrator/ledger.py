@@ -1,0 +1,63 @@
+"""The books of one service: its slots as last judged, and what has to be looked at again.
+
+A status report of a task that comes up changes nothing here, so that thousands of them cost
+nothing; only slots marked as changed are judged again.
+"""
+
+from __future__ import annotations
+
+from swarmd.model.ids import ServiceId
+from swarmd.model.service import Service
+from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge
+from swarmd.orchestrator.updater import UpdateRun, is_watched
+
+
+class Ledger:
+    """Remembers nothing that a scan of the service's tasks could not bring back."""
+
+    def __init__(self, service_id: ServiceId) -> None:
+        self.service_id = service_id
+        self.changed: dict[SlotKey, None] = {}  # to be judged again, oldest mark first
+        self.step_due = True  # scaling and updating to be looked at
+        self.live: dict[SlotKey, None] = {}
+        self.dead: dict[SlotKey, None] = {}  # slots with a past and nothing that stands for them
+        self.outdated: dict[SlotKey, None] = {}  # live slots the updater has work in
+        self.run: UpdateRun | None = None
+        self.watched = False  # it matters when tasks come to run
+        self.problem = ""  # why the service has no ports; its tasks wait for them
+        self._judge: SpecJudge | None = None
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self.changed) or self.step_due
+
+    def judge_for(self, service: Service) -> SpecJudge:
+        """The judge of the service's present spec; a new one means that all slots were marked."""
+        if self._judge is None or not self._judge.judges(service):
+            self._judge = SpecJudge(service)
+        self._judge.service = service
+        self.watched = is_watched(service)
+        return self._judge
+
+    def mark(self, key: SlotKey) -> None:
+        self.changed[key] = None
+
+    def open_slot(self, key: SlotKey) -> bool:
+        """Enter a slot whose first task was just created as wanted; False if it has a past."""
+        if key in self.live or key in self.dead or key in self.changed:
+            return False
+        self.live[key] = None
+        return True
+
+    def file(self, slot: Slot) -> None:
+        """Enter the judgement of a slot."""
+        _note(self.live, slot.key, bool(slot.current))
+        _note(self.dead, slot.key, not slot.current and bool(slot.history))
+        _note(self.outdated, slot.key, bool(slot.current) and slot.outdated)
+
+
+def _note(keys: dict[SlotKey, None], key: SlotKey, member: bool) -> None:
+    if member:
+        keys[key] = None
+    else:
+        keys.pop(key, None)

@@ -1,0 +1,1 @@
+"""Which node runs a task, and in words why none can."""

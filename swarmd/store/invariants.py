@@ -1,0 +1,108 @@
+"""What is true of the tables at every version, whatever was proposed.
+
+Tests and simulations check after every entry; the daemon at start and after a restored snapshot.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swarmd.model.ids import ServiceId
+from swarmd.model.service import Service
+from swarmd.model.states import PublishMode, TaskState
+from swarmd.model.task import Task
+from swarmd.store.changes import Kind, Object
+from swarmd.store.view import View
+
+DESIRED_STATES = frozenset(
+    {
+        TaskState.NEW,
+        TaskState.READY,
+        TaskState.RUNNING,
+        TaskState.COMPLETE,
+        TaskState.SHUTDOWN,
+        TaskState.REMOVE,
+    }
+)
+
+
+def check(view: View) -> tuple[str, ...]:
+    """Every violation found, as sentences with the ids in them; none is the only good answer."""
+    return (
+        *_check_records(view),
+        *_check_services(view),
+        *_check_tasks(view),
+        *_check_slots(view),
+    )
+
+
+def assert_sound(view: View) -> None:
+    """Raises AssertionError with all violations: the state was corrupted or a decision is wrong."""
+    violations = check(view)
+    if violations:
+        raise AssertionError("; ".join(violations))
+
+
+def _check_records(view: View) -> Iterator[str]:
+    tables: dict[Kind, tuple[Object, ...]] = {
+        Kind.NODE: view.nodes(),
+        Kind.SERVICE: view.services(),
+        Kind.TASK: view.tasks(),
+    }
+    for kind, records in tables.items():
+        for record in records:
+            if view.find(kind, record.id) is not record:
+                yield f"{kind.value} {record.id} is listed but not found under its id"
+            if record.version > view.index:
+                yield (
+                    f"{kind.value} {record.id} has version {record.version}, "
+                    f"beyond the log's {view.index}"
+                )
+
+
+def _check_services(view: View) -> Iterator[str]:
+    holders: dict[tuple[str, int], Service] = {}
+    for service in view.services():
+        named = view.find_service_by_name(service.spec.name)
+        if named is None or named.id != service.id:
+            yield f"service {service.id} shares its name {service.spec.name} with another"
+        for port in service.endpoint.ports if service.endpoint else ():
+            if port.publish_mode is not PublishMode.INGRESS:
+                continue
+            if not port.published_port:
+                yield f"service {service.id} has an endpoint port without a number"
+            other = holders.setdefault((port.protocol.value, port.published_port), service)
+            if other.id != service.id:
+                yield (
+                    f"services {other.id} and {service.id} both hold port "
+                    f"{port.published_port}/{port.protocol.value}"
+                )
+
+
+def _check_tasks(view: View) -> Iterator[str]:
+    on_nodes = of_services = 0
+    for task in view.tasks():
+        on_nodes += bool(task.node_id)
+        of_services += bool(task.service_id)
+        if task.desired_state not in DESIRED_STATES:
+            yield f"task {task.id} is wanted {task.desired_state.word}, which nobody can want"
+        placed = TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING
+        if placed and not task.node_id:
+            yield f"task {task.id} is {task.status.state.word} without a node"
+    if on_nodes != sum(len(view.tasks_of_node(node_id)) for node_id in view.nodes_with_tasks()):
+        yield "the index of tasks by node is not complete"
+    services = view.services_with_tasks()
+    if of_services != sum(len(view.tasks_of_service(service_id)) for service_id in services):
+        yield "the index of tasks by service is not complete"
+
+
+def _check_slots(view: View) -> Iterator[str]:
+    """No slot has two tasks of one version that both may run."""
+    running: dict[tuple[ServiceId, int | str, int], Task] = {}
+    for task in view.tasks():
+        if task.desired_state is not TaskState.RUNNING or task.status.state.terminal:
+            continue
+        slot = (task.service_id, task.slot or task.node_id, task.spec_version)
+        other = running.setdefault(slot, task)
+        if other.id != task.id and task.service_id:
+            yield f"tasks {other.id} and {task.id} both run in slot {slot[1]} of {slot[0]}"
