@@ -9,6 +9,7 @@ often because of its clock.
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import ssl
 
@@ -61,7 +62,9 @@ async def diagnose(address: str, root_pem: bytes | None, *, now: Instant) -> Rej
     except (ssl.SSLError, ConnectionResetError, ConnectionAbortedError, EOFError):
         return _not_a_manager(address, "whatever listens there does not speak TLS")
     except OSError as error:
-        return _unreachable(address, (error.strerror or str(error)).lower())
+        # asyncio puts a text of its own in place of the system's.
+        detail = os.strerror(error.errno) if error.errno else str(error)
+        return _unreachable(address, detail.lower())
     if certificate is None:
         return _not_a_manager(address, "whatever listens there speaks TLS, but not gRPC")
     return _judge(address, certificate, root_pem, now)
