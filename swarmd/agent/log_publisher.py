@@ -130,22 +130,22 @@ async def read(records: AsyncIterator[LogRecord], lines: Lines) -> None:
 async def gather(lines: Lines) -> tuple[list[LogRecord], bool]:
     """The next batch, and whether it is the last one.
 
-    It is handed on when it is full, or when nothing has followed for a moment: lines come one by
-    one while they are few, and in bulk when they are many.
+    It is handed on when it is full, or a moment after its first record: lines come at once while
+    they are few, and in bulk when they are many.
     """
+    record = await lines.get()
     batch: list[LogRecord] = []
     size = 0
-    record = await lines.get()
-    while record is not None:
-        batch.append(record)
-        size += len(record.data)
-        if size >= BATCH_BYTES_MAX or len(batch) >= BATCH_RECORDS_MAX:
-            return batch, False
-        try:
-            async with asyncio.timeout(GATHER_S):
+    try:
+        async with asyncio.timeout(GATHER_S):
+            while record is not None:
+                batch.append(record)
+                size += len(record.data)
+                if size >= BATCH_BYTES_MAX or len(batch) >= BATCH_RECORDS_MAX:
+                    return batch, False
                 record = await lines.get()
-        except TimeoutError:
-            return batch, False
+    except TimeoutError:
+        return batch, False
     return batch, True
 
 

@@ -107,11 +107,9 @@ class AgentSession:
         await self._changed.wait()
 
     def _next_addr(self) -> str | None:
-        if self._hint and self._hints_followed < REDIRECTS_IN_A_ROW_MAX:
+        if self._hint:
             addr, self._hint = self._hint, ""
-            self._hints_followed += 1
             return addr
-        self._hint, self._hints_followed = "", 0
         remote = self._remotes.select()
         if remote is None:
             self._failures += 1
@@ -144,10 +142,12 @@ class AgentSession:
 
     def _failed(self, addr: str, error: RpcError) -> None:
         leader = error.trailers.get(LEADER)
-        if leader and leader != addr:
+        if leader and leader != addr and self._hints_followed < REDIRECTS_IN_A_ROW_MAX:
             # Not a failure: the manager told where to go.
             self._hint = leader
+            self._hints_followed += 1
             return
+        self._hints_followed = 0
         if error.code in (Code.NOT_FOUND, Code.INVALID_ARGUMENT):
             self._session_id = ""
         self._remotes.observe(addr, FAILURE)

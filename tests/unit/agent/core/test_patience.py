@@ -1,0 +1,34 @@
+"""How long an agent waits."""
+
+from __future__ import annotations
+
+import random
+
+from swarmd.agent.core.patience import answer_within_ns, retry_delay_ns
+from swarmd.dispatcher.core.timing import recovery_grace_ns
+from swarmd.model.instant import MILLISECOND, SECOND
+
+
+def longest(failures: int) -> int:
+    rng = random.Random(failures)
+    return max(retry_delay_ns(failures, rng) for _ in range(2000))
+
+
+def test_the_bound_doubles_from_a_tenth_of_a_second_to_two_seconds() -> None:
+    bounds = [longest(failures) for failures in (1, 2, 3, 5, 6, 100)]
+    expected = [100, 200, 400, 1600, 2000, 2000]
+    for bound, milliseconds in zip(bounds, expected, strict=True):
+        assert 0.9 * milliseconds * MILLISECOND < bound <= milliseconds * MILLISECOND
+
+
+def test_retries_are_spread_over_the_whole_wait() -> None:
+    rng = random.Random(7)
+    delays = [retry_delay_ns(6, rng) for _ in range(1000)]
+    assert min(delays) < 100 * MILLISECOND
+
+
+def test_an_agent_gives_its_manager_up_before_it_is_given_up_itself() -> None:
+    for period_ns in (100 * MILLISECOND, 1500 * MILLISECOND, 5 * SECOND):
+        longest_period_ns = period_ns * 11 // 10
+        silence_ns = longest_period_ns + answer_within_ns(longest_period_ns)
+        assert silence_ns < recovery_grace_ns(period_ns)
