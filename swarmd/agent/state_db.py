@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import logging
 import sqlite3
+import threading
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -37,10 +38,12 @@ class StateUnwritable(Exception):
 
 
 class StateDb:
-    """The database of one worker; calls block and must not overlap, from whichever thread."""
+    """The database of one worker; calls block, from whichever thread, and take turns."""
 
     def __init__(self, connection: sqlite3.Connection) -> None:
         self._connection = connection
+        # A write goes on in its thread when whoever awaits it is cancelled; the next one waits.
+        self._turn = threading.Lock()
         self._encoder = msgspec.msgpack.Encoder()
         self._tasks = msgspec.msgpack.Decoder(Task)
         self._statuses = msgspec.msgpack.Decoder(TaskStatus)
@@ -68,7 +71,7 @@ class StateDb:
         found = []
         rows = self._connection.execute("SELECT id, task, status, sum FROM tasks ORDER BY rowid")
         for identifier, task, status, checksum in rows.fetchall():
-            if _checksum(task, status) != checksum:
+            if not _intact(task, status, checksum):
                 log.error("state.damaged task.id=%s: its record is dropped", identifier)
                 self._connection.execute("DELETE FROM tasks WHERE id = ?", (identifier,))
                 continue
@@ -85,8 +88,9 @@ class StateDb:
         stored = tuple(tasks)
         sync = "FULL" if any(task.status.state.terminal for task in stored) else "NORMAL"
         try:
-            self._connection.execute(f"PRAGMA synchronous = {sync}")
-            with self._connection:
+            with self._turn, self._connection:
+                self._connection.execute(f"PRAGMA synchronous = {sync}")
+                self._connection.execute("BEGIN")
                 self._connection.executemany(
                     "INSERT INTO tasks (id, task, status, sum) VALUES (?, ?, ?, ?) "
                     "ON CONFLICT (id) DO UPDATE SET task = excluded.task, "
@@ -100,12 +104,22 @@ class StateDb:
             raise StateUnwritable(f"the worker's state could not be stored: {error}") from None
 
     def close(self) -> None:
-        self._connection.close()
+        with self._turn:
+            self._connection.close()
 
     def _row(self, task: Task) -> tuple[str, bytes, bytes, int]:
         data = self._encoder.encode(replace(task, status=_NO_STATUS))
         status = self._encoder.encode(task.status)
         return task.id, data, status, _checksum(data, status)
+
+
+def _intact(task: object, status: object, checksum: object) -> bool:
+    """Whether a row is as it was written; damage can even change the types of its columns."""
+    return (
+        isinstance(task, bytes)
+        and isinstance(status, bytes)
+        and _checksum(task, status) == checksum
+    )
 
 
 def _checksum(task: bytes, status: bytes) -> int:
