@@ -74,9 +74,9 @@ class LogPublisher:
                         if ended is not None:
                             ended.cancel()
                     elif order.id not in publishing:
-                        task = streams.create_task(self._publish(broker, order))
-                        publishing[order.id] = task
-                        task.add_done_callback(lambda _, key=order.id: publishing.pop(key, None))
+                        publishing[order.id] = streams.create_task(self._publish(broker, order))
+                    for order_id in [key for key, task in publishing.items() if task.done()]:
+                        del publishing[order_id]
             except RpcError as error:
                 if error.code is not Code.UNIMPLEMENTED:
                     raise

@@ -45,6 +45,7 @@ log = logging.getLogger(__name__)
 
 LOOK_S_MIN = 0.05
 LOOK_S_MAX = 0.25
+STALL_S = 0.5
 
 
 class Dispatcher:
@@ -237,12 +238,20 @@ class Dispatcher:
         self._sessions.period_ns = period_ns
 
     async def _watch_deadlines(self) -> None:
+        """Notice silence, but never our own: time in which this process slept doesn't count."""
+        loop = asyncio.get_running_loop()
         while True:
             for lapsed in self._sessions.lapse(self._now()):
                 self._lapse(lapsed)
             deadline = self._sessions.next_deadline()
             rest_s = LOOK_S_MAX if deadline is None else (deadline - self._now()) / SECOND
-            await asyncio.sleep(min(max(rest_s, LOOK_S_MIN), LOOK_S_MAX))
+            rest_s = min(max(rest_s, LOOK_S_MIN), LOOK_S_MAX)
+            look_at = loop.time() + rest_s
+            await asyncio.sleep(rest_s)
+            late_s = loop.time() - look_at
+            if late_s > STALL_S:
+                log.warning("dispatcher.stalled seconds=%.1f", late_s)
+                self._sessions.forgive(int(late_s * SECOND))
 
     def _lapse(self, lapsed: Lapsed) -> None:
         node_id = lapsed.node_id

@@ -153,6 +153,12 @@ class Sessions:
         entry = self._entries.pop(node_id, None)
         return entry.session_id if entry is not None else None
 
+    def forgive(self, lost_ns: int) -> None:
+        """This process stood still for a while and may not have read what nodes sent it."""
+        for entry in self._entries.values():
+            if entry.waiting is not Waiting.ORPHANING:
+                entry.deadline += lost_ns
+
     def lapse(self, now: Instant) -> tuple[Lapsed, ...]:
         """What has run out by `now`; a deadline equal to `now` has."""
         lapsed = []

@@ -162,6 +162,15 @@ def test_a_removed_node_is_forgotten() -> None:
     assert sessions.forget(N1) is None
 
 
+def test_a_leader_that_stood_still_does_not_take_its_own_silence_for_that_of_nodes() -> None:
+    sessions = a_table()
+    sessions.expect_down(N2, START)
+    sessions.forgive(10 * SECOND)
+    assert sessions.lapse(later(14)) == ()
+    assert sessions.lapse(later(14.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+    assert sessions.lapse(Instant(START + 24 * HOUR))[0] == Lapsed(N2, Lapse.ORPHANED, None)
+
+
 def test_one_silent_node_does_not_hide_another() -> None:
     sessions = a_table()
     sessions.register(N2, S2, later(1))
