@@ -11,10 +11,11 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from swarmd.ca.founding import found
+from swarmd.ca.core.subject import Subject
+from swarmd.ca.founding import found, signer_of
 from swarmd.ca.verify import read_node_certificate
 from swarmd.manager.ca_service import CAService, NodeCAService
-from swarmd.model.cluster import Cluster
+from swarmd.model.cluster import DEFAULT_CERT_EXPIRY_NS, Cluster
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import ClusterId, NodeId
 from swarmd.model.instant import SECOND, Instant
@@ -44,7 +45,7 @@ class MemoryAuthority:
 
     Before each call the next of `failures` happens instead, if there is one and it isn't None.
     With `answers_lost` set, calls are carried out and their answers thrown away. `after_issue`
-    is run once a request was accepted. `shown` collects what callers showed, in order.
+    is run once a request was accepted, `rewrite` on every certificate sent. `shown` collects what callers showed, in order.
     """
 
     def __init__(self, *, now: Instant = NOW) -> None:
@@ -65,6 +66,7 @@ class MemoryAuthority:
         self.failures: list[RpcError | None] = []
         self.answers_lost = 0
         self.after_issue: Callable[[NodeId], None] = lambda node_id: None
+        self.rewrite: Callable[[NodeCertificate], NodeCertificate] = lambda sent: sent
         self.shown: list[tuple[str, ClientTls]] = []
         self.tokens = self.founding.root_ca.join_tokens
         self._ca = CAService(self.store)
@@ -82,6 +84,14 @@ class MemoryAuthority:
         )
         self.writer.write(Update(changed, base=node.version))
         return self.store.get_node(node_id)
+
+    def sign_for(self, node_id: str, sent: NodeCertificate) -> NodeCertificate:
+        """The certificate that `sent` is, but in the name of another node."""
+        subject = Subject(node_id=NodeId(node_id), role=sent.role, cluster_id=CLUSTER)
+        signer = signer_of(self.founding.root_ca)
+        now = Instant(self.clock.now())
+        pem = signer.sign(sent.csr, subject, now=now, life_ns=DEFAULT_CERT_EXPIRY_NS)
+        return replace(sent, certificate=pem)
 
     async def fetch_root(self, address: str) -> bytes:
         async def answer() -> bytes:
@@ -134,8 +144,7 @@ class _Connection:
 
         async def answer() -> NodeCertificate:
             status = self._authority._node_ca.NodeCertificateStatus(self._call, request)
-            certificate: NodeCertificate = certificate_from_pb(status.certificate)
-            return certificate
+            return self._authority.rewrite(certificate_from_pb(status.certificate))
 
         return await self._authority._over_the_wire(answer)
 

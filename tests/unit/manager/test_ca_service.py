@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from swarmd.ca.core.tokens import TOKEN_REFUSED, rotate
 from swarmd.ca.founding import found
 from swarmd.ca.verify import verify_chain
-from swarmd.ca.x509 import generate_key, make_request
+from swarmd.ca.x509 import generate_key, make_request, make_root
 from swarmd.manager.ca_service import CAService, NodeCAService
 from swarmd.model.cluster import CAConfig, Cluster, ClusterSpec
 from swarmd.model.errors import Code, Rejection
@@ -334,3 +334,16 @@ async def test_a_cluster_whose_root_lost_its_key_says_so(manager: Manager) -> No
     refusal = await manager.refuses(a_csr(), TOKENS.worker)
     assert refusal.code is Code.ABORTED
     assert "can't sign" in refusal.message
+
+
+async def test_a_new_root_signs_from_the_next_request_on(manager: Manager) -> None:
+    await manager.issue(a_csr(), TOKENS.worker)
+    fresh = make_root(NOW)
+    cluster = manager.store.cluster()
+    root_ca = rotate(
+        replace(cluster.root_ca, ca_cert=fresh.cert_pem, ca_key=fresh.key_pem),
+        worker_secret=b"n" * 16,
+    )
+    manager.change(replace(cluster, root_ca=root_ca))
+    node = await manager.issue(a_csr(), root_ca.join_tokens.worker)
+    assert verify_chain(node.certificate.certificate, fresh.cert_pem, now=NOW)

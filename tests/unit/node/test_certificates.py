@@ -141,6 +141,14 @@ async def test_a_disk_that_refuses_keeps_the_old_credentials(
     assert worker.heard == []
 
 
+async def test_a_renewed_certificate_in_another_name_is_refused(worker: Worker) -> None:
+    before = worker.security.credentials
+    worker.authority.rewrite = lambda sent: worker.authority.sign_for("n1", sent)
+    assert not await worker.keeper.renew()
+    assert "a certificate of node n1" in worker.keeper.problem
+    assert worker.security.credentials == worker.keystore.load() == before
+
+
 async def test_a_new_role_is_fetched_half_a_second_later(worker: Worker) -> None:
     worker.keeper.observe_node(worker.authority.change_node(worker.node_id, role=Role.MANAGER))
     assert worker.due_in_ns() == 500 * MILLISECOND

@@ -6,6 +6,7 @@ import random
 from collections.abc import Sequence
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.ca.core.tokens import make_token
 from swarmd.ca.credentials import NodeCredentials
@@ -254,6 +255,25 @@ async def test_a_signing_that_never_ends_is_given_up(joiner: Joiner) -> None:
     joiner.authority.after_issue = hold
     refusal = await joiner.fails(joiner.authority.tokens.worker)
     assert refusal.code is Code.DEADLINE_EXCEEDED
+
+
+async def test_an_answer_to_another_request_is_waited_out(joiner: Joiner) -> None:
+    joiner.authority.rewrite = lambda sent: replace(sent, csr=b"another")
+    refusal = await joiner.fails(joiner.authority.tokens.worker)
+    assert refusal.code is Code.DEADLINE_EXCEEDED
+
+
+async def test_a_certificate_in_another_name_is_refused(joiner: Joiner) -> None:
+    joiner.authority.rewrite = lambda sent: joiner.authority.sign_for("n1", sent)
+    refusal = await joiner.fails(joiner.authority.tokens.worker)
+    assert refusal.code is Code.INVALID_ARGUMENT
+    assert "another node's certificate" in refusal.message
+
+
+async def test_a_certificate_for_another_key_is_refused(joiner: Joiner) -> None:
+    other = joiner.authority.founding.certificate.certificate
+    joiner.authority.rewrite = lambda sent: replace(sent, certificate=other)
+    assert "another private key" in (await joiner.fails(joiner.authority.tokens.worker)).message
 
 
 async def test_enrolling_needs_no_luck() -> None:
