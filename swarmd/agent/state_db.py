@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 FORMAT = 1
 BUSY_S_MAX = 5.0
+COLUMNS = ["id", "task", "status", "sum"]
 _NO_STATUS = TaskStatus()
 
 
@@ -53,7 +54,7 @@ class StateDb:
         """Open or create the database; an unreadable one is moved aside and said so in the log."""
         try:
             return cls(_connect(path))
-        except sqlite3.DatabaseError as error:
+        except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
             if isinstance(error, sqlite3.OperationalError) and "malformed" not in str(error):
                 raise StateUnwritable(f"{path} cannot be opened: {error}") from None
             aside = _move_aside(path)
@@ -128,7 +129,12 @@ def _checksum(task: bytes, status: bytes) -> int:
 
 def _connect(path: Path) -> sqlite3.Connection:
     connection = sqlite3.connect(path, timeout=BUSY_S_MAX, check_same_thread=False)
+    # Damage must not keep the rest from being read.
+    connection.text_factory = lambda raw: raw.decode(errors="replace")
     try:
+        # Ours alone: this keeps a second daemon out, and needs no shared index file, so that the
+        # database can be opened on a full disk.
+        connection.execute("PRAGMA locking_mode = EXCLUSIVE")
         connection.execute("PRAGMA journal_mode = WAL")
         damage = connection.execute("PRAGMA quick_check(1)").fetchone()[0]
         if damage != "ok":
@@ -139,12 +145,16 @@ def _connect(path: Path) -> sqlite3.Connection:
                 f"{path} has format {version}, this swarmd knows up to {FORMAT}; "
                 "start the newer version that wrote it"
             )
-        connection.execute(
-            "CREATE TABLE IF NOT EXISTS tasks "
-            "(id TEXT PRIMARY KEY, task BLOB NOT NULL, status BLOB NOT NULL, sum INTEGER NOT NULL)"
-        )
-        connection.execute(f"PRAGMA user_version = {FORMAT}")
-        connection.commit()
+        columns = [row[1] for row in connection.execute("PRAGMA table_info(tasks)")]
+        if version == 0 and not columns:
+            connection.execute(
+                "CREATE TABLE tasks (id TEXT PRIMARY KEY, task BLOB NOT NULL, "
+                "status BLOB NOT NULL, sum INTEGER NOT NULL)"
+            )
+            connection.execute(f"PRAGMA user_version = {FORMAT}")
+            connection.commit()
+        elif columns != COLUMNS:
+            raise sqlite3.DatabaseError(f"malformed: the columns are {columns}")
     except BaseException:
         connection.close()
         raise
