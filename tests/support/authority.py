@@ -45,7 +45,8 @@ class MemoryAuthority:
 
     Before each call the next of `failures` happens instead, if there is one and it isn't None.
     With `answers_lost` set, calls are carried out and their answers thrown away. `after_issue`
-    is run once a request was accepted, `rewrite` on every certificate sent. `shown` collects what callers showed, in order.
+    is run once a request was accepted, `rewrite` on every certificate sent. `shown` collects what
+    callers showed, in order.
     """
 
     def __init__(self, *, now: Instant = NOW) -> None:
