@@ -208,6 +208,7 @@ class Dispatcher:
     def _recover(self) -> None:
         """Expect the nodes of the former leader back, without writing anything yet."""
         now = self._now()
+        self._sessions = Sessions(DEFAULT_HEARTBEAT_NS)
         self._set_period()
         for node in self.store.nodes():
             if node.status.state is NodeState.DOWN:

@@ -33,10 +33,15 @@ class _Listener:
     def __init__(self, node_id: NodeId) -> None:
         self.node_id = node_id
         self.rung = asyncio.Event()
+        self.over = False
         self._orders: dict[str, pb.SubscriptionMessage] = {}
 
     def send(self, order: pb.SubscriptionMessage) -> None:
         self._orders[order.id] = order
+        self.rung.set()
+
+    def end(self) -> None:
+        self.over = True
         self.rung.set()
 
     def take(self) -> list[pb.SubscriptionMessage]:
@@ -63,9 +68,15 @@ class LogBroker:
             self._unsubscribe = self._store.subscribe(self._observe)
 
     def stop(self) -> None:
+        """End all streams: agents and readers have to find the next leader."""
         if self._unsubscribe is not None:
             self._unsubscribe()
             self._unsubscribe = None
+        for subscription in self._subscriptions.values():
+            subscription.abort(_stopped())
+        for listeners in self._listeners.values():
+            for listener in listeners:
+                listener.end()
 
     # --- Logs: clients
 
@@ -124,6 +135,8 @@ class LogBroker:
                 for order in listener.take():
                     yield order
                 await listener.rung.wait()
+                if listener.over:
+                    raise _stopped()
         finally:
             self._gone(listener)
 
@@ -231,6 +244,10 @@ class LogBroker:
         if call.peer.local:
             return self._own_node_id
         raise Rejection(Code.PERMISSION_DENIED, f"{call.method} needs a node certificate")
+
+
+def _stopped() -> Rejection:
+    return Rejection(Code.ABORTED, "the leader of the swarm has changed; read the logs again")
 
 
 def _selector(message: pb.LogSelector) -> Selector:

@@ -37,6 +37,7 @@ class Subscription:
         self._filled = asyncio.Event()
         self._drained = asyncio.Event()
         self._ended = False
+        self._aborted: Rejection | None = None
         self._cancelled = False
 
     def ask(self, node_id: NodeId, *, available: bool) -> bool:
@@ -88,6 +89,12 @@ class Subscription:
             self._ended = True
             self._filled.set()
 
+    def abort(self, reason: Rejection) -> None:
+        """End at once, with `reason` after the lines that are here already."""
+        self._aborted = reason
+        self._ended = True
+        self._filled.set()
+
     async def put(self, node_id: NodeId, messages: Sequence[Any]) -> None:
         """Hand lines to the reader; waits while it is slow, and drops them once it is gone."""
         while len(self._batches) >= BATCHES_WAITING_MAX and not self._cancelled:
@@ -114,6 +121,8 @@ class Subscription:
                 break
             self._filled.clear()
             await self._filled.wait()
+        if self._aborted is not None:
+            raise self._aborted
         if self._missing:
             raise Rejection(
                 Code.UNKNOWN,

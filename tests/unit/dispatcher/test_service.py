@@ -448,6 +448,17 @@ async def test_a_stopped_dispatcher_ends_its_streams_and_refuses_calls() -> None
     assert refusal.value == Rejection(Code.ABORTED, "dispatcher is stopped")
 
 
+async def test_a_dispatcher_that_runs_again_knows_no_session_of_before() -> None:
+    async with a_desk("n1") as desk:
+        session_id = await desk.open("n1")
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(desk.dispatcher.run())
+        await asyncio.sleep(0)
+        async with aclosing(desk.session("n1", session_id)) as stream:
+            assert (await anext(stream)).session_id != session_id
+        running.cancel()
+
+
 async def test_a_caller_without_a_name_is_this_node_only_by_its_own_socket() -> None:
     async with a_desk() as desk:
         request = pb.HeartbeatRequest()

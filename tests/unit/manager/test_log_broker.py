@@ -320,3 +320,17 @@ async def test_the_readers_are_limited() -> None:
     for reader in waiting:
         reader.cancel()
     await asyncio.wait(waiting)
+
+
+async def test_a_broker_that_stops_sends_everyone_to_the_next_leader() -> None:
+    scene = Scene("n1")
+    scene.writer.write(Create(a_task("t1", node="n1", state=TaskState.RUNNING)))
+    async with asyncio.timeout(10), scene.listening("n1") as agent:
+        stream = scene.subscribe(a_request(follow=True, task_ids=["t1"]))
+        first = asyncio.ensure_future(anext(stream))
+        await agent.first_order
+        scene.broker.stop()
+        with pytest.raises(Rejection, match="leader of the swarm has changed"):
+            await first
+        with pytest.raises(Rejection, match="leader of the swarm has changed"):
+            await anext(agent.orders)
