@@ -230,6 +230,7 @@ def main() -> None:
         sys.exit("\n".join(problems))
     results: dict[str, dict[str, float]] = {}
     try:
+        _wait_for_task()
         for name, measure in MEASUREMENTS.items():
             direct, proxied, cpu_us = [], [], []
             for _ in range(ROUNDS):
@@ -253,6 +254,18 @@ def main() -> None:
             f"  ratio {ratio:.2f}  proxy CPU {row['proxy_cpu_us']:.1f} us each"
         )
     print(json.dumps({"bench": "lb.proxy", "results": results}))
+
+
+def _wait_for_task() -> None:
+    end = time.monotonic() + 10
+    while True:
+        try:
+            socket.create_connection((TASK, PORT)).close()
+            return
+        except ConnectionRefusedError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.05)
 
 
 def _cpu(control: Connection) -> float:
