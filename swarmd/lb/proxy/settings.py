@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import resource
 
-from msgspec import Struct
+from msgspec import Struct, field
 
 from swarmd.model.instant import MILLISECOND, SECOND
 
@@ -26,6 +26,14 @@ class Place(Struct, frozen=True):
     own: frozenset[str] = frozenset()
 
 
+def sessions_that_fit() -> int:
+    """How many connections the limit on open files allows, two descriptors each."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY:
+        return 1 << 20
+    return max((soft - DESCRIPTORS_KEPT_BACK) // 2, SESSIONS_LEAST)
+
+
 class ProxySettings(Struct, frozen=True):
     """What may be tuned; the defaults are what the daemon uses."""
 
@@ -39,12 +47,5 @@ class ProxySettings(Struct, frozen=True):
     backlog: int = 4096
     # A vanished machine sends no reset: its connections are given up after this silence.
     dead_peer_ns: int = 30 * SECOND
-    sessions_max: int = 4096
-
-
-def sessions_that_fit() -> int:
-    """How many connections the limit on open files allows, two descriptors each."""
-    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft == resource.RLIM_INFINITY:
-        return 1 << 20
-    return max((soft - DESCRIPTORS_KEPT_BACK) // 2, SESSIONS_LEAST)
+    # Connections and UDP sessions together; as many as the limit on open files allows.
+    sessions_max: int = field(default_factory=sessions_that_fit)
