@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Generic, Protocol, TypeVar
 
 from swarmd.dispatcher.core.batching import Pacer
-from swarmd.model.errors import Rejection
+from swarmd.model.errors import Code, Rejection
 from swarmd.model.instant import SECOND, Instant
 from swarmd.runtime.clock import Clock
 from swarmd.store.changes import Action, Transaction
@@ -71,22 +71,29 @@ class Batch(Generic[K, V]):
         return self._wishes.get(key)
 
     async def settled(self, key: K) -> None:
-        """Wait until the wish for `key` is settled."""
+        """Wait until the wish for `key` is settled.
+
+        Raises:
+            Rejection: ABORTED when writing has ended before.
+        """
         if key in self._wishes:
             answer: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.setdefault(key, []).append(answer)
             await answer
 
     async def run(self) -> None:
-        """Write for as long as the leader leads."""
-        while True:
-            await self._wake.wait()
-            await self._until(self._pacer.due(self._first_at))
-            batch = self._oldest()
-            actions = self._plan(batch)
-            if actions:
-                await self._write(tuple(actions.values()))
-            self._settle(batch)
+        """Write for as long as the leader leads; who waits for more is told when it ends."""
+        try:
+            while True:
+                await self._wake.wait()
+                await self._until(self._pacer.due(self._first_at))
+                batch = self._oldest()
+                actions = self._plan(batch)
+                if actions:
+                    await self._write(tuple(actions.values()))
+                self._settle(batch)
+        finally:
+            self._abandon()
 
     async def _write(self, actions: tuple[Action, ...]) -> None:
         try:
@@ -124,6 +131,13 @@ class Batch(Generic[K, V]):
         self._first_at = Instant(self._clock.monotonic())
         if not self._wishes:
             self._wake.clear()
+
+    def _abandon(self) -> None:
+        waiting, self._waiting = self._waiting, {}
+        for answers in waiting.values():
+            for answer in answers:
+                if not answer.done():
+                    answer.set_exception(Rejection(Code.ABORTED, "dispatcher is stopped"))
 
     async def _until(self, due: Instant) -> None:
         delay_ns = due - self._clock.monotonic()

@@ -448,6 +448,16 @@ async def test_a_stopped_dispatcher_ends_its_streams_and_refuses_calls() -> None
     assert refusal.value == Rejection(Code.ABORTED, "dispatcher is stopped")
 
 
+async def test_a_node_that_waits_for_its_registration_is_told_when_the_leader_stops() -> None:
+    async with a_desk("n1") as desk:
+        desk.writer.refusing = no_quorum()
+        opening = asyncio.ensure_future(desk.open("n1"))
+        await asyncio.sleep(0.02)
+    with pytest.raises(Rejection) as refusal:
+        await opening
+    assert refusal.value == Rejection(Code.ABORTED, "dispatcher is stopped")
+
+
 async def test_a_dispatcher_that_runs_again_knows_no_session_of_before() -> None:
     async with a_desk("n1") as desk:
         session_id = await desk.open("n1")
