@@ -97,7 +97,8 @@ class Worker:
         if complete and not self._swept:
             self._swept = True
             listed = {task.id for task in updates}
-            self._supervisor.spawn(self._sweep(self._unclaimed - listed), name="sweep")
+            self._unclaimed -= listed
+            self._supervisor.spawn(self._sweep(), name="sweep")
 
     def statuses(self) -> tuple[tuple[TaskId, TaskStatus], ...]:
         """The status of every task as last given to `on_status`, to report to a new session."""
@@ -107,6 +108,7 @@ class Worker:
         """End and remove all tasks, each with its grace period; returns when none is left."""
         self.assign(complete=True, updates=())
         await self._empty.wait()
+        await self._sweep()
 
     async def stop(self, *, keep_tasks: bool) -> None:
         """Stop working; with `keep_tasks` the tasks go on and a later worker takes them up."""
@@ -205,7 +207,9 @@ class Worker:
         except StateUnwritable as error:
             log.error("state.unwritable reason=%s: the next start relies on the manager", error)
 
-    async def _sweep(self, unclaimed: frozenset[TaskId]) -> None:
-        for task_id in sorted(unclaimed):
+    async def _sweep(self) -> None:
+        """End what nobody assigns to this node any more."""
+        for task_id in sorted(self._unclaimed):
             log.warning("task.unclaimed task.id=%s: not assigned to this node; stopped", task_id)
             await self._executor.destroy(task_id)
+            self._unclaimed -= {task_id}

@@ -81,7 +81,7 @@ class Executor(Protocol):
     def log_directory(self, task_id: TaskId) -> Path: ...
 
     async def start(self) -> frozenset[TaskId]:
-        """Get ready; returns the tasks that ran before and still do."""
+        """Get ready; returns the tasks of which something is left here, running or not."""
         ...
 
     async def destroy(self, task_id: TaskId) -> None:

@@ -67,7 +67,9 @@ class ProcessExecutor:
         for directory in (self._logs, self._run):
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         await self.link.open()
-        return frozenset(self._known)
+        # Logs nobody has a record of are a task's leftovers, too.
+        logged = (TaskId(path.name) for path in self._logs.iterdir())
+        return frozenset((*self._known, *logged))
 
     def controller(self, task: Task) -> ProcessController:
         node = self.node

@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import heapq
 import select
+import sys
 import time
+import traceback
 from collections.abc import Callable
 
 
@@ -65,13 +67,26 @@ class Loop:
         """Serve until `stop` is called."""
         while not self._stopped:
             for descriptor, events in self._poll.poll(self._wait_s()):
-                writer = self._writers.get(descriptor)
-                if events & select.EPOLLOUT and writer is not None:
-                    writer()
-                reader = self._readers.get(descriptor)
-                if events & ~select.EPOLLOUT and reader is not None:
-                    reader()
+                if events & select.EPOLLOUT:
+                    self._guarded(self._writers.get(descriptor), descriptor)
+                if events & ~select.EPOLLOUT:
+                    self._guarded(self._readers.get(descriptor), descriptor)
             self._fire()
+
+    def _guarded(self, call: Callable[[], None] | None, descriptor: int | None) -> None:
+        """Call, and survive what it raises.
+
+        Letting go here would end every task of the node for a fault in the handling of one. The
+        descriptor is dropped, lest it be served in vain for ever.
+        """
+        if call is None:
+            return
+        try:
+            call()
+        except Exception:
+            traceback.print_exc(file=sys.stderr)
+            if descriptor is not None:
+                self.forget(descriptor)
 
     def _wait_s(self) -> float:
         while self._timers and self._timers[0][2].call is None:
@@ -84,5 +99,4 @@ class Loop:
         now = time.monotonic_ns()
         while self._timers and self._timers[0][0] <= now:
             call = heapq.heappop(self._timers)[2].call
-            if call is not None:
-                call()
+            self._guarded(call, None)

@@ -64,7 +64,13 @@ class Connection:
             return
         *lines, self._in = self._in.split(b"\n")
         for line in lines:
-            self._keeper.handle(json.loads(line), self.send)
+            try:
+                request = json.loads(line)
+            except ValueError:
+                # Whoever this is, it is not our daemon.
+                self.close()
+                return
+            self._keeper.handle(request, self.send)
 
     def _writable(self) -> None:
         try:
@@ -126,7 +132,7 @@ class Keeper:
 
     def handle(self, request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
         """Carry out one request; a failure of ours is answered, not fatal to the tasks we keep."""
-        seq = request["seq"]
+        seq = request.get("seq", 0)
 
         def answer(result: dict[str, Any]) -> None:
             send({"seq": seq, **result})
@@ -216,7 +222,11 @@ class Keeper:
                 task.reaped(status)
 
     def _accept(self) -> None:
-        sock, _ = self._listener.accept()
+        try:
+            sock, _ = self._listener.accept()
+        except OSError as error:
+            print(f"a connection was not accepted: {error}", file=sys.stderr)
+            return
         self._connections.append(Connection(self, sock))
 
     def _leave_if_idle(self) -> None:
