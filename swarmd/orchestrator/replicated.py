@@ -7,10 +7,10 @@ from itertools import count
 
 from swarmd.model.ids import NodeId
 from swarmd.model.states import TaskState
-from swarmd.orchestrator.slots import Slot
+from swarmd.orchestrator.slots import Slot, SlotKey
 
 
-def free_slots(taken: Collection[int]) -> Iterator[int]:
+def free_slots(taken: Collection[SlotKey]) -> Iterator[int]:
     """Slot numbers not taken, lowest first, without end."""
     return (number for number in count(1) if number not in taken)
 

@@ -65,8 +65,8 @@ def _look_after_slots(
         written = len(plan.actions) + len(plan.fresh)
         set_timer(key, supervise(judge, key, history, work))
         slot = judge_slot(key, history, judge, work.view)
-        if not isinstance(key, int) and not slot.current:
-            _fill_node(service, slot, work)
+        if not isinstance(key, int):
+            slot = _tend_node(service, slot, work)
         ledger.file(slot)
         if ledger.run is not None:
             for task in history:
@@ -76,19 +76,22 @@ def _look_after_slots(
     return busy
 
 
-def _fill_node(service: Service, slot: Slot, work: Pass) -> None:
-    """Give a node its task of a global service."""
-    if wish(service, work.view.find_node(str(slot.key))) is Wish.TASK:
+def _tend_node(service: Service, slot: Slot, work: Pass) -> Slot:
+    """Give a node its task of a global service; one that wants none is no matter for updates."""
+    if wish(service, work.view.find_node(str(slot.key))) is not Wish.TASK:
+        return slot._replace(outdated=False)
+    if not slot.current:
         last = slot.history[-1] if slot.history else None
         reason = f"every node runs {service.spec.name}"
         work.succeed(service, slot.key, slot.history, predecessor=last, reason=reason)
+    return slot
 
 
 def _scale(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> None:
     service, plan, view = judge.service, work.plan, work.view
     wanted = defaults.replicas(service.spec)
-    taken = {key for key in (*ledger.live, *busy) if isinstance(key, int)}
     missing = wanted - len(ledger.live)
+    taken: set[SlotKey] = {*ledger.live, *busy} if missing > 0 else set()
     for number in islice(free_slots(taken), max(missing, 0)):
         if plan.full:
             return
@@ -154,7 +157,7 @@ def _start_slots(
     ledger: Ledger, run: updater.UpdateRun, judge: SpecJudge, busy: set[SlotKey], work: Pass
 ) -> None:
     config = updater.config_of(judge.service)
-    for key in list(ledger.outdated):
+    for key in ledger.outdated:
         if work.plan.full or (config.parallelism and run.busy >= config.parallelism):
             return
         if key in busy or run.occupied(key):

@@ -325,7 +325,7 @@ class Swarm:
             return
         cpus = memory = 0
         for task in self.store.tasks_of_node(node.id):
-            if task.status.state <= TaskState.RUNNING:
+            if TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING:
                 reserved = defaults.reservations(task.spec)
                 cpus += reserved.nano_cpus
                 memory += reserved.memory_bytes

@@ -46,8 +46,8 @@ def host_ports(ports: tuple[PortConfig, ...]) -> tuple[HostPort, ...]:
 
 
 def load_of(task: Task) -> Load | None:
-    """What `task` takes up on its node; None when it has none or has stopped."""
-    if not task.node_id or task.status.state > TaskState.RUNNING:
+    """What `task` takes up on its node; None when it isn't assigned yet or has stopped."""
+    if not task.node_id or not TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING:
         return None
     reserved = defaults.reservations(task.spec)
     return Load(

@@ -36,13 +36,15 @@ class Scheduler:
         self._tentative: list[TaskId] = []
 
     def settle(self, view: View) -> None:
-        """Count the tasks of the last pass as they were committed, or not."""
+        """Count the tasks of the last pass as they were committed, or not, and then try again."""
         for task_id in self._tentative:
             task = view.find_task(task_id)
             if task is None:
                 self._fleet.forget(task_id)
-            else:
-                self._fleet.track(task)
+                continue
+            self._fleet.track(task)
+            if is_waiting(task):
+                self._queue.something_changed()
         self._tentative.clear()
 
     def schedule(self, plan: Plan, view: View, problems: dict[str, str]) -> None:
