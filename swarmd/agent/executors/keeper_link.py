@@ -26,6 +26,8 @@ log = logging.getLogger(__name__)
 ANSWER_S_MAX = 30.0
 LAUNCH_S_MAX = 20.0
 PING_EVERY_S = 10.0
+DYING_S_MAX = 5.0
+FIRST_DELAY_S = 0.05
 MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 SOCKET_NAME = "keeper.sock"
 LOCK_NAME = "keeper.lock"
@@ -72,7 +74,7 @@ class KeeperLink:
         Raises:
             KeeperLost: no keeper could be started; the message is for the operator.
         """
-        reader = await self._connect()
+        reader = await self._connect_patiently()
         self._supervisor.spawn(self._serve(reader), name="serve")
         self._supervisor.keep(self._watch, name="watch")
 
@@ -104,6 +106,20 @@ class KeeperLink:
             raise KeeperLost(f"the keeper did not answer within {ANSWER_S_MAX:g} s") from None
         finally:
             self._waiting.pop(sequence, None)
+
+    async def _connect_patiently(self) -> asyncio.StreamReader:
+        """Connect, allowing for a keeper that is just dying: for a moment it still has the lock
+        and takes connections, but neither answers nor lets another begin."""
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + DYING_S_MAX
+        while True:
+            try:
+                return await self._connect()
+            except (KeeperLost, OSError) as error:
+                if loop.time() > deadline:
+                    raise KeeperLost(str(error)) from None
+                log.warning("keeper.start.delayed reason=%s", error)
+            await asyncio.sleep(FIRST_DELAY_S)
 
     async def _connect(self) -> asyncio.StreamReader:
         try:
@@ -192,7 +208,7 @@ class KeeperLink:
             reader = await self._reconnect()
 
     async def _reconnect(self) -> asyncio.StreamReader:
-        delay_s = 0.05
+        delay_s = FIRST_DELAY_S
         while True:
             try:
                 return await self._connect()
