@@ -8,8 +8,8 @@ survives the log and comparing the specs of two tasks is comparing two pointers.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -38,6 +38,7 @@ FORMAT_VERSION = 1
 RECORDS_PER_CHUNK = 1000
 SPECS_INTERNED_MAX = 4096
 _NO_SPEC = TaskSpec()
+T = TypeVar("T")
 
 
 class UnknownFormat(Exception):
@@ -173,17 +174,21 @@ class Decoder:
 
     def __init__(self) -> None:
         self._interned: OrderedDict[bytes, TaskSpec] = OrderedDict()
-        self._records: dict[Kind, msgspec.msgpack.Decoder[Any]] = {
+        self._by_kind: dict[Kind, msgspec.msgpack.Decoder[Any]] = {
             kind: msgspec.msgpack.Decoder(record) for record, kind in KIND_OF.items()
         }
         self._spec = msgspec.msgpack.Decoder(TaskSpec)
 
     def entry(self, data: bytes) -> Entry:
         """Raises UnknownFormat for bytes of another version or of no version at all."""
-        try:
-            row = _entry_decoder.decode(data)
-        except msgspec.MsgspecError as error:
-            raise UnknownFormat(f"a log entry can't be read: {error}") from error
+        return _reading("a log entry", lambda: self._entry(data))
+
+    def records(self, chunk: bytes) -> list[Object]:
+        """Raises UnknownFormat like `entry`."""
+        return _reading("a snapshot", lambda: self._records_of(chunk))
+
+    def _entry(self, data: bytes) -> Entry:
+        row = _entry_decoder.decode(data)
         _check_format(row.format)
         specs = [self._intern(raw) for raw in row.specs]
         return Entry(
@@ -195,12 +200,8 @@ class Decoder:
             ),
         )
 
-    def records(self, chunk: bytes) -> list[Object]:
-        """Raises UnknownFormat like `entry`."""
-        try:
-            row = _chunk_decoder.decode(chunk)
-        except msgspec.MsgspecError as error:
-            raise UnknownFormat(f"a snapshot can't be read: {error}") from error
+    def _records_of(self, chunk: bytes) -> list[Object]:
+        row = _chunk_decoder.decode(chunk)
         _check_format(row.format)
         specs = [self._intern(raw) for raw in row.specs]
         return [self._record(item, specs) for item in row.rows]
@@ -215,7 +216,7 @@ class Decoder:
                 return row.action
 
     def _record(self, row: _Row, specs: list[TaskSpec]) -> Object:
-        record: Object = self._records[row.kind].decode(row.data)
+        record: Object = self._by_kind[row.kind].decode(row.data)
         if isinstance(record, Task) and row.spec is not None:
             return replace(record, spec=specs[row.spec])
         return record
@@ -230,6 +231,14 @@ class Decoder:
         else:
             self._interned.move_to_end(key)
         return spec
+
+
+def _reading(what: str, decode: Callable[[], T]) -> T:
+    """Turn every way in which foreign bytes fail to decode into `UnknownFormat`."""
+    try:
+        return decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError, IndexError) as error:
+        raise UnknownFormat(f"{what} can't be read: {error}") from error
 
 
 def _check_format(found: int) -> None:
