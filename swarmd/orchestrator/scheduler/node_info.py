@@ -144,9 +144,6 @@ class Fleet:
     def __iter__(self) -> Iterator[NodeInfo]:
         return iter(self._infos.values())
 
-    def __len__(self) -> int:
-        return len(self._infos)
-
     def find(self, node_id: NodeId) -> NodeInfo | None:
         return self._infos.get(node_id)
 

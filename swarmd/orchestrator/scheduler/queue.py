@@ -24,9 +24,6 @@ class Queue:
         self._groups: dict[Version, dict[TaskId, None]] = {}
         self.retry = False  # something changed that may let waiting tasks be placed
 
-    def __len__(self) -> int:
-        return sum(len(group) for group in self._groups.values())
-
     def observe(self, task: Task) -> None:
         """Take note of a task as it is now; a new one in the queue is tried at the next pass."""
         version = (task.service_id, task.spec_version)
