@@ -118,25 +118,35 @@ class Store(View):
         self, transaction: Transaction, entry: Entry, index: int, changes: list[Change]
     ) -> Rejection | None:
         start = len(changes)
+        orders = self._orders_at_risk(transaction)
         first_refusal: Rejection | None = None
         for action in transaction.actions:
             outcome = self._apply_action(action, entry, index)
             if isinstance(outcome, Rejection):
                 first_refusal = first_refusal or outcome
                 if transaction.atomic:
-                    self._undo(changes[start:])
+                    self._undo(changes[start:], orders)
                     del changes[start:]
                     return outcome
             elif outcome is not None:
                 changes.append(outcome)
         return first_refusal
 
-    def _undo(self, changes: list[Change]) -> None:
+    def _orders_at_risk(self, transaction: Transaction) -> dict[Kind, tuple[str, ...]]:
+        """The order of tables from which rows may be taken out and have to be put back."""
+        if not transaction.atomic or len(transaction.actions) < 2:
+            return {}
+        kinds = {action.kind for action in transaction.actions if isinstance(action, Delete)}
+        return {kind: self._table(kind).order() for kind in kinds}
+
+    def _undo(self, changes: list[Change], orders: dict[Kind, tuple[str, ...]]) -> None:
         for change in reversed(changes):
             if change.old is None:
                 self._table(change.kind).drop(change.id)
             else:
                 self._table(change.kind).put(change.id, change.old)
+        for kind in {change.kind for change in changes if change.new is None}:
+            self._table(kind).reorder(orders[kind])
 
     def _apply_action(self, action: Action, entry: Entry, index: int) -> Change | Rejection | None:
         match action:

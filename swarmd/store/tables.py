@@ -33,6 +33,9 @@ class Index(Generic[T]):
     def drop(self, row_id: str, old: T) -> None:
         self._remove(self._key_of(old), row_id)
 
+    def clear(self) -> None:
+        self._rows.clear()
+
     def get(self, key: Key) -> tuple[T, ...]:
         return tuple(self._rows.get(key, {}).values())
 
@@ -83,6 +86,21 @@ class Table(Generic[T]):
         old = self._rows.pop(row_id)
         for index in self._indexes.values():
             index.drop(row_id, old)
+
+    def order(self) -> tuple[str, ...]:
+        """The ids of all rows, in creation order; `reorder` brings that order back."""
+        return tuple(self._rows)
+
+    def reorder(self, order: tuple[str, ...]) -> None:
+        """Put the rows back into an earlier order; `order` must name exactly the rows there are."""
+        rows = {row_id: self._rows[row_id] for row_id in order}
+        if len(rows) != len(self._rows):
+            raise AssertionError("a table was reordered by an order of other rows")
+        self._rows = rows
+        for index in self._indexes.values():
+            index.clear()
+            for row_id, row in rows.items():
+                index.put(row_id, None, row)
 
     def __len__(self) -> int:
         return len(self._rows)

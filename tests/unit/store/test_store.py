@@ -136,6 +136,15 @@ def test_one_refusal_undoes_an_atomic_transaction_and_no_other() -> None:
     assert store.tasks_of_slot(ServiceId("s"), 1) == (store.get_task("t"),)
 
 
+def test_a_deletion_undone_leaves_the_record_in_its_place() -> None:
+    store = Store()
+    apply(store, (Create(a_task("old")), Create(a_task("new"))))
+    (refusal,) = apply(store, (Delete(Kind.TASK, "old"), Delete(Kind.NODE, "missing"))).refusals
+    assert refusal is not None
+    assert [task.id for task in store.tasks_of_slot(ServiceId("s"), 1)] == ["old", "new"]
+    assert [task.id for task in store.tasks()] == ["old", "new"]
+
+
 def test_without_atomicity_only_the_refused_actions_are_dropped() -> None:
     store = Store()
     applied = apply(
