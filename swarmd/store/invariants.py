@@ -1,4 +1,4 @@
-"""What is true of the tables at every version, whatever was proposed.
+"""What is true of the tables at every version: the store's promises and those of its proposers.
 
 Tests and simulations check after every entry; the daemon at start and after a restored snapshot.
 """

@@ -260,7 +260,7 @@ actions = st.one_of(
     st.builds(lambda i, name: Create(a_service(name, i)), names, names),
     st.builds(lambda i, name, base: Update(a_service(name, i), base), names, names, versions),
     st.builds(lambda i, base: Delete(Kind.SERVICE, i, base), names, st.none() | versions),
-    st.builds(lambda i: Create(a_task(i)), names),
+    st.builds(lambda i: Create(replace(a_task(i), slot=ord(i))), names),
     st.builds(lambda i: Delete(Kind.TASK, i), names),
     st.builds(
         lambda i, state: SetTaskStatus(TaskId(i), a_status(state)),
