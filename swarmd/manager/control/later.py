@@ -1,0 +1,29 @@
+"""Kinds of object that are not part of this version: every call says so by name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NoReturn
+
+from swarmd.manager.control.core import unimplemented
+from swarmd.rpc.call import Call
+
+
+def _refuses(what: str) -> Callable[[object, Call, object], NoReturn]:
+    def refuse(self: object, call: Call, request: object) -> NoReturn:
+        raise unimplemented(what)
+
+    return refuse
+
+
+class LaterCalls:
+    GetNetwork = ListNetworks = CreateNetwork = RemoveNetwork = _refuses("networks")
+    GetSecret = ListSecrets = CreateSecret = UpdateSecret = RemoveSecret = _refuses("secrets")
+    GetConfig = ListConfigs = CreateConfig = UpdateConfig = RemoveConfig = _refuses("configs")
+    GetExtension = CreateExtension = RemoveExtension = _refuses("extensions")
+    GetResource = ListResources = CreateResource = UpdateResource = RemoveResource = _refuses(
+        "custom resources"
+    )
+    GetVolume = ListVolumes = CreateVolume = UpdateVolume = RemoveVolume = _refuses(
+        "cluster volumes"
+    )

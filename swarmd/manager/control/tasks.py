@@ -1,0 +1,84 @@
+"""Tasks: read them and, rarely, remove one; they are never created through the API."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmd.manager.control.core import Calls, require_id
+from swarmd.manager.control.filters import Common, NamedAs, one_of
+from swarmd.model.ids import NodeId, ServiceId
+from swarmd.model.task import Task
+from swarmd.rpc.call import Call
+from swarmd.rpc.convert import task_to_pb
+from swarmd.rpc.pb import control
+from swarmd.store.changes import Delete, Kind, Transaction
+
+RUNTIME = "container"
+
+
+class TaskCalls(Calls):
+    async def GetTask(self, call: Call, request: control.GetTaskRequest) -> control.GetTaskResponse:
+        task_id = require_id(request.task_id, "task")
+        await self._synchronize()
+        return control.GetTaskResponse(task=task_to_pb(self._view.get_task(task_id)))
+
+    async def ListTasks(
+        self, call: Call, request: control.ListTasksRequest
+    ) -> control.ListTasksResponse:
+        await self._synchronize()
+        wanted = request.filters
+        common = Common(
+            names=wanted.names,
+            name_prefixes=tuple(wanted.name_prefixes),
+            id_prefixes=tuple(wanted.id_prefixes),
+            labels=wanted.labels,
+        )
+        states = frozenset(wanted.desired_states)
+        return control.ListTasksResponse(
+            tasks=[
+                task_to_pb(task)
+                for task in self._candidates(wanted)
+                if common.match(NamedAs(task.id, task.name, task.service_labels))
+                and one_of(task.service_id, wanted.service_ids)
+                and one_of(task.node_id, wanted.node_ids)
+                and (not states or task.desired_state.value in states)
+                and one_of(RUNTIME, wanted.runtimes)
+                and not (wanted.up_to_date and self._outdated(task))
+            ]
+        )
+
+    async def RemoveTask(
+        self, call: Call, request: control.RemoveTaskRequest
+    ) -> control.RemoveTaskResponse:
+        """The orchestrator puts another one into its place."""
+        task_id = require_id(request.task_id, "task")
+        await self._env.writer.submit(
+            Transaction((Delete(Kind.TASK, task_id, reason="removed by a user"),))
+        )
+        return control.RemoveTaskResponse()
+
+    def _candidates(self, wanted: control.ListTasksRequest.Filters) -> Iterable[Task]:
+        """Tasks from the narrowest index that the filters allow."""
+        if wanted.service_ids:
+            return (
+                task
+                for service_id in dict.fromkeys(wanted.service_ids)
+                for task in self._view.tasks_of_service(ServiceId(service_id))
+            )
+        if wanted.node_ids:
+            return (
+                task
+                for node_id in dict.fromkeys(wanted.node_ids)
+                for task in self._view.tasks_of_node(NodeId(node_id))
+            )
+        return self._view.tasks()
+
+    def _outdated(self, task: Task) -> bool:
+        """Made from an older spec than the service has now, unless that asks for the same task."""
+        service = self._view.find_service(task.service_id)
+        if service is None:
+            return True
+        return task.spec_version != service.spec_version and (
+            task.spec != service.spec.task_template
+            or task.endpoint_spec != service.spec.endpoint_spec
+        )

@@ -1,0 +1,34 @@
+"""Cluster settings: one name, and ranges that keep the swarm alive."""
+
+from __future__ import annotations
+
+from swarmd.manager.validate.limits import INT64_MAX, Limit, as_duration
+from swarmd.manager.validate.names import check_labels
+from swarmd.model.cluster import CLUSTER_NAME, ClusterSpec
+from swarmd.model.defaults import HEARTBEAT_FLOOR_NS
+from swarmd.model.errors import invalid
+from swarmd.model.instant import HOUR, MINUTE
+
+# Shorter would let certificates expire while a manager is away for a coffee.
+CERT_EXPIRY = Limit("ca_config.node_cert_expiry", HOUR, INT64_MAX, show=as_duration)
+# Shorter drowns the leader in heartbeats; longer than this leaves dead nodes unnoticed.
+HEARTBEAT = Limit(
+    "dispatcher.heartbeat_period", HEARTBEAT_FLOOR_NS, 10 * MINUTE, zero=True, show=as_duration
+)
+SNAPSHOT_INTERVAL = Limit("raft.snapshot_interval", 1, INT64_MAX)
+KEEP_OLD_SNAPSHOTS = Limit("raft.keep_old_snapshots", 0, 1_000)
+SLOW_FOLLOWER_ENTRIES = Limit("raft.log_entries_for_slow_followers", 0, INT64_MAX)
+
+
+def check_cluster_spec(spec: ClusterSpec) -> None:
+    """Refuse settings that the swarm could not run with."""
+    if spec.name != CLUSTER_NAME:
+        raise invalid(
+            f"the cluster cannot be called {spec.name[:80]!r}: its name is always {CLUSTER_NAME!r}"
+        )
+    check_labels("cluster", spec.labels)
+    CERT_EXPIRY.check(spec.ca_config.node_cert_expiry_ns)
+    HEARTBEAT.check(spec.dispatcher.heartbeat_period_ns)
+    SNAPSHOT_INTERVAL.check(spec.raft.snapshot_interval)
+    KEEP_OLD_SNAPSHOTS.check(spec.raft.keep_old_snapshots)
+    SLOW_FOLLOWER_ENTRIES.check(spec.raft.log_entries_for_slow_followers)

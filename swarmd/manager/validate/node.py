@@ -1,0 +1,13 @@
+"""Node specs: labels and a name; roles and availabilities are closed sets already."""
+
+from __future__ import annotations
+
+from swarmd.manager.validate.names import check_labels, check_name
+from swarmd.model.node import NodeSpec
+
+
+def check_node_spec(spec: NodeSpec) -> None:
+    """Refuse a node spec with an unusable name or labels; the name may be absent."""
+    if spec.name:
+        check_name("node", spec.name)
+    check_labels("node", spec.labels)

@@ -1,0 +1,97 @@
+"""Published ports: what one service may ask for, and what it would take from another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmd.manager.validate.limits import PUBLISHED_PORT, TARGET_PORT
+from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.service import Service
+from swarmd.model.spec import EndpointSpec, PortConfig
+from swarmd.model.states import Protocol, PublishMode, ResolutionMode
+
+
+def check_endpoint(endpoint: EndpointSpec | None) -> None:
+    """Refuse ports out of range, published twice, or of a kind no back end serves yet."""
+    if endpoint is None:
+        return
+    for port in endpoint.ports:
+        _check_port(port)
+    ingress = any(port.publish_mode is PublishMode.INGRESS for port in endpoint.ports)
+    if endpoint.mode is ResolutionMode.DNSRR:
+        if ingress:
+            raise invalid(
+                "endpoint.mode is dnsrr, which has no address for the swarm to publish a port on: "
+                "publish with mode=host, or use endpoint mode vip"
+            )
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            "endpoint.mode dnsrr needs service names in DNS, which this version of swarmd does "
+            "not serve; use endpoint mode vip",
+        )
+    _check_unique(endpoint.ports)
+
+
+def _check_port(port: PortConfig) -> None:
+    TARGET_PORT.check(port.target_port, within="endpoint.ports")
+    PUBLISHED_PORT.check(port.published_port, within="endpoint.ports")
+    if port.protocol is Protocol.SCTP:
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            f"endpoint.ports: {port.target_port}/sctp cannot be published, as the proxy balancing "
+            "back end forwards tcp and udp only",
+        )
+
+
+def _check_unique(ports: tuple[PortConfig, ...]) -> None:
+    seen: set[tuple[int, Protocol]] = set()
+    for port in ports:
+        if not port.published_port:
+            continue
+        key = (port.published_port, port.protocol)
+        if key in seen:
+            raise invalid(
+                f"endpoint.ports publishes port {port.published_port}/{port.protocol.value} twice; "
+                "give each published port once"
+            )
+        seen.add(key)
+
+
+def check_port_conflicts(
+    endpoint: EndpointSpec | None, others: Iterable[Service], *, own_id: str = ""
+) -> None:
+    """Refuse a published port that another service holds.
+
+    An ingress port is held on every node, so it conflicts with anything; two services may publish
+    the same port in host mode, as the scheduler keeps their tasks on different nodes.
+
+    Args:
+        own_id: the service being updated, which does not conflict with itself.
+    """
+    wanted = {
+        (port.published_port, port.protocol): port
+        for port in (endpoint.ports if endpoint else ())
+        if port.published_port
+    }
+    if not wanted:
+        return
+    for service in others:
+        if service.id == own_id:
+            continue
+        for held in _held(service):
+            port = wanted.get((held.published_port, held.protocol))
+            if port is None:
+                continue
+            if PublishMode.INGRESS in (port.publish_mode, held.publish_mode):
+                raise invalid(
+                    f"port '{held.published_port}' is already in use by service "
+                    f"'{service.spec.name}' ({service.id}) as an {held.publish_mode.value} port; "
+                    "publish another port or remove that one"
+                )
+
+
+def _held(service: Service) -> tuple[PortConfig, ...]:
+    """Ports a service asked for and ports chosen for it."""
+    asked = service.spec.endpoint_spec.ports if service.spec.endpoint_spec else ()
+    chosen = service.endpoint.ports if service.endpoint else ()
+    return tuple(port for port in (*asked, *chosen) if port.published_port)

@@ -1,0 +1,82 @@
+"""Service specs as a whole, and which changes an update may make.
+
+Checks run in a fixed order, so that a spec with several faults always gets the same answer: name,
+resources, restart policy, placement, what to run, mode, update settings, ports.
+"""
+
+from __future__ import annotations
+
+from swarmd.manager.validate.limits import (
+    REPLICAS,
+    UPDATE_DELAY,
+    UPDATE_MONITOR,
+    UPDATE_PARALLELISM,
+    UPDATE_RATIO,
+)
+from swarmd.manager.validate.names import check_labels, check_name
+from swarmd.manager.validate.ports import check_endpoint
+from swarmd.manager.validate.task import (
+    check_container,
+    check_log_driver,
+    check_placement,
+    check_resources,
+    check_restart_policy,
+)
+from swarmd.manager.validate.templates import check_templates
+from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.spec import ServiceMode, ServiceSpec, UpdateConfig
+
+
+def check_service_spec(spec: ServiceSpec) -> None:
+    """Refuse a spec that is not valid by itself, whatever else the cluster holds."""
+    task = spec.task_template
+    check_name("service", spec.name)
+    check_labels("service", spec.labels)
+    check_resources(task.resources)
+    check_restart_policy(task.restart_policy)
+    check_placement(task.placement)
+    check_log_driver(task.log_driver, within="task.log_driver")
+    check_container(task)
+    check_templates(spec)
+    _check_mode(spec.mode)
+    _check_update(spec.update_config, within="update")
+    _check_update(spec.rollback_config, within="rollback")
+    check_endpoint(spec.endpoint_spec)
+
+
+def check_service_update(old: ServiceSpec, new: ServiceSpec) -> None:
+    """Refuse changes that would make it another service."""
+    if new.name != old.name:
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            f"service {old.name} cannot be renamed to {new.name}; create another service instead",
+        )
+    if (new.mode.global_ is None) != (old.mode.global_ is None):
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            f"service mode change is not allowed: service {old.name} is {_kind(old.mode)}; "
+            "create another service instead",
+        )
+
+
+def _kind(mode: ServiceMode) -> str:
+    return "global" if mode.global_ is not None else "replicated"
+
+
+def _check_mode(mode: ServiceMode) -> None:
+    match mode.replicated is not None, mode.global_ is not None:
+        case True, True:
+            raise invalid("mode is both replicated and global: choose one")
+        case False, False:
+            raise invalid("mode is missing: a service is replicated or global")
+    if mode.replicated is not None:
+        REPLICAS.check(mode.replicated.replicas)
+
+
+def _check_update(config: UpdateConfig | None, *, within: str) -> None:
+    if config is None:
+        return
+    UPDATE_PARALLELISM.check(config.parallelism, within=within)
+    UPDATE_DELAY.check(config.delay_ns, within=within)
+    UPDATE_MONITOR.check(config.monitor_ns, within=within)
+    UPDATE_RATIO.check(config.max_failure_ratio, within=within)
