@@ -55,6 +55,8 @@ class Ports:
     ) -> tuple[PortConfig, ...]:
         """One port of the node for each port wanted, as the task will report them.
 
+        A port published in host mode is given as asked or not at all: its users come to this node.
+
         Args:
             privileged: the task may listen below 1024 if the daemon may.
 
@@ -64,7 +66,9 @@ class Ports:
         given: list[PortConfig] = []
         try:
             for port in wanted:
-                number = self._find(port.protocol, port.target_port, privileged)
+                number = self._asked(port) or self._find(
+                    port.protocol, port.target_port, privileged
+                )
                 self._take(task_id, port.protocol, number)
                 given.append(
                     PortConfig(
@@ -88,6 +92,16 @@ class Ports:
         if (protocol, number) not in self._owners:
             self._owners[protocol, number] = task_id
             self._held.setdefault(task_id, []).append((protocol, number))
+
+    def _asked(self, port: PortConfig) -> int:
+        """The port of the node that the service wants published there; 0 when it leaves it open."""
+        number = port.published_port if port.publish_mode is PublishMode.HOST else 0
+        if number and not self._free(port.protocol, number):
+            raise NoPortLeft(
+                f"port {number}/{port.protocol.value} of the node is taken, and the service is "
+                "published on it in host mode; free the port or publish another one"
+            )
+        return number
 
     def _find(self, protocol: Protocol, target: int, privileged: bool) -> int:
         if (privileged or target >= PRIVILEGED_END) and self._free(protocol, target):

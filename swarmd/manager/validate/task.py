@@ -29,7 +29,7 @@ from swarmd.model.spec import (
 )
 
 EXECUTORS = ("", "process")
-LOG_DRIVERS = ("", "json-file", "none")
+LOG_DRIVERS = ("", "json-file", "local", "none")
 SPREAD_PREFIXES = ("node.labels.", "engine.labels.")
 SIGNALS = re.compile(
     r"ABRT|ALRM|BUS|CHLD|CONT|FPE|HUP|ILL|INT|IO|KILL|PIPE|PROF|PWR|QUIT|SEGV|STOP|SYS|TERM|TRAP|"

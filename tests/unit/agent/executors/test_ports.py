@@ -10,7 +10,7 @@ from swarmd.agent.executors import ports as module
 from swarmd.agent.executors.ports import NoPortLeft, Ports, can_bind
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
-from swarmd.model.states import Protocol
+from swarmd.model.states import Protocol, PublishMode
 
 A, B = TaskId("a"), TaskId("b")
 
@@ -61,6 +61,14 @@ def test_a_released_port_is_not_given_out_again_at_once(free: set[int]) -> None:
     given(ports, A, 80)
     ports.release(A)
     assert given(ports, A, 80) == [module.FIRST + 1]
+
+
+def test_a_port_published_in_host_mode_is_given_as_asked_or_not_at_all(free: set[int]) -> None:
+    wanted = (PortConfig(target_port=80, published_port=8080, publish_mode=PublishMode.HOST),)
+    ports = Ports()
+    assert ports.allocate(A, wanted, privileged=True)[0].published_port == 8080
+    with pytest.raises(NoPortLeft, match="8080/tcp"):
+        ports.allocate(B, wanted, privileged=True)
 
 
 def test_udp_and_tcp_do_not_get_into_each_others_way(free: set[int]) -> None:

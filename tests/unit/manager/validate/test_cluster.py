@@ -1,0 +1,73 @@
+"""Limits of cluster settings and of node specs."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmd.manager.validate import check_cluster_spec, check_node_spec
+from swarmd.model.cluster import CAConfig, ClusterSpec, DispatcherConfig, RaftConfig
+from swarmd.model.errors import Rejection
+from swarmd.model.instant import HOUR, MILLISECOND, MINUTE
+from swarmd.model.node import NodeSpec
+
+
+def beating(period_ns: int) -> ClusterSpec:
+    return ClusterSpec(dispatcher=DispatcherConfig(heartbeat_period_ns=period_ns))
+
+
+def expiring(expiry_ns: int) -> ClusterSpec:
+    return ClusterSpec(ca_config=CAConfig(node_cert_expiry_ns=expiry_ns))
+
+
+@pytest.mark.parametrize(
+    "spec",
+    [
+        ClusterSpec(),
+        beating(0),
+        beating(100 * MILLISECOND),
+        beating(10 * MINUTE),
+        expiring(HOUR),
+        ClusterSpec(raft=RaftConfig(snapshot_interval=1, keep_old_snapshots=0)),
+    ],
+)
+def test_settings_within_the_limits_are_accepted(spec):
+    check_cluster_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (ClusterSpec(name="other"), "its name is always 'default'"),
+        (ClusterSpec(labels={"": "x"}), "cluster labels"),
+        (beating(-1), "dispatcher.heartbeat_period"),
+        (beating(100 * MILLISECOND - 1), "between 100ms and 10m"),
+        (beating(10 * MINUTE + 1), "dispatcher.heartbeat_period"),
+        (expiring(HOUR - 1), "ca_config.node_cert_expiry"),
+        (ClusterSpec(raft=RaftConfig(snapshot_interval=0)), "raft.snapshot_interval"),
+        (ClusterSpec(raft=RaftConfig(keep_old_snapshots=-1)), "raft.keep_old_snapshots"),
+        (
+            ClusterSpec(raft=RaftConfig(log_entries_for_slow_followers=-1)),
+            "raft.log_entries_for_slow_followers",
+        ),
+    ],
+)
+def test_settings_beyond_a_limit_are_refused_with_the_field(spec, sentence):
+    with pytest.raises(Rejection, match=sentence):
+        check_cluster_spec(spec)
+
+
+def test_a_node_may_be_nameless_and_labelled():
+    check_node_spec(NodeSpec(labels={"rack": "r1"}))
+    check_node_spec(NodeSpec(name="alpha"))
+
+
+@pytest.mark.parametrize(
+    ("spec", "sentence"),
+    [
+        (NodeSpec(name="no spaces"), "node name 'no spaces' is not valid"),
+        (NodeSpec(labels={"": "r1"}), "node labels"),
+    ],
+)
+def test_a_node_spec_beyond_a_limit_is_refused(spec, sentence):
+    with pytest.raises(Rejection, match=sentence):
+        check_node_spec(spec)
