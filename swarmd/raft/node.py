@@ -1,0 +1,526 @@
+"""One Raft member of the cluster: what the rest of swarmd sees of this package.
+
+A member is founded with `bootstrap`, prepared with `prepare_join` or resumed as it was left;
+`start` then brings it up and returns once it takes part. It belongs to the event loop it was
+started on. docs/design/raft.md says what is durable when and what the exceptions promise.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import ssl
+from collections.abc import AsyncIterator, Callable, Iterable
+from pathlib import Path
+from random import Random
+
+import msgspec
+
+from swarmd.raft import storage
+from swarmd.raft.config import RaftConfig
+from swarmd.raft.disk import RealDisk
+from swarmd.raft.errors import FatalError, NotLeader, ProposalError, StateError
+from swarmd.raft.fsm import StateMachine
+from swarmd.raft.leadership import LeadershipBoard
+from swarmd.raft.links import Inbound
+from swarmd.raft.members import Member
+from swarmd.raft.membership import Membership
+from swarmd.raft.messages import REFUSED, REMOVED, SNAPSHOT, Goodbye, PeerMessage
+from swarmd.raft.peers import Peers
+from swarmd.raft.ports import Disk
+from swarmd.raft.proposer import Proposer
+from swarmd.raft.reads import Reads
+from swarmd.raft.replica import Replica
+from swarmd.raft.status import Leadership, PeerStatus, RaftStatus
+from swarmd.raft.storage import Storage
+from swarmd.raft.threads import ThreadWorker
+from swarmd.raft.transfer import TransferFailed, fetch_snapshot, serve_snapshot
+from swarmd.rpc.identity import Identity
+from swarmd.runtime.supervise import Supervisor
+
+log = logging.getLogger(__name__)
+
+_LOW_SPACE_SECONDS = 1.0
+
+
+def is_initialised(directory: Path) -> bool:
+    """Whether a Raft member lives in this state directory."""
+    return directory.is_dir() and storage.is_initialised(RealDisk(directory))
+
+
+def bootstrap(
+    directory: Path, member: Member, *, kek: bytes | None = None, config: RaftConfig | None = None
+) -> None:
+    """Write the state of the first member of a new cluster."""
+    opened = storage.found(RealDisk(directory), member, kek, config or RaftConfig())
+    opened.wal.close()
+
+
+def prepare_join(
+    directory: Path,
+    member: Member,
+    seeds: Iterable[Member] = (),
+    *,
+    kek: bytes | None = None,
+    config: RaftConfig | None = None,
+) -> None:
+    """Write the empty state of a member that the leader will be asked to add.
+
+    `seeds` are members to call from the start; without any, the leader calls first.
+    """
+    disk = RealDisk(directory)
+    storage.prepare(disk, member, tuple(seeds), kek, config or RaftConfig()).wal.close()
+
+
+def force_new_cluster(
+    directory: Path, member: Member, *, kek: bytes | None = None, config: RaftConfig | None = None
+) -> None:
+    """Make a stopped member the only one, under the new raft id of `member`.
+
+    Everything in its log is kept, since any of it may have been acknowledged. The other members
+    count as removed for ever.
+    """
+    settings = config or RaftConfig()
+    opened = storage.resume(RealDisk(directory), kek, settings)
+    try:
+        storage.stand_alone(opened, member)
+    finally:
+        opened.wal.close()
+
+
+class RaftNode:
+    """A running member. See the class methods of this module for how its state comes to be.
+
+    Args:
+        directory: the state directory, for this member alone.
+        machine: the replicated state machine; every call to it comes from the loop.
+        client_ssl: makes the context for one dialled connection, so renewed certificates and
+            roots are used at once; its ALPN must be `swarmd-raft`.
+        kek: the key-encryption key, or None when it is kept beside the state.
+        address: where this member is to be found now; None keeps the stored address.
+        on_leadership: told of every change, on the loop; must not block.
+        on_fatal: told once when the member stops because it cannot keep its promises.
+        disk: another place than `directory` for the files, for tests.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        machine: StateMachine,
+        *,
+        client_ssl: Callable[[], ssl.SSLContext],
+        rng: Random,
+        config: RaftConfig | None = None,
+        kek: bytes | None = None,
+        address: str | None = None,
+        on_leadership: Callable[[Leadership], None] | None = None,
+        on_fatal: Callable[[str], None] | None = None,
+        disk: Disk | None = None,
+    ) -> None:
+        self.config = config or RaftConfig()
+        self._directory, self._machine, self._client_ssl = directory, machine, client_ssl
+        self._rng, self._kek, self._address = rng, kek, address
+        self._on_fatal, self._given_disk = on_fatal, disk
+        self.removed = asyncio.Event()
+        self.fatal: FatalError | None = None
+        self._tasks = Supervisor("raft")
+        self._fetching = False
+        self._board = LeadershipBoard(Leadership(0, None, False))
+        if on_leadership is not None:
+            self._board.callbacks.append(on_leadership)
+        self._replica: Replica | None = None
+        self._learning: dict[str, Member] = {}
+        self._moving = False
+
+    async def start(self) -> None:
+        """Open the state, restore the state machine and begin to take part.
+
+        Raises:
+            StateError: the state cannot be used; its subclasses say why.
+        """
+        assert self._replica is None, "a node is started once"
+        disk = self._given_disk or RealDisk(self._directory)
+        try:
+            opened = await asyncio.to_thread(storage.resume, disk, self._kek, self.config)
+        except OSError as error:
+            raise StateError(
+                f"the raft state in {self._directory} cannot be opened: {error}"
+            ) from None
+        self._wal_worker = ThreadWorker("raft-journal")
+        self._snapshot_worker = ThreadWorker("raft-snapshot")
+        self._replica = replica = self._build(opened)
+        self._core = replica.core
+        self._proposer = Proposer(self._core, self.config, replica.driver.wake)
+        self._proposer.low_on_space = lambda: opened.wal.low_on_space
+        self._reads = Reads(self._core, asyncio.get_running_loop().call_soon)
+        self._membership = Membership(
+            self._core, self._proposer, self.config, lambda: self.leader, self._learn
+        )
+        replica.on_step = self._stepped
+        replica.on_step_down = lambda: self._leadership_lost("the leadership was lost")
+        replica.on_configuration = self._configuration_changed
+        replica.on_member_removed = self._member_removed
+        replica.fetch = self._fetch
+        replica.on_fatal = self._failed
+        self._core.has_room = self._peers.has_room
+        self._configuration_changed()
+        self._tasks.keep(self._watch_space, name="space")
+        replica.start()
+
+    def _build(self, opened: Storage) -> Replica:
+        member = opened.identity.member
+        if self._address is not None:
+            member = msgspec.structs.replace(member, address=self._address)
+        self._peers = Peers(member, self.config, self._client_ssl, self._rng, self)
+        return Replica(
+            opened,
+            self._machine,
+            self.config,
+            self._rng,
+            loop=asyncio.get_running_loop(),
+            wal_worker=self._wal_worker,
+            snapshot_worker=self._snapshot_worker,
+            send=self._peers.send,
+        )
+
+    async def stop(self) -> None:
+        """Leave quietly; the state stays as it is. Waiting calls end with `OutcomeUnknown`."""
+        replica = self._replica
+        if replica is None:
+            return
+        replica.stop()
+        self._leadership_lost("this manager is stopping")
+        self._board.publish(Leadership(self._core.term, None, False))
+        self._board.close()
+        await self._tasks.stop()
+        await self._peers.stop()
+        await self._snapshot_worker.stop()
+        await self._wal_worker.stop()
+        replica.storage.wal.close()
+
+    # What the member knows.
+
+    @property
+    def member(self) -> Member:
+        """This member, with its present address."""
+        return self._peers.own
+
+    @property
+    def raft_id(self) -> str:
+        """This member's raft id."""
+        return self._peers.own.raft_id
+
+    @property
+    def members(self) -> tuple[Member, ...]:
+        """The voting members of the configuration in force."""
+        return tuple(self._located(m) for m in self._core.configuration.members)
+
+    @property
+    def leader(self) -> Member | None:
+        """The leader of the current term as far as it is known here."""
+        leader_id = self._core.leader_id
+        if leader_id is None or self.fatal is not None:
+            return None
+        if leader_id == self.raft_id:
+            return self.member
+        known = self._core.configuration.find(leader_id)
+        return self._peers.address_of(leader_id) if known is None else self._located(known)
+
+    @property
+    def is_leader(self) -> bool:
+        """Whether this member leads and has applied everything committed before its term."""
+        return self._replica is not None and self.fatal is None and self._replica.ready
+
+    @property
+    def term(self) -> int:
+        """The current term: the fencing token for whatever the leader does outside the store."""
+        return self._core.term
+
+    @property
+    def applied_index(self) -> int:
+        """The last log index applied here."""
+        return self._core.applied
+
+    def status(self) -> RaftStatus:
+        """Everything worth showing."""
+        core, replica = self._core, self._replica
+        assert replica is not None
+        reachable = self._membership.reachable() if core.leading else None
+        peers = tuple(
+            PeerStatus(
+                member=member,
+                connected=self._peers.is_up(member.raft_id) or member.raft_id == self.raft_id,
+                reachable=(
+                    member.raft_id in reachable
+                    if reachable is not None
+                    else self._peers.is_up(member.raft_id) or member.raft_id == self.raft_id
+                ),
+                match_index=core.match_index(member.raft_id),
+            )
+            for member in self.members
+        )
+        wal = replica.storage.wal
+        return RaftStatus(
+            member=self.member,
+            term=core.term,
+            leader=self.leader,
+            ready=self.is_leader,
+            commit_index=core.commit,
+            applied_index=core.applied,
+            last_index=core.journal.last_index,
+            snapshot_index=replica.snapshots.index,
+            journal_files=wal.segments,
+            journal_syncs=wal.syncs,
+            waiting=self._proposer.waiting,
+            low_on_space=wal.low_on_space,
+            peers=peers,
+        )
+
+    def watch_leadership(self) -> AsyncIterator[Leadership]:
+        """The leadership now and after every change; ends when the node stops."""
+        return self._board.watch()
+
+    # What the member does.
+
+    async def propose(self, data: bytes) -> object:
+        """Commit `data` and return what the state machine answered on this member.
+
+        Cancelling gives up waiting, not the write.
+
+        Raises:
+            NotLeader, Rejected, TooLarge, Busy, StorageFull: it did not happen.
+            OutcomeUnknown: it may have happened.
+        """
+        self._require_leader()
+        return await self._proposer.data(data)
+
+    async def read_barrier(self) -> int:
+        """Wait until reads from the state machine see every write completed before this call.
+
+        Returns the applied index. Only the leader can tell.
+
+        Raises:
+            NotLeader: ask the leader.
+            OutcomeUnknown: leadership was lost meanwhile; read again elsewhere.
+        """
+        if not self.is_leader:
+            raise NotLeader(self._other_leader())
+        return await self._reads.barrier()
+
+    async def add_member(self, member: Member) -> None:
+        """See `Membership.add`."""
+        await self._membership.add(member)
+
+    async def remove_member(self, raft_id: str) -> None:
+        """See `Membership.remove`."""
+        await self._membership.remove(raft_id)
+
+    async def update_address(self, raft_id: str, address: str) -> None:
+        """See `Membership.move`."""
+        await self._membership.move(raft_id, address)
+
+    async def transfer_leadership(self, to: str | None = None) -> None:
+        """See `Membership.transfer`."""
+        await self._membership.transfer(to)
+
+    def removal_blocker(self, raft_id: str) -> str | None:
+        """Why removing this member would be unsafe now, as a sentence; None when it is safe."""
+        return self._membership.removal_blocker(raft_id)
+
+    def accept(self, identity: Identity) -> asyncio.Protocol:
+        """The protocol for an incoming connection with ALPN `swarmd-raft`.
+
+        TLS must have verified the certificate `identity` was read from. Whether its node may
+        speak here is decided by the hello.
+        """
+        return self._peers.accept(identity)
+
+    async def rotate_kek(self, kek: bytes | None) -> None:
+        """Lock the state with another key-encryption key; None keeps the key beside it."""
+        keys = self._opened.storage.keys
+        await self._wal_worker.run(lambda: keys.rotate_kek(kek))
+
+    async def rotate_dek(self) -> None:
+        """Encrypt everything written from now on with a new data key."""
+        opened = self._opened.storage
+        preamble = opened.journal.hard_state()
+
+        def rotate() -> None:
+            opened.keys.rotate_dek()
+            opened.wal.rotate_key(preamble)
+
+        await self._wal_worker.run(rotate)
+
+    # Events of the links (the `Events` protocol of swarmd.raft.peers).
+
+    def link_up(self, raft_id: str) -> None:
+        """A connection to this peer was established."""
+        self._opened.link_up(raft_id)
+        if raft_id in self._learning and self._core.leading:
+            self._core.learner_up(raft_id)
+            self._core.replicate(raft_id)
+        self._record_addresses()
+
+    def link_down(self, raft_id: str) -> None:
+        """The connection to this peer broke."""
+        self._opened.link_down(raft_id)
+
+    def link_has_room(self, raft_id: str) -> None:
+        """The connection to this peer takes more again."""
+        self._opened.link_has_room(raft_id)
+
+    def peer_lost(self, raft_id: str) -> None:
+        """The connection from this peer broke."""
+        self._opened.peer_lost(raft_id)
+
+    def message(self, raft_id: str, message: PeerMessage) -> None:
+        """A message from this peer."""
+        self._opened.receive(raft_id, message)
+
+    def told_removed(self, text: str) -> None:
+        """Another member says that this one was removed."""
+        log.warning("raft.removed id=%s reason=%s", self.raft_id, text)
+        self.removed.set()
+
+    def caller_problem(self, sender: Member) -> Goodbye | None:
+        """Why the membership forbids hearing `sender`, or None."""
+        if self.fatal is not None:
+            return Goodbye(REFUSED, "this manager has stopped")
+        committed = self._core.configurations.at(self._core.applied)
+        if committed.was_removed(sender.raft_id):
+            text = f"raft member {sender.raft_id} was removed from the cluster"
+            return Goodbye(REMOVED, text)
+        latest = self._core.configuration
+        if latest.was_removed(sender.raft_id) or latest.node_was_removed(sender.node_id):
+            return Goodbye(REFUSED, f"node {sender.node_id} is no manager of this cluster any more")
+        return None
+
+    def snapshot_wanted(self, connection: Inbound, index: int) -> None:
+        """A follower asks for a snapshot."""
+        newest = self._opened.snapshots.newest
+        if newest is None or newest.header.index < index:
+            connection.dismiss(Goodbye(REFUSED, f"there is no snapshot of {index} here"))
+            return
+        opened = self._opened.storage
+        self._tasks.spawn(
+            serve_snapshot(connection, opened.disk, opened.keys, newest.name), name="serve-snapshot"
+        )
+
+    # Inside.
+
+    @property
+    def _opened(self) -> Replica:
+        assert self._replica is not None, "the node has not been started"
+        return self._replica
+
+    def _located(self, member: Member) -> Member:
+        if member.raft_id == self.raft_id:
+            return self.member
+        address = self._peers.seen_at.get(member.raft_id, member.address)
+        return msgspec.structs.replace(member, address=address)
+
+    def _other_leader(self) -> Member | None:
+        leader = self.leader
+        return None if leader is None or leader.raft_id == self.raft_id else leader
+
+    def _require_leader(self) -> None:
+        if self.fatal is not None or self._opened.driver.stopped or not self._core.leading:
+            raise NotLeader(self._other_leader())
+
+    def _stepped(self) -> None:
+        self._reads.advance()
+        ready = self.is_leader
+        leader = self.leader
+        if leader is not None and leader.raft_id == self.raft_id and not ready:
+            leader = None
+        before = self._board.current.ready
+        self._board.publish(Leadership(self._core.term, leader, ready))
+        if ready and not before:
+            self._record_addresses()
+
+    def _leadership_lost(self, reason: str) -> None:
+        self._proposer.leadership_lost(reason)
+        self._reads.leadership_lost(reason)
+
+    def _configuration_changed(self) -> None:
+        core = self._core
+        self._peers.want((*core.configuration.members, *self._learning.values()))
+        for member in core.configuration.members:
+            if self._peers.is_up(member.raft_id) and not core.is_connected(member.raft_id):
+                core.link_up(member.raft_id)
+
+    def _learn(self, member: Member, begin: bool) -> None:
+        core = self._core
+        if begin:
+            self._learning[member.raft_id] = member
+            if self._peers.is_up(member.raft_id):
+                core.learner_up(member.raft_id)
+        else:
+            self._learning.pop(member.raft_id, None)
+            if core.configuration.find(member.raft_id) is None:
+                core.learner_down(member.raft_id)
+        self._configuration_changed()
+
+    def _member_removed(self, member: Member) -> None:
+        if member.raft_id == self.raft_id:
+            self.told_removed("the removal is in the log")
+            return
+        text = f"raft member {member.raft_id} was removed from the cluster"
+        self._peers.dismiss(member.raft_id, Goodbye(REMOVED, text))
+
+    def _failed(self, error: FatalError) -> None:
+        self.fatal = error
+        self._leadership_lost(f"this manager has stopped ({error})")
+        self._board.publish(Leadership(self._core.term, None, False))
+        self._tasks.spawn(self._peers.stop(), name="close-links")
+        if self._on_fatal is not None:
+            self._on_fatal(str(error))
+
+    def _fetch(self, leader_id: str, index: int) -> None:
+        leader = self._peers.address_of(leader_id)
+        if self._fetching or leader is None:
+            return
+        self._fetching = True
+        self._tasks.spawn(self._fetch_from(leader, index), name="fetch-snapshot")
+
+    async def _fetch_from(self, leader: Member, index: int) -> None:
+        opened = self._opened.storage
+        hello = self._peers.hello(leader, SNAPSHOT)
+        try:
+            info = await fetch_snapshot(
+                leader, index, hello, self._client_ssl, opened.disk, opened.keys
+            )
+            self._opened.install(info)
+        except (TransferFailed, OSError) as error:
+            log.warning("raft.fetch_failed log.index=%s reason=%s", index, error)
+            self._opened.fetch_failed()
+        finally:
+            self._fetching = False
+
+    def _record_addresses(self) -> None:
+        """The leader writes down where members have been found, itself included."""
+        if self.is_leader and not self._moving and self._moved():
+            self._moving = True
+            self._tasks.spawn(self._record_moves(), name="addresses")
+
+    def _moved(self) -> list[Member]:
+        return [m for m in self.members if m not in self._core.configuration.members]
+
+    async def _record_moves(self) -> None:
+        try:
+            for member in self._moved():
+                await self._membership.move(member.raft_id, member.address)
+        except ProposalError as error:
+            log.info("raft.address_not_recorded reason=%s", error)
+        finally:
+            self._moving = False
+
+    async def _watch_space(self) -> None:
+        """A leader without room for new work hands its office over."""
+        while True:
+            await asyncio.sleep(_LOW_SPACE_SECONDS)
+            if self.is_leader and self._opened.storage.wal.low_on_space:
+                try:
+                    await self._membership.transfer(None)
+                except ProposalError as error:
+                    log.warning("raft.low_on_space still_leading=%s", error)
