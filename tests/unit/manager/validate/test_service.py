@@ -58,7 +58,9 @@ def placed(*constraints: str, **fields: Any) -> ServiceSpec:
 
 
 def spread(descriptor: str) -> ServiceSpec:
-    return placed(preferences=(PlacementPreference(spread=SpreadOver(spread_descriptor=descriptor)),))
+    return placed(
+        preferences=(PlacementPreference(spread=SpreadOver(spread_descriptor=descriptor)),)
+    )
 
 
 def updating(**fields: Any) -> ServiceSpec:
@@ -144,7 +146,10 @@ REFUSED = {
         a_spec(mode=ServiceMode(replicated=Replicated(), global_=GlobalMode())),
         "choose one",
     ),
-    "too little cpu": (limited(nano_cpus=999_999), "resources.limits.nano_cpus is 0.000999999 CPUs"),
+    "too little cpu": (
+        limited(nano_cpus=999_999),
+        "resources.limits.nano_cpus is 0.000999999 CPUs",
+    ),
     "negative cpu": (reserved(nano_cpus=-1), "resources.reservations.nano_cpus"),
     "too little memory": (limited(memory_bytes=4 * MIB - 1), "at least 4 MiB"),
     "negative memory": (reserved(memory_bytes=-1), "resources.reservations.memory_bytes"),
