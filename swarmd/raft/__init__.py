@@ -1,1 +1,1 @@
-"""The replicated log: Raft on pysyncobj made safe, with its own journal, transport and snapshots."""
+"""The replicated log: Raft on pysyncobj made safe, with a journal and transport of our own."""

@@ -168,6 +168,10 @@ class GuardedCore(SyncObj):  # type: ignore[misc]
         """The configuration in force."""
         return self.configurations.latest
 
+    def committed_configuration(self) -> Configuration:
+        """The configuration as of the last applied entry, which nothing can undo any more."""
+        return self.configurations.at(self.applied)
+
     @property
     def is_member(self) -> bool:
         """Whether this member belongs to the configuration in force."""

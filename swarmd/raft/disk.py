@@ -99,7 +99,11 @@ class RealDisk:
         self._sync_directory()
 
     def remove(self, name: str) -> None:
-        (self.directory / name).unlink(missing_ok=True)
+        try:
+            (self.directory / name).unlink()
+        except FileNotFoundError:
+            return
+        self._sync_directory()
 
     def free_bytes(self) -> int:
         status = os.statvfs(self.directory)

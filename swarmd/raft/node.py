@@ -160,7 +160,7 @@ class RaftNode:
         replica.on_step_down = lambda: self._leadership_lost("the leadership was lost")
         replica.on_configuration = self._configuration_changed
         replica.on_member_removed = self._member_removed
-        replica.fetch = self._fetch
+        replica.fetch_with(self._fetch, lambda: self._fetching)
         replica.on_fatal = self._failed
         self._core.has_room = self._peers.has_room
         self._configuration_changed()
@@ -386,12 +386,11 @@ class RaftNode:
         """Why the membership forbids hearing `sender`, or None."""
         if self.fatal is not None:
             return Goodbye(REFUSED, "this manager has stopped")
-        committed = self._core.configurations.at(self._core.applied)
+        committed = self._core.committed_configuration()
         if committed.was_removed(sender.raft_id):
             text = f"raft member {sender.raft_id} was removed from the cluster"
             return Goodbye(REMOVED, text)
-        latest = self._core.configuration
-        if latest.was_removed(sender.raft_id) or latest.node_was_removed(sender.node_id):
+        if committed.node_was_removed(sender.node_id):
             return Goodbye(REFUSED, f"node {sender.node_id} is no manager of this cluster any more")
         return None
 

@@ -82,7 +82,7 @@ class Disk(Protocol):
         ...
 
     def remove(self, name: str) -> None:
-        """Remove a file if it is there."""
+        """Remove a file durably if it is there, so that files vanish in the order of removal."""
         ...
 
     def free_bytes(self) -> int:

@@ -33,8 +33,8 @@ class Receiver:
     """Routes messages into the core.
 
     `fetch` is told of a snapshot to get from the leader; it ignores repeated offers while it
-    is busy. `disk_is_slow` says that a sync is taking long, and `refuses_entries` that there
-    is no room on disk for more.
+    is busy, which `is_fetching` tells. `disk_is_slow` says that a sync is taking long, and
+    `refuses_entries` that there is no room on disk for more.
     """
 
     def __init__(self, core: GuardedCore) -> None:
@@ -42,6 +42,7 @@ class Receiver:
         self._bridge = core.bridge
         self._journal = core.journal
         self.fetch: Callable[[str, int], None] = lambda leader, index: None
+        self.is_fetching: Callable[[], bool] = lambda: False
         self.disk_is_slow: Callable[[], bool] = lambda: False
         self.refuses_entries: Callable[[], bool] = lambda: False
 
@@ -52,7 +53,8 @@ class Receiver:
             FatalError: the message proves that committed entries were lost somewhere.
         """
         core = self._core
-        if sender == core.own_id or core.configuration.was_removed(sender):
+        # A removal that is not committed may yet be undone, by the very member it was to remove.
+        if sender == core.own_id or core.committed_configuration().was_removed(sender):
             return
         match message:
             case Append():
@@ -84,8 +86,7 @@ class Receiver:
                 self._alive(sender, message.term, message.round)
             case KeepAlive():
                 if self._from_leader(sender, message.term, message.round):
-                    core.deliver_empty(sender, core.commit)
-                    self._bridge.post_now(sender, Alive(core.term, message.round))
+                    self._keep_alive(sender, message)
 
     def _votes(self, sender: str) -> bool:
         return self._core.configuration.find(sender) is not None
@@ -157,6 +158,13 @@ class Receiver:
         self._bridge.post_now(sender, Alive(core.term, message.round))
         if not self.refuses_entries():
             self.fetch(sender, message.index)
+
+    def _keep_alive(self, sender: str, message: KeepAlive) -> None:
+        """The leader thinks a snapshot is under way here; put it right if none is."""
+        self._core.deliver_empty(sender, self._core.commit)
+        self._bridge.post_now(sender, Alive(self._core.term, message.round))
+        if not self.is_fetching():
+            self.fetch_failed()
 
     def fetch_failed(self) -> None:
         """Ask the leader to start over with whatever this member lacks."""

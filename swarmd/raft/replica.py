@@ -31,8 +31,8 @@ class Replica:
     Building it restores the state machine from the newest snapshot. The callbacks are plain
     attributes, set before `start`: `on_step` after anything may have changed, `on_step_down`
     the moment leadership is lost, `on_configuration` when another configuration is in force,
-    `on_member_removed` when a removal is committed, `fetch` when the leader offers a snapshot,
-    `on_fatal` when the member has stopped for good.
+    `on_member_removed` when a removal is committed, `on_fatal` when the member has stopped for
+    good.
     """
 
     def __init__(
@@ -91,14 +91,10 @@ class Replica:
         self.core.on_applied = self._applied
         self._bytes_at_snapshot = 0
 
-    @property
-    def fetch(self) -> Callable[[str, int], None]:
-        """Called with the leader's raft id and the index of the snapshot to get from it."""
-        return self.driver.receiver.fetch
-
-    @fetch.setter
-    def fetch(self, fetch: Callable[[str, int], None]) -> None:
+    def fetch_with(self, fetch: Callable[[str, int], None], busy: Callable[[], bool]) -> None:
+        """Use `fetch` to get the snapshot of an index from a leader; `busy` while it does so."""
         self.driver.receiver.fetch = fetch
+        self.driver.receiver.is_fetching = busy
 
     @property
     def ready(self) -> bool:
