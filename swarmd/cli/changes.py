@@ -1,0 +1,220 @@
+"""What the flags of `service create` and `service update` do to a spec. Pure.
+
+Both commands gather `Changes`; creation applies them to an empty spec, an update to the stored one.
+A field that is None leaves things as they are. Messages that swarm tells absent from empty, such as
+the restart policy, come into being with the first flag that concerns them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
+from swarmd.model.record import Record
+from swarmd.model.spec import (
+    ContainerSpec,
+    EndpointSpec,
+    LogDriver,
+    Placement,
+    PlacementPreference,
+    PortConfig,
+    Replicated,
+    ResourceRequirements,
+    Resources,
+    RestartPolicy,
+    ServiceMode,
+    ServiceSpec,
+    TaskSpec,
+    UpdateConfig,
+)
+from swarmd.model.states import ResolutionMode, RestartCondition
+
+R = TypeVar("R", bound=Record)
+Fields = Mapping[str, Any]  # of a record, by attribute
+
+
+class Changes(Struct, kw_only=True, frozen=True):
+    """One command's wishes. Removals happen before additions, so a value can be replaced."""
+
+    replicas: int | None = None
+    labels: Mapping[str, str] = {}
+    labels_removed: tuple[str, ...] = ()
+    container: Fields = {}  # scalar fields of the container spec
+    container_labels: Mapping[str, str] = {}
+    container_labels_removed: tuple[str, ...] = ()
+    env: tuple[str, ...] = ()
+    env_removed: tuple[str, ...] = ()
+    groups: tuple[str, ...] = ()
+    groups_removed: tuple[str, ...] = ()
+    limits: Fields = {}
+    reservations: Fields = {}
+    restart: Fields = {}
+    constraints: tuple[str, ...] = ()
+    constraints_removed: tuple[str, ...] = ()
+    preferences: tuple[PlacementPreference, ...] = ()
+    preferences_removed: tuple[PlacementPreference, ...] = ()
+    max_replicas: int | None = None
+    update: Fields = {}
+    rollback: Fields = {}
+    ports: tuple[PortConfig, ...] = ()
+    ports_removed: tuple[PortConfig, ...] = ()
+    endpoint_mode: ResolutionMode | None = None
+    log_driver: str | None = None
+    log_options: Mapping[str, str] = {}
+    force: bool = False
+
+
+def apply(spec: ServiceSpec, changes: Changes) -> ServiceSpec:
+    """`spec` with the changes made.
+
+    Raises:
+        ValueError: they cannot be made to this spec; the message says why.
+    """
+    return replace(
+        spec,
+        labels=_labels(spec.labels, changes.labels, changes.labels_removed),
+        task_template=_task(spec.task_template, changes),
+        mode=_mode(spec.mode, changes.replicas),
+        update_config=_policy(spec.update_config, changes.update),
+        rollback_config=_policy(spec.rollback_config, changes.rollback),
+        endpoint_spec=_endpoint(spec.endpoint_spec, changes),
+    )
+
+
+def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
+    """`spec` with another number of replicas.
+
+    Raises:
+        ValueError: the service is global.
+    """
+    return replace(spec, mode=_mode(spec.mode, replicas))
+
+
+def _mode(mode: ServiceMode, replicas: int | None) -> ServiceMode:
+    if replicas is None:
+        return mode
+    if mode.replicated is None:
+        raise ValueError("the service is global, it runs once on every node and has no replicas")
+    return ServiceMode(replicated=Replicated(replicas=replicas))
+
+
+def _task(task: TaskSpec, changes: Changes) -> TaskSpec:
+    return replace(
+        task,
+        container_spec=_container(task.container_spec or ContainerSpec(), changes),
+        resources=_resources(task.resources, changes),
+        restart_policy=_restart(task.restart_policy, changes.restart),
+        placement=_placement(task.placement, changes),
+        log_driver=_log_driver(task.log_driver, changes),
+        force_update=task.force_update + (1 if changes.force else 0),
+    )
+
+
+def _container(spec: ContainerSpec, changes: Changes) -> ContainerSpec:
+    return replace(
+        spec,
+        **changes.container,
+        labels=_labels(spec.labels, changes.container_labels, changes.container_labels_removed),
+        env=_env(spec.env, changes.env, changes.env_removed),
+        groups=_items(spec.groups, changes.groups, changes.groups_removed),
+    )
+
+
+def _labels(
+    present: Mapping[str, str], added: Mapping[str, str], removed: tuple[str, ...]
+) -> dict[str, str]:
+    kept = {key: value for key, value in present.items() if key not in removed}
+    return {**kept, **added}
+
+
+def _env(
+    present: tuple[str, ...], added: tuple[str, ...], removed: tuple[str, ...]
+) -> tuple[str, ...]:
+    """A name that is set again takes its new value in its old place."""
+    by_name = {item.partition("=")[0]: item for item in present}
+    for name in removed:
+        by_name.pop(name, None)
+    by_name.update((item.partition("=")[0], item) for item in added)
+    return tuple(by_name.values())
+
+
+T = TypeVar("T")
+
+
+def _items(present: tuple[T, ...], added: tuple[T, ...], removed: tuple[T, ...]) -> tuple[T, ...]:
+    kept = tuple(item for item in present if item not in removed)
+    return kept + tuple(item for item in added if item not in kept)
+
+
+def _resources(
+    present: ResourceRequirements | None, changes: Changes
+) -> ResourceRequirements | None:
+    if not (changes.limits or changes.reservations):
+        return present
+    present = present or ResourceRequirements()
+    return ResourceRequirements(
+        limits=_amounts(present.limits, changes.limits),
+        reservations=_amounts(present.reservations, changes.reservations),
+    )
+
+
+def _amounts(present: Resources | None, changes: Fields) -> Resources | None:
+    return replace(present or Resources(), **changes) if changes else present
+
+
+def _restart(present: RestartPolicy | None, changes: Fields) -> RestartPolicy | None:
+    if not changes:
+        return present
+    policy = present or RestartPolicy(condition=RestartCondition.ANY)
+    return replace(policy, **changes)
+
+
+def _policy(present: UpdateConfig | None, changes: Fields) -> UpdateConfig | None:
+    return replace(present or DEFAULT_UPDATE_CONFIG, **changes) if changes else present
+
+
+def _placement(present: Placement | None, changes: Changes) -> Placement | None:
+    before = present or Placement()
+    after = replace(
+        before,
+        constraints=_items(before.constraints, changes.constraints, changes.constraints_removed),
+        preferences=_items(before.preferences, changes.preferences, changes.preferences_removed),
+        max_replicas=before.max_replicas if changes.max_replicas is None else changes.max_replicas,
+    )
+    return present if after == before else after
+
+
+def _log_driver(present: LogDriver | None, changes: Changes) -> LogDriver | None:
+    if changes.log_driver is None and not changes.log_options:
+        return present
+    before = present or LogDriver(name="json-file")
+    if changes.log_driver is not None and changes.log_driver != before.name:
+        before = LogDriver(name=changes.log_driver)
+    return replace(before, options={**before.options, **changes.log_options})
+
+
+def _endpoint(present: EndpointSpec | None, changes: Changes) -> EndpointSpec | None:
+    before = present or EndpointSpec()
+    kept = tuple(
+        port
+        for port in before.ports
+        if not any(_meant(wanted, port) for wanted in changes.ports_removed)
+    )
+    after = EndpointSpec(
+        mode=before.mode if changes.endpoint_mode is None else changes.endpoint_mode,
+        ports=kept + tuple(port for port in changes.ports if port not in kept),
+    )
+    return present if after == before else after
+
+
+def _meant(wanted: PortConfig, port: PortConfig) -> bool:
+    """Ports are removed by target port and protocol, and by published port where it is given."""
+    return (
+        wanted.target_port == port.target_port
+        and wanted.protocol is port.protocol
+        and wanted.published_port in (0, port.published_port)
+    )

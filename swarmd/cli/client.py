@@ -1,0 +1,264 @@
+"""What commands ask a daemon, in records: the one place of the CLI that sees messages.
+
+Every call has a deadline. Failures become `CliError`s with a next step; which one depends on what
+the daemon said.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import aclosing, asynccontextmanager
+from typing import Any, TypeVar
+
+from swarmd.cli.errors import NO_SWARM_HINT, NOT_MANAGER_HINT, TIMED_OUT, CliError
+from swarmd.cli.standing import Listed, Standing
+from swarmd.cli.target import Target
+from swarmd.model.cluster import Cluster
+from swarmd.model.errors import Code
+from swarmd.model.node import Node, NodeSpec
+from swarmd.model.service import Service
+from swarmd.model.spec import ServiceSpec
+from swarmd.model.task import Task
+from swarmd.rpc import convert
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb import control, local, logbroker, objects, types
+
+CONTROL = "docker.swarmkit.v1.Control"
+LOGS = "docker.swarmkit.v1.Logs"
+LOCAL = "swarmd.v1.Local"
+# Longer than an election with the first write after it, shorter than a person's patience.
+CALL_S = 20.0
+# Joining waits for a certificate and a first session; a lost manager costs a few attempts.
+MEMBERSHIP_S = 60.0
+UPDATE_ATTEMPTS = 5
+_OUT_OF_SEQUENCE = "update out of sequence"
+
+T = TypeVar("T")
+
+
+class Client:
+    """Calls to one daemon."""
+
+    def __init__(self, stub: Callable[[str], Any]) -> None:
+        self._control = stub(CONTROL)
+        self._logs = stub(LOGS)
+        self._local = stub(LOCAL)
+
+    async def services(self) -> list[Service]:
+        answer = await _in_time(self._control.ListServices(control.ListServicesRequest()))
+        return [convert.service_from_pb(service) for service in answer.services]
+
+    async def service(self, service_id: str) -> Service:
+        request = control.GetServiceRequest(service_id=service_id)
+        return convert.service_from_pb((await _in_time(self._control.GetService(request))).service)
+
+    async def create_service(self, spec: ServiceSpec) -> Service:
+        request = control.CreateServiceRequest(spec=convert.service_spec_to_pb(spec))
+        answer = await _in_time(self._control.CreateService(request))
+        return convert.service_from_pb(answer.service)
+
+    async def update_service(
+        self, service_id: str, change: Callable[[ServiceSpec], ServiceSpec]
+    ) -> Service:
+        """Change the spec, again when somebody else changed the service in between."""
+
+        async def attempt() -> Service:
+            service = await self.service(service_id)
+            request = control.UpdateServiceRequest(
+                service_id=service_id,
+                service_version=types.Version(index=service.version),
+                spec=convert.service_spec_to_pb(change(service.spec)),
+            )
+            answer = await _in_time(self._control.UpdateService(request))
+            return convert.service_from_pb(answer.service)
+
+        return await _in_sequence(attempt)
+
+    async def roll_back_service(self, service_id: str) -> Service:
+        async def attempt() -> Service:
+            service = await self.service(service_id)
+            request = control.UpdateServiceRequest(
+                service_id=service_id,
+                service_version=types.Version(index=service.version),
+                spec=convert.service_spec_to_pb(service.spec),
+                rollback=control.UpdateServiceRequest.PREVIOUS,
+            )
+            answer = await _in_time(self._control.UpdateService(request))
+            return convert.service_from_pb(answer.service)
+
+        return await _in_sequence(attempt)
+
+    async def remove_service(self, service_id: str) -> None:
+        await _in_time(
+            self._control.RemoveService(control.RemoveServiceRequest(service_id=service_id))
+        )
+
+    async def counts(self, service_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
+        """Running and wanted tasks by service id."""
+        request = control.ListServiceStatusesRequest(services=service_ids)
+        answer = await _in_time(self._control.ListServiceStatuses(request))
+        return {
+            status.service_id: (status.running_tasks, status.desired_tasks)
+            for status in answer.statuses
+        }
+
+    async def tasks(
+        self, *, service_ids: Iterable[str] = (), node_ids: Iterable[str] = ()
+    ) -> list[Task]:
+        filters = control.ListTasksRequest.Filters(service_ids=service_ids, node_ids=node_ids)
+        answer = await _in_time(self._control.ListTasks(control.ListTasksRequest(filters=filters)))
+        return [convert.task_from_pb(task) for task in answer.tasks]
+
+    async def nodes(self) -> list[Listed]:
+        answer = await _in_time(self._control.ListNodes(control.ListNodesRequest()))
+        return [_listed(node) for node in answer.nodes]
+
+    async def update_node(self, node_id: str, change: Callable[[NodeSpec], NodeSpec]) -> Node:
+        async def attempt() -> Node:
+            answer = await _in_time(self._control.GetNode(control.GetNodeRequest(node_id=node_id)))
+            node = convert.node_from_pb(answer.node)
+            request = control.UpdateNodeRequest(
+                node_id=node_id,
+                node_version=types.Version(index=node.version),
+                spec=convert.node_spec_to_pb(change(node.spec)),
+            )
+            updated = await _in_time(self._control.UpdateNode(request))
+            return convert.node_from_pb(updated.node)
+
+        return await _in_sequence(attempt)
+
+    async def remove_node(self, node_id: str, *, force: bool) -> None:
+        request = control.RemoveNodeRequest(node_id=node_id, force=force)
+        await _in_time(self._control.RemoveNode(request))
+
+    async def cluster(self) -> Cluster:
+        answer = await _in_time(self._control.ListClusters(control.ListClustersRequest()))
+        if not answer.clusters:
+            raise CliError("the swarm has no cluster object yet; try again in a moment")
+        return convert.cluster_from_pb(answer.clusters[0])
+
+    async def rotate_token(self, *, worker: bool, manager: bool) -> Cluster:
+        async def attempt() -> Cluster:
+            cluster = await self.cluster()
+            request = control.UpdateClusterRequest(
+                cluster_id=cluster.id,
+                cluster_version=types.Version(index=cluster.version),
+                spec=convert.cluster_spec_to_pb(cluster.spec),
+                rotation=control.KeyRotation(worker_join_token=worker, manager_join_token=manager),
+            )
+            answer = await _in_time(self._control.UpdateCluster(request))
+            return convert.cluster_from_pb(answer.cluster)
+
+        return await _in_sequence(attempt)
+
+    async def logs(
+        self, request: logbroker.SubscribeLogsRequest
+    ) -> AsyncIterator[logbroker.LogMessage]:
+        """Lines as they come; without `follow` the stream ends by itself."""
+        try:
+            stream = self._logs.SubscribeLogs(request)
+            async with aclosing(stream):
+                async for answer in stream:
+                    for message in answer.messages:
+                        yield message
+        except RpcError as error:
+            raise explained(error) from None
+
+    async def info(self) -> local.InfoResponse:
+        answer: local.InfoResponse = await _in_time(self._local.Info(local.InfoRequest()))
+        return answer
+
+    async def init(self, request: local.InitRequest) -> local.InitResponse:
+        answer: local.InitResponse = await _in_time(self._local.Init(request), MEMBERSHIP_S)
+        return answer
+
+    async def join(self, request: local.JoinRequest) -> local.JoinResponse:
+        answer: local.JoinResponse = await _in_time(self._local.Join(request), MEMBERSHIP_S)
+        return answer
+
+    async def leave(self, *, force: bool) -> local.LeaveResponse:
+        request = local.LeaveRequest(force=force)
+        answer: local.LeaveResponse = await _in_time(self._local.Leave(request), MEMBERSHIP_S)
+        return answer
+
+
+@asynccontextmanager
+async def connected(target: Target) -> AsyncIterator[Client]:
+    """A client of the target's daemon.
+
+    Raises:
+        CliError: no daemon runs there.
+    """
+    if not target.listening():
+        raise no_daemon(target)
+    channel = target.dial(target.socket)
+    try:
+        yield Client(channel.stub)
+    except RpcError as error:
+        raise explained(error, target) from None
+    finally:
+        await channel.close()
+
+
+def run(target: Target, /, work: Callable[[Client], Awaitable[T]]) -> T:
+    """Do `work` with a connection, from a synchronous command."""
+
+    async def connect_and_work() -> T:
+        async with connected(target) as client:
+            return await work(client)
+
+    return asyncio.run(connect_and_work())
+
+
+def no_daemon(target: Target) -> CliError:
+    return CliError(f"no swarmd daemon is running at {target.socket}", hint=NO_SWARM_HINT)
+
+
+def explained(error: RpcError, target: Target | None = None) -> CliError:
+    """What a failed call means to the person who asked for it."""
+    message = error.message.rstrip(".")
+    if "not part of a swarm" in message or "not part of any swarm" in message:
+        return CliError(message, hint=NO_SWARM_HINT)
+    if "not a swarm manager" in message or "not a manager" in message:
+        return CliError(message, hint=NOT_MANAGER_HINT)
+    if error.code is Code.UNAVAILABLE and error.unprocessed and target is not None:
+        return no_daemon(target)
+    if error.code is Code.DEADLINE_EXCEEDED:
+        return CliError(message, hint="`swarmd info` shows the managers", exit_code=TIMED_OUT)
+    return CliError(message)
+
+
+async def _in_time(call: Awaitable[T], seconds: float = CALL_S) -> T:
+    try:
+        async with asyncio.timeout(seconds):
+            return await call
+    except TimeoutError:
+        raise RpcError(
+            Code.DEADLINE_EXCEEDED,
+            f"the daemon did not answer within {seconds:g} s; "
+            "the swarm may have lost the majority of its managers",
+        ) from None
+
+
+async def _in_sequence(attempt: Callable[[], Awaitable[T]]) -> T:
+    """Repeat a read and write that lost a race against another write."""
+    for _ in range(UPDATE_ATTEMPTS - 1):
+        try:
+            return await attempt()
+        except RpcError as error:
+            if _OUT_OF_SEQUENCE not in error.message:
+                raise
+    return await attempt()
+
+
+def _listed(message: objects.Node) -> Listed:
+    standing = None
+    if message.HasField("manager_status"):
+        status = message.manager_status
+        standing = Standing(
+            addr=status.addr,
+            leader=status.leader,
+            reachable=status.reachability == types.RaftMemberStatus.REACHABLE,
+        )
+    return Listed(convert.node_from_pb(message), standing)

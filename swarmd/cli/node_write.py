@@ -1,0 +1,120 @@
+"""`swarmd node update`, `promote`, `demote` and `rm`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmd.cli.params import PAIR
+from swarmd.cli.target import Target
+
+if TYPE_CHECKING:
+    from swarmd.model.node import NodeSpec
+    from swarmd.model.states import Role
+
+
+@click.command()
+@click.option("--availability", type=click.Choice(["active", "pause", "drain"]))
+@click.option("--role", type=click.Choice(["worker", "manager"]))
+@click.option("--label-add", multiple=True, type=PAIR)
+@click.option("--label-rm", multiple=True, metavar="KEY")
+@click.argument("node", metavar="NODE")
+@click.pass_obj
+def update(
+    target: Target,
+    /,
+    node: str,
+    availability: str | None,
+    role: str | None,
+    label_add: tuple[tuple[str, str], ...],
+    label_rm: tuple[str, ...],
+) -> None:
+    """Change a node's availability, role or labels."""
+    from msgspec.structs import replace
+
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.lookup import find_node
+    from swarmd.model.states import Availability, Role
+
+    def changed(spec: NodeSpec) -> NodeSpec:
+        labels = {key: value for key, value in spec.labels.items() if key not in label_rm}
+        return replace(
+            spec,
+            availability=Availability(availability) if availability else spec.availability,
+            role=Role(role) if role else spec.role,
+            labels={**labels, **dict(label_add)},
+        )
+
+    async def work(client: Client) -> None:
+        found = find_node([listed.node for listed in await client.nodes()], node)
+        await client.update_node(found.id, changed)
+        click.echo(found.hostname or found.id)
+
+    run(target, work)
+
+
+@click.command()
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.pass_obj
+def promote(target: Target, /, nodes: tuple[str, ...]) -> None:
+    """Make nodes managers."""
+    from swarmd.model.states import Role
+
+    _set_role(target, nodes, Role.MANAGER, "promoted to a manager", "already a manager")
+
+
+@click.command()
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.pass_obj
+def demote(target: Target, /, nodes: tuple[str, ...]) -> None:
+    """Make managers workers; refused when the swarm would lose its quorum."""
+    from swarmd.model.states import Role
+
+    _set_role(target, nodes, Role.WORKER, "demoted in the swarm", "already a worker")
+
+
+def _set_role(
+    target: Target, nodes: tuple[str, ...], role: Role, done: str, nothing_to_do: str
+) -> None:
+    from msgspec.structs import replace
+
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.each import each_or_fail
+    from swarmd.cli.lookup import find_node
+
+    async def work(client: Client) -> None:
+        present = [listed.node for listed in await client.nodes()]
+
+        async def change(word: str) -> str:
+            found = find_node(present, word)
+            if found.spec.role is role:
+                return f"Node {word} is {nothing_to_do}."
+            await client.update_node(found.id, lambda spec: replace(spec, role=role))
+            return f"Node {word} {done}."
+
+        await each_or_fail(nodes, change)
+
+    run(target, work)
+
+
+@click.command()
+@click.option("--force", is_flag=True, help="Remove a node that is up as well.")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.pass_obj
+def rm(target: Target, /, nodes: tuple[str, ...], force: bool) -> None:
+    """Remove nodes; their certificates are refused from then on."""
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.each import each_or_fail
+    from swarmd.cli.lookup import find_node
+
+    async def work(client: Client) -> None:
+        present = [listed.node for listed in await client.nodes()]
+
+        async def remove(word: str) -> str:
+            await client.remove_node(find_node(present, word).id, force=force)
+            return word
+
+        await each_or_fail(nodes, remove)
+
+    run(target, work)

@@ -1,0 +1,70 @@
+"""Types of flags for click: each reads one kind of value and complains in one sentence."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import click
+
+
+class Reads(click.ParamType[Any]):
+    """A flag whose text is read by a function that raises `ValueError` for what it refuses."""
+
+    def __init__(self, name: str, read: Callable[[str], Any]) -> None:
+        self.name = name
+        self._read = read
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if not isinstance(value, str):
+            return value
+        try:
+            return self._read(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _duration(text: str) -> int:
+    from swarmd.model.instant import parse_duration
+
+    return parse_duration(text)
+
+
+def _cpus(text: str) -> int:
+    from swarmd.cli.values import nano_cpus
+
+    return nano_cpus(text)
+
+
+def _size(text: str) -> int:
+    from swarmd.cli.values import size_bytes
+
+    return size_bytes(text)
+
+
+def _ports(text: str) -> Any:
+    from swarmd.cli.values import ports
+
+    return ports(text)
+
+
+def _preference(text: str) -> Any:
+    from swarmd.cli.values import preference
+
+    return preference(text)
+
+
+def _pair(text: str) -> Any:
+    from swarmd.cli.values import pair
+
+    return pair(text)
+
+
+DURATION = Reads("duration", _duration)
+CPUS = Reads("cpus", _cpus)
+SIZE = Reads("size", _size)
+PORTS = Reads("port", _ports)
+PREFERENCE = Reads("preference", _preference)
+PAIR = Reads("key=value", _pair)
+COUNT = click.IntRange(min=0)
+RATIO = click.FloatRange(0.0, 1.0)

@@ -1,0 +1,25 @@
+"""`swarmd service`: the list of its commands."""
+
+from __future__ import annotations
+
+import click
+
+from swarmd.cli.lazy import Entry, LazyGroup
+
+
+@click.group(
+    cls=LazyGroup,
+    entries={
+        "create": Entry("swarmd.cli.service_create:create", "Create a service"),
+        "ls": Entry("swarmd.cli.service_read:ls", "List services"),
+        "ps": Entry("swarmd.cli.service_read:ps", "List the tasks of services, and their errors"),
+        "inspect": Entry("swarmd.cli.service_read:inspect", "Show services in full"),
+        "logs": Entry("swarmd.cli.service_logs:logs", "Show what the tasks print"),
+        "update": Entry("swarmd.cli.service_write:update", "Change a service"),
+        "scale": Entry("swarmd.cli.service_write:scale", "Change the number of tasks"),
+        "rollback": Entry("swarmd.cli.service_write:rollback", "Go back to the previous spec"),
+        "rm": Entry("swarmd.cli.service_write:rm", "Remove services"),
+    },
+)
+def service() -> None:
+    """Services of the swarm."""

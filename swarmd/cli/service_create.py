@@ -1,0 +1,80 @@
+"""`swarmd service create`.
+
+    swarmd service create [FLAGS] IMAGE [ARG...]
+    swarmd service create [FLAGS] --process [--] COMMAND [ARG...]
+
+The first form is Docker's. The second has no image: everything that is left is the command line of
+a process. Flags end at the first word that is none, so those of the command need no quoting.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import click
+
+from swarmd.cli.listing import options
+from swarmd.cli.params import DURATION
+from swarmd.cli.service_options import CREATE, SHARED, changes
+from swarmd.cli.target import Target
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@click.option("--name", help="Name of the service [after the image or command].")
+@click.option("--mode", type=click.Choice(["replicated", "global"]), default="replicated")
+@click.option("--process", is_flag=True, help="Run a command on the hosts, without an image.")
+@options(SHARED, CREATE)
+@click.option("-d", "--detach", is_flag=True, help="Do not wait until the tasks run.")
+@click.option("--timeout", type=DURATION, help="Stop waiting after so long, with exit code 124.")
+@click.option("-q", "--quiet", is_flag=True, help="Print the id only.")
+@click.argument("words", nargs=-1, required=True, metavar="IMAGE|COMMAND [ARG...]")
+@click.pass_obj
+def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
+    """Create a service from an image, or from a command with --process.
+
+    \b
+    swarmd service create --name web -p 8080:80 --replicas 3 nginx:1.27
+    swarmd service create --name web -p 8080:80 --process -- python3 -m http.server 80
+    """
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.progress import Awaited
+
+    spec = _spec(words, flags)
+
+    async def work(client: Client) -> None:
+        service = await client.create_service(spec)
+        if flags["quiet"] or flags["detach"]:
+            click.echo(service.id)
+        if not flags["detach"]:
+            await awaiting(
+                client, [Awaited(service)], timeout_ns=flags["timeout"], quiet=flags["quiet"]
+            )
+
+    run(target, work)
+
+
+def _spec(words: tuple[str, ...], flags: dict[str, Any]) -> Any:
+    """The spec that the command line describes."""
+    from swarmd.cli.changes import apply
+    from swarmd.cli.new_spec import empty_spec, generated_name
+
+    process = flags["process"] or flags["executor"] == "process"
+    if process and flags["entrypoint"] is not None:
+        raise click.UsageError("--entrypoint belongs to an image; give the whole command instead")
+    if flags["mode"] == "global" and flags["replicas"] is not None:
+        raise click.UsageError("--replicas cannot be used with --mode global")
+    if process:
+        flags["executor"] = "process"
+    try:
+        return apply(
+            empty_spec(
+                name=flags["name"] or generated_name(words[0]),
+                words=words,
+                process=process,
+                everywhere=flags["mode"] == "global",
+            ),
+            changes(flags),
+        )
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None

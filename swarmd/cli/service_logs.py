@@ -1,0 +1,56 @@
+"""`swarmd service logs`: what tasks print, gathered from all nodes."""
+
+from __future__ import annotations
+
+import click
+
+from swarmd.cli.target import Target
+
+
+@click.command()
+@click.option("-f", "--follow", is_flag=True, help="Go on with new lines.")
+@click.option("-n", "--tail", metavar="LINES", default="all", help="Only the last lines of a task.")
+@click.option("--since", metavar="TIME", help="Lines since then: 10m, or 2030-01-31T08:00:00.")
+@click.option("-t", "--timestamps", is_flag=True, help="Begin lines with their time.")
+@click.option("--raw", is_flag=True, help="Lines as they were printed, without the task.")
+@click.option("--no-trunc", is_flag=True, help="Name tasks with their whole id.")
+@click.argument("word", metavar="SERVICE|TASK")
+@click.pass_obj
+def logs(
+    target: Target,
+    /,
+    word: str,
+    follow: bool,
+    tail: str,
+    since: str | None,
+    timestamps: bool,
+    raw: bool,
+    no_trunc: bool,
+) -> None:
+    """Show what the tasks of a service, or one task, print."""
+    import asyncio
+
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.log_lines import LogView, subscription
+    from swarmd.runtime.clock import SystemClock
+
+    try:
+        request = subscription(tail=tail, since=since, follow=follow, now=SystemClock().now())
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+    async def work(client: Client) -> None:
+        view = LogView(client, raw=raw, timestamps=timestamps, whole_ids=no_trunc)
+        await view.select(request, word)
+        try:
+            async for message in client.logs(request):
+                await view.show(message)
+        except asyncio.CancelledError:
+            # Ctrl-C is how following ends.
+            task = asyncio.current_task()
+            if task is not None and follow:
+                task.uncancel()
+                return
+            raise
+
+    run(target, work)

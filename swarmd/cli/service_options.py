@@ -1,0 +1,190 @@
+"""The flags of `service create` and `service update`, and what they mean as `Changes`.
+
+`SHARED` are those that set a value and mean the same in both commands; lists are given whole on
+creation (`--env`) and changed by an update (`--env-add`, `--env-rm`).
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+from pathlib import Path
+from typing import Any
+
+import click
+
+from swarmd.cli.params import COUNT, CPUS, DURATION, PAIR, PORTS, PREFERENCE, RATIO, SIZE
+
+
+def _policy_options(kind: str) -> list[Any]:
+    """The flags of an update or roll-back policy."""
+    actions = ["pause", "continue"] + (["rollback"] if kind == "update" else [])
+    return [
+        click.option(f"--{kind}-parallelism", type=COUNT, help="Tasks at a time; 0 means all."),
+        click.option(f"--{kind}-delay", type=DURATION, help="Pause between tasks."),
+        click.option(f"--{kind}-monitor", type=DURATION, help="How long a new task is watched."),
+        click.option(f"--{kind}-failure-action", type=click.Choice(actions)),
+        click.option(f"--{kind}-max-failure-ratio", type=RATIO, help="Tolerated, from 0 to 1."),
+        click.option(f"--{kind}-order", type=click.Choice(["stop-first", "start-first"])),
+    ]
+
+
+SHARED: list[Any] = [
+    click.option("--replicas", type=COUNT, help="Number of tasks."),
+    click.option("--executor", type=click.Choice(["process"]), help="How nodes run the tasks."),
+    click.option("--entrypoint", metavar="COMMAND", help="Replaces what the image runs."),
+    click.option("-w", "--workdir", metavar="DIR", help="Working directory."),
+    click.option("-u", "--user", metavar="USER[:GROUP]", help="User the task runs as."),
+    click.option("--hostname", help="Host name of the task; may hold templates."),
+    click.option("--stop-signal", metavar="SIGNAL", help="Asks the task to stop [SIGTERM]."),
+    click.option("--stop-grace-period", type=DURATION, help="Then it is killed [10s]."),
+    click.option("--limit-cpu", type=CPUS, help="At most so many CPUs."),
+    click.option("--limit-memory", type=SIZE, help="At most so much memory."),
+    click.option("--limit-pids", type=COUNT, help="At most so many processes."),
+    click.option("--reserve-cpu", type=CPUS, help="CPUs set aside."),
+    click.option("--reserve-memory", type=SIZE, help="Memory set aside."),
+    click.option("--restart-condition", type=click.Choice(["none", "on-failure", "any"])),
+    click.option("--restart-delay", type=DURATION, help="Between the attempts [5s]."),
+    click.option("--restart-max-attempts", type=COUNT, help="0 means without limit."),
+    click.option("--restart-window", type=DURATION, help="In which attempts are counted."),
+    click.option("--replicas-max-per-node", type=COUNT, help="0 means without limit."),
+    *_policy_options("update"),
+    *_policy_options("rollback"),
+    click.option("--endpoint-mode", type=click.Choice(["vip", "dnsrr"])),
+    click.option("--log-driver", metavar="DRIVER", help="json-file, local or none."),
+    click.option("--log-opt", multiple=True, type=PAIR, help="max-size=10m, max-file=3."),
+]
+CREATE: list[Any] = [
+    click.option("-e", "--env", multiple=True, metavar="NAME[=VALUE]", help="Set a variable."),
+    click.option("--env-file", multiple=True, type=click.Path(exists=True, dir_okay=False)),
+    click.option("-l", "--label", multiple=True, type=PAIR, help="Label of the service."),
+    click.option("--container-label", multiple=True, type=PAIR, help="Label of its tasks."),
+    click.option("--constraint", multiple=True, metavar="KEY==VALUE", help="Where tasks may run."),
+    click.option("--placement-pref", multiple=True, type=PREFERENCE, metavar="spread=LABEL"),
+    click.option("--group", multiple=True, help="Further group of the task's user."),
+    click.option("-p", "--publish", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET[/udp]"),
+]
+UPDATE: list[Any] = [
+    click.option("--image", help="Image to run from now on."),
+    click.option("--args", metavar="ARGS", help="Arguments from now on, quoted as for a shell."),
+    click.option("--env-add", multiple=True, metavar="NAME[=VALUE]"),
+    click.option("--env-rm", multiple=True, metavar="NAME"),
+    click.option("--label-add", multiple=True, type=PAIR),
+    click.option("--label-rm", multiple=True, metavar="KEY"),
+    click.option("--container-label-add", multiple=True, type=PAIR),
+    click.option("--container-label-rm", multiple=True, metavar="KEY"),
+    click.option("--constraint-add", multiple=True, metavar="KEY==VALUE"),
+    click.option("--constraint-rm", multiple=True, metavar="KEY==VALUE"),
+    click.option("--placement-pref-add", multiple=True, type=PREFERENCE),
+    click.option("--placement-pref-rm", multiple=True, type=PREFERENCE),
+    click.option("--group-add", multiple=True),
+    click.option("--group-rm", multiple=True),
+    click.option("--publish-add", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET"),
+    click.option("--publish-rm", multiple=True, type=PORTS, metavar="TARGET[/udp]"),
+    click.option("--force", is_flag=True, help="Replace all tasks even if nothing changed."),
+]
+
+
+def changes(flags: dict[str, Any]) -> Any:
+    """The `Changes` that the flags of either command ask for.
+
+    Raises:
+        ValueError: flags contradict each other, or one is malformed.
+    """
+    from swarmd.cli import values
+    from swarmd.cli.changes import Changes
+    from swarmd.model.states import ResolutionMode
+
+    env = [
+        line
+        for path in flags.get("env_file") or ()
+        for line in values.environment_file(Path(path).read_text())
+    ]
+    env += flags.get("env") or flags.get("env_add") or ()
+    mode = flags["endpoint_mode"]
+    return Changes(
+        replicas=flags["replicas"],
+        labels=dict(_either(flags, "label")),
+        labels_removed=_removed(flags, "label"),
+        container=_container(flags),
+        container_labels=dict(_either(flags, "container_label")),
+        container_labels_removed=_removed(flags, "container_label"),
+        env=values.environment(env, dict(os.environ)),
+        env_removed=_removed(flags, "env"),
+        groups=_either(flags, "group"),
+        groups_removed=_removed(flags, "group"),
+        limits=_given(
+            nano_cpus=flags["limit_cpu"],
+            memory_bytes=flags["limit_memory"],
+            pids=flags["limit_pids"],
+        ),
+        reservations=_given(nano_cpus=flags["reserve_cpu"], memory_bytes=flags["reserve_memory"]),
+        restart=_restart(flags),
+        constraints=_either(flags, "constraint"),
+        constraints_removed=_removed(flags, "constraint"),
+        preferences=_either(flags, "placement_pref"),
+        preferences_removed=_removed(flags, "placement_pref"),
+        max_replicas=flags["replicas_max_per_node"],
+        update=_policy(flags, "update"),
+        rollback=_policy(flags, "rollback"),
+        ports=tuple(port for ports in _either(flags, "publish") for port in ports),
+        ports_removed=tuple(port for ports in _removed(flags, "publish") for port in ports),
+        endpoint_mode=ResolutionMode(mode) if mode else None,
+        log_driver=flags["log_driver"],
+        log_options=dict(flags["log_opt"]),
+        force=bool(flags.get("force")),
+    )
+
+
+def _either(flags: dict[str, Any], name: str) -> tuple[Any, ...]:
+    """Values of `--name` on creation, of `--name-add` in an update."""
+    return tuple(flags.get(name) or flags.get(f"{name}_add") or ())
+
+
+def _removed(flags: dict[str, Any], name: str) -> tuple[Any, ...]:
+    return tuple(flags.get(f"{name}_rm") or ())
+
+
+def _given(**fields: Any) -> dict[str, Any]:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def _container(flags: dict[str, Any]) -> dict[str, Any]:
+    entrypoint, args = flags["entrypoint"], flags.get("args")
+    return _given(
+        executor=flags["executor"],
+        image=flags.get("image"),
+        command=None if entrypoint is None else tuple(shlex.split(entrypoint)),
+        args=None if args is None else tuple(shlex.split(args)),
+        dir=flags["workdir"],
+        user=flags["user"],
+        hostname=flags["hostname"],
+        stop_signal=flags["stop_signal"],
+        stop_grace_period_ns=flags["stop_grace_period"],
+    )
+
+
+def _restart(flags: dict[str, Any]) -> dict[str, Any]:
+    from swarmd.model.states import RestartCondition
+
+    condition = flags["restart_condition"]
+    return _given(
+        condition=RestartCondition(condition) if condition else None,
+        delay_ns=flags["restart_delay"],
+        max_attempts=flags["restart_max_attempts"],
+        window_ns=flags["restart_window"],
+    )
+
+
+def _policy(flags: dict[str, Any], kind: str) -> dict[str, Any]:
+    from swarmd.model.states import FailureAction, UpdateOrder
+
+    action, order = flags[f"{kind}_failure_action"], flags[f"{kind}_order"]
+    return _given(
+        parallelism=flags[f"{kind}_parallelism"],
+        delay_ns=flags[f"{kind}_delay"],
+        monitor_ns=flags[f"{kind}_monitor"],
+        failure_action=FailureAction(action) if action else None,
+        max_failure_ratio=flags[f"{kind}_max_failure_ratio"],
+        order=UpdateOrder(order) if order else None,
+    )

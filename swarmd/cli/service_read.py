@@ -1,0 +1,143 @@
+"""`swarmd service ls`, `ps` and `inspect`."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmd.cli.listing import LISTING, Filters, chosen, options
+from swarmd.cli.target import Target
+
+if TYPE_CHECKING:
+    from swarmd.cli.client import Client
+    from swarmd.model.service import Service
+
+
+@click.command()
+@options(LISTING)
+@click.pass_obj
+def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
+    """List services. Filters: id, name, label, mode."""
+    from swarmd.cli import render, words
+    from swarmd.cli.client import run
+
+    async def work(client: Client) -> None:
+        services = [
+            service
+            for service in await client.services()
+            if chosen(
+                filters,
+                id=service.id,
+                name=service.spec.name,
+                mode=words.mode(service),
+                label=service.spec.labels,
+            )
+        ]
+        services.sort(key=lambda service: (service.spec.name, service.id))
+        if quiet:
+            for service in services:
+                click.echo(service.id)
+            return
+        counts = await client.counts(service.id for service in services)
+        rows = [
+            {
+                "ID": service.id,
+                "Name": service.spec.name,
+                "Mode": words.mode(service),
+                "Replicas": "{}/{}".format(*counts.get(service.id, (0, 0))),
+                "Image": words.program(service.spec.task_template),
+                "Ports": words.ports(words.published(service)),
+            }
+            for service in services
+        ]
+        if output == render.JSON:
+            render.json_lines(rows)
+            return
+        render.table(
+            ("ID", "NAME", "MODE", "REPLICAS", "IMAGE", "PORTS"),
+            [(words.short(row["ID"]), *list(row.values())[1:]) for row in rows],
+            wrap="PORTS",
+        )
+
+    run(target, work)
+
+
+@click.command()
+@options(LISTING)
+@click.option("--no-trunc", is_flag=True, help="Show ids whole.")
+@click.argument("services", nargs=-1, required=True, metavar="SERVICE...")
+@click.pass_obj
+def ps(
+    target: Target,
+    /,
+    services: tuple[str, ...],
+    output: str,
+    quiet: bool,
+    filters: Filters,
+    no_trunc: bool,
+) -> None:
+    """List the tasks of services with their state and why they do not run.
+
+    Filters: id, name, node, desired-state.
+    """
+    from swarmd.cli.client import run
+    from swarmd.cli.lookup import find_service
+    from swarmd.cli.tasks import list_tasks
+
+    async def work(client: Client) -> None:
+        present = await client.services()
+        ids = [find_service(present, word).id for word in services]
+        tasks = await client.tasks(service_ids=ids)
+        await list_tasks(
+            client, tasks, output=output, quiet=quiet, filters=filters, whole_ids=no_trunc
+        )
+
+    run(target, work)
+
+
+@click.command()
+@click.option("--pretty", is_flag=True, help="For people instead of programs.")
+@click.argument("services", nargs=-1, required=True, metavar="SERVICE...")
+@click.pass_obj
+def inspect(target: Target, /, services: tuple[str, ...], pretty: bool) -> None:
+    """Show services in full, as JSON in the names of the Docker API."""
+    from swarmd.cli import render
+    from swarmd.cli.client import run
+    from swarmd.cli.documents import service_document
+    from swarmd.cli.lookup import find_service
+
+    async def work(client: Client) -> None:
+        present = await client.services()
+        found = [find_service(present, word) for word in services]
+        if pretty:
+            for service in found:
+                await _pretty(client, service)
+        else:
+            render.as_json([service_document(service) for service in found])
+
+    run(target, work)
+
+
+async def _pretty(client: Client, service: Service) -> None:
+    """The lines people look for first."""
+    from swarmd.cli import words
+
+    running, wanted = (await client.counts([service.id])).get(service.id, (0, 0))
+    placement = service.spec.task_template.placement
+    lines = {
+        "ID": service.id,
+        "Name": service.spec.name,
+        "Mode": words.mode(service),
+        "Tasks": f"{running} of {wanted} running",
+        "Runs": words.program(service.spec.task_template),
+        "Ports": words.ports(words.published(service)),
+        "Constraints": ", ".join(placement.constraints) if placement else "",
+        "Labels": ", ".join(f"{key}={value}" for key, value in service.spec.labels.items()),
+    }
+    if service.update_status is not None:
+        lines["Update"] = f"{service.update_status.state.value} {service.update_status.message}"
+    width = max(map(len, lines))
+    for name, value in lines.items():
+        if value:
+            click.echo(f"{name + ':':<{width + 2}}{value}".rstrip())

@@ -1,0 +1,169 @@
+"""`swarmd service update`, `scale`, `rollback` and `rm`."""
+
+from __future__ import annotations
+
+import shlex
+from typing import Any
+
+import click
+
+from swarmd.cli.listing import options
+from swarmd.cli.params import DURATION
+from swarmd.cli.service_options import SHARED, UPDATE, changes
+from swarmd.cli.target import Target
+
+WAITING: list[Any] = [
+    click.option("-d", "--detach", is_flag=True, help="Do not wait until it is done."),
+    click.option("--timeout", type=DURATION, help="Stop waiting after so long, with code 124."),
+    click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
+]
+
+
+@click.command(context_settings={"allow_interspersed_args": False})
+@options(SHARED, UPDATE, WAITING)
+@click.option("--rollback", is_flag=True, help="Go back to the previous spec instead.")
+@click.argument("service", metavar="SERVICE")
+@click.argument("words", nargs=-1, metavar="[-- COMMAND [ARG...]]")
+@click.pass_obj
+def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any) -> None:
+    """Change a service; its tasks are replaced as its update settings say.
+
+    Words after the service replace the command of a process, or the arguments of an image.
+    """
+    from msgspec.structs import replace
+
+    from swarmd.cli.changes import apply
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.errors import CliError
+    from swarmd.cli.lookup import find_service
+    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.progress import Awaited
+    from swarmd.model.spec import ContainerSpec, ServiceSpec
+
+    if words and words[0].startswith("-"):
+        raise click.UsageError(
+            f"{words[0]} stands behind the service; flags go before it, as in "
+            f"`swarmd service update {shlex.join(words)} {service}`"
+        )
+    if words and flags["args"] is not None:
+        raise click.UsageError("give arguments with --args or behind the service, not both")
+    try:
+        wanted = changes(flags)
+    except ValueError as error:
+        raise click.UsageError(str(error)) from None
+
+    def changed(spec: ServiceSpec) -> ServiceSpec:
+        try:
+            spec = apply(spec, wanted)
+        except ValueError as error:
+            raise CliError(f"{service}: {error}") from None
+        if not words:
+            return spec
+        container = spec.task_template.container_spec or ContainerSpec()
+        field: dict[str, Any] = {"args": words}
+        if not container.image:
+            field = {"command": words, "args": ()}
+        task = replace(spec.task_template, container_spec=replace(container, **field))
+        return replace(spec, task_template=task)
+
+    async def work(client: Client) -> None:
+        found = find_service(await client.services(), service)
+        if flags["rollback"]:
+            updated = await client.roll_back_service(found.id)
+        else:
+            updated = await client.update_service(found.id, changed)
+        if flags["quiet"] or flags["detach"]:
+            click.echo(updated.id)
+        if not flags["detach"]:
+            item = Awaited(updated, rolling_back=flags["rollback"])
+            await awaiting(client, [item], timeout_ns=flags["timeout"], quiet=flags["quiet"])
+
+    run(target, work)
+
+
+@click.command()
+@options(WAITING)
+@click.argument("service", metavar="SERVICE")
+@click.pass_obj
+def rollback(target: Target, /, service: str, **flags: Any) -> None:
+    """Go back to the spec before the last update."""
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.lookup import find_service
+    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.progress import Awaited
+
+    async def work(client: Client) -> None:
+        found = find_service(await client.services(), service)
+        updated = await client.roll_back_service(found.id)
+        if flags["quiet"] or flags["detach"]:
+            click.echo(updated.id)
+        if not flags["detach"]:
+            item = Awaited(updated, rolling_back=True)
+            await awaiting(client, [item], timeout_ns=flags["timeout"], quiet=flags["quiet"])
+
+    run(target, work)
+
+
+@click.command()
+@options(WAITING)
+@click.argument("scales", nargs=-1, required=True, metavar="SERVICE=REPLICAS...")
+@click.pass_obj
+def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
+    """Change the number of tasks of services: `swarmd service scale web=5 api=2`."""
+    from swarmd.cli.changes import scaled
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.errors import CliError
+    from swarmd.cli.lookup import find_service
+    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.progress import Awaited
+    from swarmd.model.spec import ServiceSpec
+
+    wanted = dict(_scale(word) for word in scales)
+
+    async def work(client: Client) -> None:
+        services = await client.services()
+        found = [(find_service(services, word), count) for word, count in wanted.items()]
+        awaited = []
+        for service, replicas in found:
+
+            def change(spec: ServiceSpec, replicas: int = replicas) -> ServiceSpec:
+                try:
+                    return scaled(spec, replicas)
+                except ValueError as error:
+                    raise CliError(f"{spec.name}: {error}") from None
+
+            awaited.append(Awaited(await client.update_service(service.id, change)))
+            if flags["detach"] and not flags["quiet"]:
+                click.echo(f"{service.spec.name} scaled to {replicas}")
+        if not flags["detach"]:
+            await awaiting(client, awaited, timeout_ns=flags["timeout"], quiet=flags["quiet"])
+
+    run(target, work)
+
+
+def _scale(word: str) -> tuple[str, int]:
+    name, _, count = word.rpartition("=")
+    if not name or not count.isdecimal():
+        raise click.UsageError(f"{word!r} is not SERVICE=REPLICAS, as in web=5")
+    return name, int(count)
+
+
+@click.command()
+@click.argument("services", nargs=-1, required=True, metavar="SERVICE...")
+@click.pass_obj
+def rm(target: Target, /, services: tuple[str, ...]) -> None:
+    """Remove services and their tasks."""
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.each import each_or_fail
+    from swarmd.cli.lookup import find_service
+
+    async def work(client: Client) -> None:
+        present = await client.services()
+
+        async def remove(word: str) -> str:
+            await client.remove_service(find_service(present, word).id)
+            return word
+
+        await each_or_fail(services, remove)
+
+    run(target, work)

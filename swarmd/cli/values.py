@@ -1,0 +1,143 @@
+"""What people write after a flag, turned into values. Pure.
+
+Every reader raises `ValueError` with a sentence that says what to write instead.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+
+from swarmd.model.spec import PlacementPreference, PortConfig, SpreadOver
+from swarmd.model.states import Protocol, PublishMode
+
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
+_SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
+_RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+NANO = 1_000_000_000
+PORT_MAX = 65_535
+PORT_FORM = "write for example 8080:80, 8080:80/udp or published=8080,target=80"
+
+
+def size_bytes(text: str) -> int:
+    """`512m`, `1.5g`, `64MiB`, `1048576`; units are powers of 1024."""
+    match = _SIZE.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a size; write for example 512m or 2g")
+    return round(float(match[1]) * (1 << _SHIFT[match[2].lower()]))
+
+
+def nano_cpus(text: str) -> int:
+    """`0.5`, `2`: processors, as billionths of one."""
+    match = re.fullmatch(r"(\d*)(?:\.(\d{1,9}))?", text.strip())
+    if match is None or not any(match.groups()):
+        raise ValueError(f"{text!r} is not a number of CPUs; write for example 0.5 or 2")
+    return int(match[1] or "0") * NANO + int((match[2] or "").ljust(9, "0"))
+
+
+def pair(text: str) -> tuple[str, str]:
+    """`key=value`; a key alone has an empty value."""
+    key, _, value = text.partition("=")
+    if not key:
+        raise ValueError(f"{text!r} has no key; write key=value")
+    return key, value
+
+
+def labels(texts: Iterable[str]) -> dict[str, str]:
+    return dict(pair(text) for text in texts)
+
+
+def environment(texts: Iterable[str], inherited: dict[str, str]) -> tuple[str, ...]:
+    """`NAME=value` as it is; `NAME` alone takes its value from here, if it has one."""
+    items: list[str] = []
+    for text in texts:
+        name, equals, _ = text.partition("=")
+        if not name:
+            raise ValueError(f"{text!r} has no name; write NAME=value")
+        if equals:
+            items.append(text)
+        elif name in inherited:
+            items.append(f"{name}={inherited[name]}")
+    return tuple(items)
+
+
+def environment_file(content: str) -> list[str]:
+    """Lines of a file of `NAME=value`; blank lines and those beginning with # are skipped."""
+    lines = (line.strip() for line in content.splitlines())
+    return [line for line in lines if line and not line.startswith("#")]
+
+
+def preference(text: str) -> PlacementPreference:
+    """`spread=node.labels.rack`."""
+    kind, _, descriptor = text.partition("=")
+    if kind.strip().lower() != "spread" or not descriptor:
+        raise ValueError(f"{text!r} is not a preference; write spread=node.labels.rack")
+    return PlacementPreference(spread=SpreadOver(spread_descriptor=descriptor.strip()))
+
+
+def ports(text: str) -> tuple[PortConfig, ...]:
+    """`[[published]:]target[/protocol]`, with ranges, or `key=value,…`."""
+    return _ports_by_key(text) if "=" in text else _ports_by_position(text)
+
+
+def _ports_by_position(text: str) -> tuple[PortConfig, ...]:
+    rest, _, word = text.partition("/")
+    protocol = _protocol(word or "tcp", text)
+    published, colon, target = rest.rpartition(":")
+    if ":" in published:
+        raise ValueError(f"{text!r} names an address: published ports answer on every node")
+    targets = _range(target, text)
+    chosen = _range(published, text) if colon and published else [0] * len(targets)
+    if len(chosen) != len(targets):
+        raise ValueError(f"{text!r} pairs {len(chosen)} published with {len(targets)} target ports")
+    return tuple(
+        PortConfig(protocol=protocol, target_port=inner, published_port=outer)
+        for inner, outer in zip(targets, chosen, strict=True)
+    )
+
+
+def _ports_by_key(text: str) -> tuple[PortConfig, ...]:
+    values: dict[str, str] = {}
+    for part in text.split(","):
+        key, _, value = part.strip().partition("=")
+        if key not in ("published", "target", "protocol", "mode", "name") or not value:
+            raise ValueError(f"{part!r} is not part of a port; {PORT_FORM}")
+        values[key] = value
+    if "target" not in values:
+        raise ValueError(f"{text!r} has no target port; {PORT_FORM}")
+    try:
+        mode = PublishMode(values.get("mode", "ingress"))
+    except ValueError:
+        raise ValueError(f"{values['mode']!r} is no publish mode; use ingress or host") from None
+    port = PortConfig(
+        name=values.get("name", ""),
+        protocol=_protocol(values.get("protocol", "tcp"), text),
+        target_port=_number(values["target"], text),
+        published_port=_number(values["published"], text) if "published" in values else 0,
+        publish_mode=mode,
+    )
+    return (port,)
+
+
+def _protocol(word: str, text: str) -> Protocol:
+    try:
+        return Protocol(word.lower())
+    except ValueError:
+        raise ValueError(f"{text!r} has the unknown protocol {word!r}; use tcp or udp") from None
+
+
+def _range(text: str, whole: str) -> list[int]:
+    match = _RANGE.fullmatch(text)
+    if match is None:
+        raise ValueError(f"{whole!r} is not a port; {PORT_FORM}")
+    first = _number(match[1], whole)
+    last = _number(match[2], whole) if match[2] else first
+    if last < first:
+        raise ValueError(f"{whole!r} has a range that ends before it begins")
+    return list(range(first, last + 1))
+
+
+def _number(text: str, whole: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= PORT_MAX:
+        raise ValueError(f"{whole!r} has a port outside 1-{PORT_MAX}; {PORT_FORM}")
+    return int(text)

@@ -1,0 +1,111 @@
+"""Records in the words of tables: ages, states, replicas, ports. Pure."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterable
+
+from swarmd.cli.standing import Standing
+from swarmd.model.instant import HOUR, MINUTE, SECOND
+from swarmd.model.node import Node
+from swarmd.model.service import Service
+from swarmd.model.spec import PortConfig, TaskSpec
+from swarmd.model.states import PublishMode, Role
+from swarmd.model.task import Task
+
+SHORT_ID = 12
+COMMAND_LENGTH_MAX = 40
+_STEPS = (
+    (7 * 24 * HOUR * 4, 7 * 24 * HOUR, "week"),
+    (48 * HOUR, 24 * HOUR, "day"),
+    (2 * HOUR, HOUR, "hour"),
+    (2 * MINUTE, MINUTE, "minute"),
+    (SECOND, SECOND, "second"),
+)
+
+
+def age(duration_ns: int) -> str:
+    """How long ago, in the largest unit that says enough: `3 minutes ago`."""
+    for least, unit, word in _STEPS:
+        if duration_ns >= least:
+            count = duration_ns // unit
+            return f"{count} {word}{'' if count == 1 else 's'} ago"
+    return "less than a second ago"
+
+
+def short(identifier: str) -> str:
+    return identifier[:SHORT_ID]
+
+
+def current_state(task: Task, now: int) -> str:
+    """`Running 5 minutes ago`; a future timestamp, from a clock ahead of ours, counts as now."""
+    return f"{task.status.state.word.capitalize()} {age(now - task.status.timestamp)}"
+
+
+def task_error(task: Task) -> str:
+    """Why a task is not running, whole."""
+    if task.status.err:
+        return task.status.err
+    container = task.status.container
+    if task.status.state.terminal and container is not None and container.exit_code:
+        return f"exit code {container.exit_code}"
+    return ""
+
+
+def program(spec: TaskSpec) -> str:
+    """What a task runs: its image, or its command for a process."""
+    container = spec.container_spec
+    if container is None:
+        return ""
+    if container.image:
+        return container.image
+    command = shlex.join((*container.command, *container.args))
+    if len(command) > COMMAND_LENGTH_MAX:
+        command = command[: COMMAND_LENGTH_MAX - 1] + "…"
+    return command
+
+
+def mode(service: Service) -> str:
+    return "global" if service.spec.mode.global_ is not None else "replicated"
+
+
+def published(service: Service) -> tuple[PortConfig, ...]:
+    """The ports with their numbers, as chosen so far."""
+    if service.endpoint is not None and service.endpoint.ports:
+        return service.endpoint.ports
+    return service.spec.endpoint_spec.ports if service.spec.endpoint_spec else ()
+
+
+def ports(configs: Iterable[PortConfig]) -> str:
+    """`*:8080->80/tcp`; host mode stands before the number: `host:8080->80/tcp`."""
+    return ", ".join(
+        f"{'host' if port.publish_mode is PublishMode.HOST else '*'}:"
+        f"{port.published_port or '?'}->{port.target_port}/{port.protocol.value}"
+        for port in configs
+    )
+
+
+def task_label(task: Task, node_names: dict[str, str]) -> str:
+    """`web.3`, or `web.` and the node for a task bound to one."""
+    place = str(task.slot) if task.slot else node_names.get(task.node_id, task.node_id)
+    return f"{task.service_name or task.service_id}.{place}"
+
+
+def node_status(node: Node) -> str:
+    """`Ready`, or the state with its reason."""
+    state = node.status.state.value.capitalize()
+    return f"{state} ({node.status.message})" if node.status.message else state
+
+
+def manager_status(node: Node, standing: Standing | None) -> str:
+    """`Leader`, `Reachable` or `Unreachable`; empty for a worker."""
+    if standing is None:
+        return "Joining" if node.spec.role is Role.MANAGER else ""
+    if standing.leader:
+        return "Leader"
+    return "Reachable" if standing.reachable else "Unreachable"
+
+
+def engine_version(node: Node) -> str:
+    engine = node.description.engine if node.description else None
+    return engine.engine_version if engine else ""
