@@ -102,7 +102,9 @@ class Replica:
         return self.core.ready and self.journal.durable_lsn >= self.journal.hard_lsn
 
     def start(self) -> None:
-        """Begin to take part."""
+        """Begin to take part. Who is alone has nobody to wait for."""
+        if self.core.is_member and len(self.core.configuration.members) == 1:
+            self.core.campaign_within(0.0)
         self.driver.wake()
 
     def stop(self) -> None:

@@ -149,6 +149,9 @@ class StockWorld:
         if member is not None:
             # Only closes the files; what the library wrote is in the page cache either way.
             member.destroy()
+            unfinished = member._SyncObj__serializer._Serializer__incomingTransmissionFile
+            if unfinished is not None:
+                unfinished.close()
             self.members[name] = None
 
     def _relink(self) -> None:
