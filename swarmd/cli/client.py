@@ -182,6 +182,10 @@ class Client:
         answer: local.LeaveResponse = await _in_time(self._local.Leave(request), MEMBERSHIP_S)
         return answer
 
+    async def stop(self, *, stop_tasks: bool) -> None:
+        """End the daemon."""
+        await _in_time(self._local.StopDaemon(local.StopRequest(stop_tasks=stop_tasks)))
+
 
 @asynccontextmanager
 async def connected(target: Target) -> AsyncIterator[Client]:

@@ -16,6 +16,7 @@ ENTRIES = {
     "info": Entry("swarmd.cli.info:info", "What this node is, what it chose and why"),
     "version": Entry("swarmd.cli.info:version", "Versions of this program and of the daemon"),
     "daemon": Entry("swarmd.cli.daemon:daemon", "Run the node's daemon in the foreground"),
+    "stop": Entry("swarmd.cli.daemon:stop", "Stop the daemon; its tasks run on"),
     "completion": Entry("swarmd.cli.completion:completion", "Print the completion for a shell"),
 }
 

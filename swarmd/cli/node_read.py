@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from swarmd.cli.completion import node_names
 from swarmd.cli.listing import LISTING, Filters, chosen, options
 from swarmd.cli.target import Target
 
@@ -75,7 +76,7 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
 @click.command()
 @options(LISTING)
 @click.option("--no-trunc", is_flag=True, help="Show ids whole.")
-@click.argument("nodes", nargs=-1, metavar="[NODE...]")
+@click.argument("nodes", nargs=-1, metavar="[NODE...]", shell_complete=node_names)
 @click.pass_obj
 def ps(
     target: Target,
@@ -115,7 +116,7 @@ def ps(
 
 
 @click.command()
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE|self...")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE|self...", shell_complete=node_names)
 @click.pass_obj
 def inspect(target: Target, /, nodes: tuple[str, ...]) -> None:
     """Show nodes in full, as JSON in the names of the Docker API."""

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarmd.cli.completion import node_names
 from swarmd.cli.params import PAIR
 from swarmd.cli.target import Target
 
@@ -19,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--role", type=click.Choice(["worker", "manager"]))
 @click.option("--label-add", multiple=True, type=PAIR)
 @click.option("--label-rm", multiple=True, metavar="KEY")
-@click.argument("node", metavar="NODE")
+@click.argument("node", metavar="NODE", shell_complete=node_names)
 @click.pass_obj
 def update(
     target: Target,
@@ -55,7 +56,7 @@ def update(
 
 
 @click.command()
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=node_names)
 @click.pass_obj
 def promote(target: Target, /, nodes: tuple[str, ...]) -> None:
     """Make nodes managers."""
@@ -65,7 +66,7 @@ def promote(target: Target, /, nodes: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=node_names)
 @click.pass_obj
 def demote(target: Target, /, nodes: tuple[str, ...]) -> None:
     """Make managers workers; refused when the swarm would lose its quorum."""
@@ -100,7 +101,7 @@ def _set_role(
 
 @click.command()
 @click.option("--force", is_flag=True, help="Remove a node that is up as well.")
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...")
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=node_names)
 @click.pass_obj
 def rm(target: Target, /, nodes: tuple[str, ...], force: bool) -> None:
     """Remove nodes; their certificates are refused from then on."""

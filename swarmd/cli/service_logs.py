@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from swarmd.cli.completion import service_names
 from swarmd.cli.target import Target
 
 
@@ -14,7 +15,7 @@ from swarmd.cli.target import Target
 @click.option("-t", "--timestamps", is_flag=True, help="Begin lines with their time.")
 @click.option("--raw", is_flag=True, help="Lines as they were printed, without the task.")
 @click.option("--no-trunc", is_flag=True, help="Name tasks with their whole id.")
-@click.argument("word", metavar="SERVICE|TASK")
+@click.argument("word", metavar="SERVICE|TASK", shell_complete=service_names)
 @click.pass_obj
 def logs(
     target: Target,

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarmd.cli.completion import service_names
 from swarmd.cli.listing import LISTING, Filters, chosen, options
 from swarmd.cli.target import Target
 
@@ -66,7 +67,9 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
 @click.command()
 @options(LISTING)
 @click.option("--no-trunc", is_flag=True, help="Show ids whole.")
-@click.argument("services", nargs=-1, required=True, metavar="SERVICE...")
+@click.argument(
+    "services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names
+)
 @click.pass_obj
 def ps(
     target: Target,
@@ -98,7 +101,9 @@ def ps(
 
 @click.command()
 @click.option("--pretty", is_flag=True, help="For people instead of programs.")
-@click.argument("services", nargs=-1, required=True, metavar="SERVICE...")
+@click.argument(
+    "services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names
+)
 @click.pass_obj
 def inspect(target: Target, /, services: tuple[str, ...], pretty: bool) -> None:
     """Show services in full, as JSON in the names of the Docker API."""

@@ -7,6 +7,7 @@ from typing import Any
 
 import click
 
+from swarmd.cli.completion import service_names
 from swarmd.cli.listing import options
 from swarmd.cli.params import DURATION
 from swarmd.cli.service_options import SHARED, UPDATE, changes
@@ -22,7 +23,7 @@ WAITING: list[Any] = [
 @click.command(context_settings={"allow_interspersed_args": False})
 @options(SHARED, UPDATE, WAITING)
 @click.option("--rollback", is_flag=True, help="Go back to the previous spec instead.")
-@click.argument("service", metavar="SERVICE")
+@click.argument("service", metavar="SERVICE", shell_complete=service_names)
 @click.argument("words", nargs=-1, metavar="[-- COMMAND [ARG...]]")
 @click.pass_obj
 def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any) -> None:
@@ -83,7 +84,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
 
 @click.command()
 @options(WAITING)
-@click.argument("service", metavar="SERVICE")
+@click.argument("service", metavar="SERVICE", shell_complete=service_names)
 @click.pass_obj
 def rollback(target: Target, /, service: str, **flags: Any) -> None:
     """Go back to the spec before the last update."""
@@ -149,7 +150,9 @@ def _scale(word: str) -> tuple[str, int]:
 
 
 @click.command()
-@click.argument("services", nargs=-1, required=True, metavar="SERVICE...")
+@click.argument(
+    "services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names
+)
 @click.pass_obj
 def rm(target: Target, /, services: tuple[str, ...]) -> None:
     """Remove services and their tasks."""

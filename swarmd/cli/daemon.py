@@ -1,0 +1,46 @@
+"""`swarmd daemon` runs a node in the foreground, `swarmd stop` ends one."""
+
+from __future__ import annotations
+
+import click
+
+from swarmd.cli.target import Target
+
+
+@click.command()
+@click.option(
+    "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
+)
+@click.option("--log-json", is_flag=True, help="Log JSON objects instead of lines.")
+@click.pass_obj
+def daemon(target: Target, /, log_level: str, log_json: bool) -> None:
+    """Run the node's daemon in the foreground until it is told to stop.
+
+    It resumes what its state directory holds; a new node waits for `swarmd init` or `swarmd join`.
+    """
+    from swarmd.node.config import DaemonConfig
+    from swarmd.node.daemon import run
+    from swarmd.node.paths import default_state_dir
+
+    run(
+        DaemonConfig(
+            state_dir=target.state_dir or default_state_dir(),
+            socket=target.socket,
+            log_level=log_level,
+            log_json=log_json,
+        )
+    )
+
+
+@click.command()
+@click.option("--tasks", is_flag=True, help="Stop its tasks too; otherwise they run on.")
+@click.pass_obj
+def stop(target: Target, /, tasks: bool) -> None:
+    """Stop the daemon; the next one finds the tasks running and adopts them."""
+    from swarmd.cli.client import Client, run
+
+    async def work(client: Client) -> None:
+        await client.stop(stop_tasks=tasks)
+        click.echo("daemon stopped" + (" with its tasks" if tasks else "; its tasks run on"))
+
+    run(target, work)
