@@ -11,6 +11,9 @@ from tests.support.raft_sim_world import Violation
 SEEDS = 40
 
 
+# The library leaves closing the files it reads to the garbage collector.
+@pytest.mark.filterwarnings("ignore::ResourceWarning")
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_the_unmodified_core_loses_or_reorders_acknowledged_writes(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
