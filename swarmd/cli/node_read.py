@@ -103,6 +103,7 @@ def ps(
             quiet=quiet,
             filters=filters,
             whole_ids=no_trunc,
+            now=target.clock.now(),
         )
 
     async def _node_id(client: Client, word: str) -> str:

@@ -4,22 +4,33 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 from swarmd.cli.client import Client
 from swarmd.cli.display import choose
 from swarmd.cli.progress import Awaited, Waiter, stopped_waiting
-from swarmd.runtime.clock import SystemClock
+from swarmd.runtime.clock import Clock
+
+
+def waiting(flags: dict[str, Any]) -> dict[str, Any]:
+    """The arguments of `awaiting` that are flags of a command."""
+    return {"timeout_ns": flags["timeout"], "quiet": flags["quiet"]}
 
 
 async def awaiting(
-    client: Client, awaited: Sequence[Awaited], *, timeout_ns: int | None, quiet: bool
+    client: Client,
+    awaited: Sequence[Awaited],
+    clock: Clock,
+    *,
+    timeout_ns: int | None,
+    quiet: bool,
 ) -> None:
     """Wait until the services have converged; Ctrl-C ends the waiting without an error.
 
     Raises:
         CliError: a service failed, or time is up.
     """
-    waiter = Waiter(client, choose(quiet=quiet), SystemClock())
+    waiter = Waiter(client, choose(quiet=quiet), clock)
     try:
         await waiter.wait(awaited, timeout_ns=timeout_ns)
     except asyncio.CancelledError:

@@ -48,7 +48,11 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
             click.echo(service.id)
         if not flags["detach"]:
             await awaiting(
-                client, [Awaited(service)], timeout_ns=flags["timeout"], quiet=flags["quiet"]
+                client,
+                [Awaited(service)],
+                clock=target.clock,
+                timeout_ns=flags["timeout"],
+                quiet=flags["quiet"],
             )
 
     run(target, work)

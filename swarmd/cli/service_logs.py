@@ -33,10 +33,9 @@ def logs(
 
     from swarmd.cli.client import Client, run
     from swarmd.cli.log_lines import LogView, subscription
-    from swarmd.runtime.clock import SystemClock
 
     try:
-        request = subscription(tail=tail, since=since, follow=follow, now=SystemClock().now())
+        request = subscription(tail=tail, since=since, follow=follow, now=target.clock.now())
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 

@@ -93,7 +93,13 @@ def ps(
         ids = [find_service(present, word).id for word in services]
         tasks = await client.tasks(service_ids=ids)
         await list_tasks(
-            client, tasks, output=output, quiet=quiet, filters=filters, whole_ids=no_trunc
+            client,
+            tasks,
+            output=output,
+            quiet=quiet,
+            filters=filters,
+            whole_ids=no_trunc,
+            now=target.clock.now(),
         )
 
     run(target, work)

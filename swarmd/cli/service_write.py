@@ -77,7 +77,13 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
             click.echo(updated.id)
         if not flags["detach"]:
             item = Awaited(updated, rolling_back=flags["rollback"])
-            await awaiting(client, [item], timeout_ns=flags["timeout"], quiet=flags["quiet"])
+            await awaiting(
+                client,
+                [item],
+                clock=target.clock,
+                timeout_ns=flags["timeout"],
+                quiet=flags["quiet"],
+            )
 
     run(target, work)
 
@@ -100,7 +106,13 @@ def rollback(target: Target, /, service: str, **flags: Any) -> None:
             click.echo(updated.id)
         if not flags["detach"]:
             item = Awaited(updated, rolling_back=True)
-            await awaiting(client, [item], timeout_ns=flags["timeout"], quiet=flags["quiet"])
+            await awaiting(
+                client,
+                [item],
+                clock=target.clock,
+                timeout_ns=flags["timeout"],
+                quiet=flags["quiet"],
+            )
 
     run(target, work)
 
@@ -137,7 +149,13 @@ def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
             if flags["detach"] and not flags["quiet"]:
                 click.echo(f"{service.spec.name} scaled to {replicas}")
         if not flags["detach"]:
-            await awaiting(client, awaited, timeout_ns=flags["timeout"], quiet=flags["quiet"])
+            await awaiting(
+                client,
+                awaited,
+                clock=target.clock,
+                timeout_ns=flags["timeout"],
+                quiet=flags["quiet"],
+            )
 
     run(target, work)
 

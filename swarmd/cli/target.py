@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, Protocol
 
 from swarmd.cli.errors import USAGE, CliError
 from swarmd.node.paths import default_socket, default_state_dir
+from swarmd.runtime.clock import Clock, SystemClock
 
 SCHEME = "unix://"
 
@@ -27,18 +28,19 @@ def dial(socket: Path) -> Channel:
     """Connect to the daemon's socket; calls fail with UNAVAILABLE if nobody listens there."""
     from swarmd.rpc.channel import Channel as SocketChannel
 
-    return SocketChannel(f"{SCHEME}{socket}", None)
+    return SocketChannel(f"unix:{socket}")
 
 
 class Target(NamedTuple):
     """The daemon of a command: its socket, and its state directory if it is known.
 
-    `dial` is how the socket is reached; tests bring their own.
+    `dial` is how the socket is reached and `clock` tells how old things are.
     """
 
     socket: Path
     state_dir: Path | None
     dial: Dial = dial
+    clock: Clock = SystemClock()
 
     @classmethod
     def chosen(cls, *, host: str | None, state_dir: str | None) -> Target:

@@ -11,7 +11,6 @@ from swarmd.cli.client import Client
 from swarmd.cli.listing import Filters, chosen
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
-from swarmd.runtime.clock import SystemClock
 
 COLUMNS = ("ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS")
 
@@ -45,10 +44,10 @@ async def list_tasks(
     quiet: bool,
     filters: Filters,
     whole_ids: bool,
+    now: int,
 ) -> None:
     """Print the tasks that pass the filters, with the names of their nodes."""
     node_names = {str(listed.node.id): listed.node.hostname for listed in await client.nodes()}
-    now = SystemClock().now()
     rows = [
         (label, task)
         for label, task in labelled(tasks, node_names)
