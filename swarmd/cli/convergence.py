@@ -77,7 +77,8 @@ def progress(service: Service, tasks: Sequence[Task], *, rolling_back: bool = Fa
     if _ran_to_completion(service, fresh):
         return Progress(Phase.DONE, running, wanted, "ran to completion")
     on_its_way = any(
-        not task.status.state.terminal and task.desired_state <= TaskState.RUNNING for task in fresh
+        task.status.state < TaskState.RUNNING and task.desired_state <= TaskState.RUNNING
+        for task in fresh
     )
     return Progress(Phase.WAITING, running, wanted, "", problems, stuck=not on_its_way)
 

@@ -44,22 +44,29 @@ def options(*groups: list[Any]) -> Callable[[F], F]:
     return decorate
 
 
+def require_known(filters: Filters, *keys: str) -> None:
+    """Refuse filters that a list does not have.
+
+    Raises:
+        click.UsageError: naming those it has.
+    """
+    for key, _ in filters:
+        if key not in keys:
+            raise click.UsageError(f"unknown filter {key!r}; use {', '.join(keys)}")
+
+
 def chosen(filters: Filters, **fields: str | Mapping[str, str]) -> bool:
     """Whether a row with these fields passes the filters.
 
     Names and ids match by their beginning, as Docker's do; labels by `key` or `key=value`;
     everything else whole. Underscores in field names stand for hyphens.
-
-    Raises:
-        click.UsageError: a filter names no field of the row.
     """
-    known = {name.replace("_", "-"): value for name, value in fields.items()}
     wanted: dict[str, list[str]] = {}
     for key, value in filters:
-        if key not in known:
-            raise click.UsageError(f"unknown filter {key!r}; use {', '.join(known)}")
         wanted.setdefault(key, []).append(value)
-    return all(_passes(key, known[key], values) for key, values in wanted.items())
+    return all(
+        _passes(key, fields[key.replace("-", "_")], values) for key, values in wanted.items()
+    )
 
 
 def _passes(key: str, value: str | Mapping[str, str], wanted: list[str]) -> bool:

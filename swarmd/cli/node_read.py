@@ -5,7 +5,7 @@ from __future__ import annotations
 import click
 
 from swarmd.cli.completion import node_names
-from swarmd.cli.listing import LISTING, Filters, chosen, options
+from swarmd.cli.listing import LISTING, Filters, chosen, options, require_known
 from swarmd.cli.target import Target
 
 SELF = "self"
@@ -18,6 +18,8 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
     """List nodes; a star marks this one. Filters: id, name, role, availability, label."""
     from swarmd.cli import render, words
     from swarmd.cli.client import Client, run
+
+    require_known(filters, "id", "name", "role", "availability", "label")
 
     async def work(client: Client) -> None:
         own_id = (await client.info()).node_id
@@ -92,7 +94,9 @@ def ps(
     Filters: id, name, node, desired-state.
     """
     from swarmd.cli.client import Client, run
-    from swarmd.cli.tasks import list_tasks
+    from swarmd.cli.tasks import FILTERS, list_tasks
+
+    require_known(filters, *FILTERS)
 
     async def work(client: Client) -> None:
         ids = [await _node_id(client, word) for word in nodes or (SELF,)]

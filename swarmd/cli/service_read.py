@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmd.cli.completion import service_names
-from swarmd.cli.listing import LISTING, Filters, chosen, options
+from swarmd.cli.listing import LISTING, Filters, chosen, options, require_known
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
     """List services. Filters: id, name, label, mode."""
     from swarmd.cli import render, words
     from swarmd.cli.client import run
+
+    require_known(filters, "id", "name", "mode", "label")
 
     async def work(client: Client) -> None:
         services = [
@@ -86,7 +88,9 @@ def ps(
     """
     from swarmd.cli.client import run
     from swarmd.cli.lookup import find_service
-    from swarmd.cli.tasks import list_tasks
+    from swarmd.cli.tasks import FILTERS, list_tasks
+
+    require_known(filters, *FILTERS)
 
     async def work(client: Client) -> None:
         present = await client.services()

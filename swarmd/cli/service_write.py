@@ -41,7 +41,9 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     from swarmd.cli.progress import Awaited
     from swarmd.model.spec import ContainerSpec, ServiceSpec
 
-    if words and words[0].startswith("-"):
+    if words and words[0] == "--":
+        words = words[1:]
+    elif words and words[0].startswith("-"):
         raise click.UsageError(
             f"{words[0]} stands behind the service; flags go before it, as in "
             f"`swarmd service update {shlex.join(words)} {service}`"

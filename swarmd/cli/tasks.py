@@ -14,6 +14,8 @@ from swarmd.model.task import Task
 
 COLUMNS = ("ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS")
 
+FILTERS = ("id", "name", "node", "desired-state")
+
 
 def in_order(tasks: Iterable[Task]) -> list[Task]:
     """By service and slot, the newest first within a slot."""

@@ -1,0 +1,131 @@
+"""What people write after flags."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmd.cli import values
+from swarmd.model.spec import PortConfig
+from swarmd.model.states import Protocol, PublishMode
+
+TCP, UDP = Protocol.TCP, Protocol.UDP
+
+
+def port(target: int, published: int = 0, protocol: Protocol = TCP) -> PortConfig:
+    return PortConfig(target_port=target, published_port=published, protocol=protocol)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("80", [port(80)]),
+        ("8080:80", [port(80, 8080)]),
+        ("8080:80/tcp", [port(80, 8080)]),
+        ("53:53/UDP", [port(53, 53, UDP)]),
+        ("8000-8001:80-81", [port(80, 8000), port(81, 8001)]),
+        ("80-81", [port(80), port(81)]),
+        (":80", [port(80)]),
+        ("target=80", [port(80)]),
+        ("published=8080,target=80,protocol=udp", [port(80, 8080, UDP)]),
+        (
+            "target=80,published=8080,mode=host,name=web",
+            [
+                PortConfig(
+                    name="web",
+                    target_port=80,
+                    published_port=8080,
+                    publish_mode=PublishMode.HOST,
+                )
+            ],
+        ),
+    ],
+)
+def test_ports_are_read_in_both_forms(text, expected):
+    assert list(values.ports(text)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "is not a port"),
+        ("web", "is not a port"),
+        ("0", "outside 1-65535"),
+        ("65536:80", "outside 1-65535"),
+        ("80/icmp", "unknown protocol 'icmp'"),
+        ("127.0.0.1:80:80", "names an address"),
+        ("80-82:80-81", "pairs 3 published with 2"),
+        ("82-80:1", "ends before it begins"),
+        ("published=80", "has no target port"),
+        ("target=80,mode=nat", "no publish mode"),
+        ("target=80,colour=red", "not part of a port"),
+        ("target=x", "outside 1-65535"),
+    ],
+)
+def test_malformed_ports_are_refused(text, complaint):
+    with pytest.raises(ValueError, match=complaint):
+        values.ports(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("0", 0),
+        ("100", 100),
+        ("1k", 1024),
+        ("1.5M", 1_572_864),
+        ("2g", 2 << 30),
+        ("64MiB", 64 << 20),
+        ("1 TB", 1 << 40),
+    ],
+)
+def test_sizes_are_powers_of_1024(text, expected):
+    assert values.size_bytes(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", "m", "-1m", "1x", "1,5m", "1e3"])
+def test_malformed_sizes_are_refused(text):
+    with pytest.raises(ValueError, match="is not a size"):
+        values.size_bytes(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("2", 2_000_000_000),
+        ("0.5", 500_000_000),
+        (".25", 250_000_000),
+        ("1.000000001", 1_000_000_001),
+    ],
+)
+def test_cpus_are_exact(text, expected):
+    assert values.nano_cpus(text) == expected
+
+
+@pytest.mark.parametrize("text", ["", ".", "half", "-1", "1.0000000001"])
+def test_malformed_cpus_are_refused(text):
+    with pytest.raises(ValueError, match="number of CPUs"):
+        values.nano_cpus(text)
+
+
+def test_a_variable_without_a_value_is_taken_from_here_or_left_out():
+    assert values.environment(["A=1", "B", "C", "D="], {"B": "x=y"}) == ("A=1", "B=x=y", "D=")
+    with pytest.raises(ValueError, match="has no name"):
+        values.environment(["=1"], {})
+
+
+def test_files_of_variables_may_have_comments():
+    assert values.environment_file("# all\nA=1\n\n  B=x # y \n") == ["A=1", "B=x # y"]
+
+
+def test_a_preference_names_what_to_spread_over():
+    preference = values.preference("spread=node.labels.rack")
+    assert preference.spread.spread_descriptor == "node.labels.rack"
+    for text in ("node.labels.rack", "pack=node.labels.rack", "spread="):
+        with pytest.raises(ValueError, match="write spread="):
+            values.preference(text)
+
+
+def test_labels_are_pairs():
+    assert values.labels(["a=b", "c", "d=e=f"]) == {"a": "b", "c": "", "d": "e=f"}
+    with pytest.raises(ValueError, match="has no key"):
+        values.pair("=b")
