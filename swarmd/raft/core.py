@@ -1,6 +1,6 @@
 """The library's consensus core, fenced in.
 
-This is the only module that touches private names of pysyncobj; tests/unit/raft/
+This module and `books` are the only ones that touch private names of pysyncobj; tests/unit/raft/
 test_source_guard.py compares the source of each with a stored hash, so an upgrade cannot slip
 through. What the core gets wrong is overridden here (docs/design/raft.md names each hazard by
 letter and says what was done). What it gets right stays its own: terms and votes, when to
@@ -12,20 +12,19 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from random import Random
-from typing import Any, Protocol
+from typing import Any
 
 import pysyncobj.syncobj as library
 from pysyncobj.config import FAIL_REASON, SyncObjConf
 from pysyncobj.node import Node
-from pysyncobj.syncobj import SyncObj
 
+from swarmd.raft.books import LEADER, CoreBooks, monotonic
 from swarmd.raft.bridge import Bridge
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.errors import FatalError
 from swarmd.raft.journal import Journal
 from swarmd.raft.members import Change, Configuration, ConfigurationLog, parse_change
 from swarmd.raft.messages import Append, KeepAlive, PreVote, SnapshotOffer
-from swarmd.raft.rules import agreed
 
 log = logging.getLogger(__name__)
 
@@ -33,7 +32,7 @@ log = logging.getLogger(__name__)
 library.createJournal = lambda journal: journal
 
 DATA = b"\x20"
-_FOLLOWER, _LEADER = 0, 2
+_FOLLOWER, _LEADER = 0, LEADER
 
 CommandDone = Callable[[object, int], None]
 """Called with the result and one of the constants below."""
@@ -43,34 +42,13 @@ DENIED = FAIL_REASON.REQUEST_DENIED
 QUEUE_FULL = FAIL_REASON.QUEUE_FULL
 
 
-def monotonic() -> float:
-    """The clock the core runs by, in seconds; the simulator replaces it for both."""
-    return float(library.monotonicTime())
-
-
-class Snapshots(Protocol):
-    """The core's serializer as this package implements it."""
-
-    def offer(self) -> tuple[int, int]:
-        """Index and term of the newest durable snapshot."""
-        ...
-
-
-class GuardedCore(SyncObj):  # type: ignore[misc]
+class GuardedCore(CoreBooks):
     """SyncObj with its hazards closed. All calls come from one thread and none of them blocks.
 
     Invariants: the configuration in force is the latest in the log; no tick computes a commit
     while the leader's own entries are not durable (the driver sees to that); nothing received
     is unpickled.
     """
-
-    # Attributes of the library that are assigned here as well.
-    _SyncObj__raftElectionDeadline: float
-    _SyncObj__otherNodes: set[Any]
-    _SyncObj__newAppendEntriesTime: float
-    _SyncObj__raftCommitIndex: int
-    _SyncObj__raftLeader: Any
-    _SyncObj__serializer: Any
 
     def __init__(
         self,
@@ -129,86 +107,6 @@ class GuardedCore(SyncObj):  # type: ignore[misc]
             onStateChanged=self._state_changed,
             useFork=False,
         )
-
-    # What the member is.
-
-    @property
-    def term(self) -> int:
-        """The current term."""
-        return int(self._SyncObj__raftCurrentTerm)
-
-    @property
-    def leading(self) -> bool:
-        """Whether this member leads, ready or not."""
-        return bool(self._SyncObj__raftState == _LEADER)
-
-    @property
-    def ready(self) -> bool:
-        """Whether this member leads and has applied everything committed before its term."""
-        return self.leading and self.applied >= self._SyncObj__noopIDx
-
-    @property
-    def leader_id(self) -> str | None:
-        """The raft id of the leader of the current term, when known."""
-        leader = self._SyncObj__raftLeader
-        return None if leader is None else str(leader.id)
-
-    @property
-    def commit(self) -> int:
-        """The commit index as known here."""
-        return int(self._SyncObj__raftCommitIndex)
-
-    @property
-    def applied(self) -> int:
-        """The last index applied to the state machine."""
-        return int(self._SyncObj__raftLastApplied)
-
-    @property
-    def configuration(self) -> Configuration:
-        """The configuration in force."""
-        return self.configurations.latest
-
-    def committed_configuration(self) -> Configuration:
-        """The configuration as of the last applied entry, which nothing can undo any more."""
-        return self.configurations.at(self.applied)
-
-    @property
-    def is_member(self) -> bool:
-        """Whether this member belongs to the configuration in force."""
-        return self.configuration.find(self.own_id) is not None
-
-    def match_index(self, raft_id: str) -> int:
-        """How far a follower's log is known to agree; only meaningful while leading."""
-        return int(self._SyncObj__raftMatchIndex.get(Node(raft_id), 0))
-
-    def is_connected(self, raft_id: str) -> bool:
-        """Whether a link to this peer is up."""
-        return Node(raft_id) in self._SyncObj__connectedNodes
-
-    def heard_from(self, raft_id: str) -> float | None:
-        """When a follower last answered; only meaningful while leading."""
-        heard = self._SyncObj__lastResponseTime.get(Node(raft_id))
-        return None if heard is None else float(heard)
-
-    def quorum_round(self) -> int:
-        """The latest heartbeat round that a majority has answered in this term."""
-        others = [m.raft_id for m in self.configuration.members if m.raft_id != self.own_id]
-        return agreed(self.round, [self.acked_rounds.get(i, 0) for i in others])
-
-    def next_deadline(self) -> float:
-        """When `tick` has to be called at the latest."""
-        if self.leading:
-            return float(self._SyncObj__newAppendEntriesTime)
-        return float(self._SyncObj__raftElectionDeadline)
-
-    def has_work(self) -> bool:
-        """Whether a tick would get something done right now."""
-        if self.commit > self.applied:
-            return True
-        if self.leading:
-            matches = [int(self._SyncObj__raftMatchIndex[n]) for n in self._SyncObj__otherNodes]
-            return agreed(self.journal.last_index, matches) > self.commit
-        return self.next_deadline() < monotonic()
 
     # What the driver and the other modules of this package call.
 

@@ -11,8 +11,9 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from swarmd.raft.books import monotonic
 from swarmd.raft.config import RaftConfig
-from swarmd.raft.core import GuardedCore, monotonic
+from swarmd.raft.core import GuardedCore
 from swarmd.raft.errors import FatalError
 from swarmd.raft.messages import PeerMessage
 from swarmd.raft.ports import Loop, Timer, Worker

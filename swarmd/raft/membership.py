@@ -11,8 +11,9 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+from swarmd.raft.books import monotonic
 from swarmd.raft.config import RaftConfig
-from swarmd.raft.core import GuardedCore, monotonic
+from swarmd.raft.core import GuardedCore
 from swarmd.raft.errors import MembershipRefused, NotLeader, OutcomeUnknown
 from swarmd.raft.members import Change, Configuration, Member, Operation, encode_change
 from swarmd.raft.proposer import Proposer

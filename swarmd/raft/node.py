@@ -1,8 +1,8 @@
 """One Raft member of the cluster: what the rest of swarmd sees of this package.
 
-A member is founded with `bootstrap`, prepared with `prepare_join` or resumed as it was left;
-`start` then brings it up and returns once it takes part. It belongs to the event loop it was
-started on. docs/design/raft.md says what is durable when and what the exceptions promise.
+Its state directory was made by `founding.bootstrap` or `founding.prepare_join`, or is as it was
+left; `start` brings the member up. It belongs to the event loop it was started on.
+docs/design/raft.md says what is durable when and what the exceptions promise.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import ssl
-from collections.abc import AsyncIterator, Callable, Iterable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from random import Random
 
@@ -43,53 +43,8 @@ log = logging.getLogger(__name__)
 _LOW_SPACE_SECONDS = 1.0
 
 
-def is_initialised(directory: Path) -> bool:
-    """Whether a Raft member lives in this state directory."""
-    return directory.is_dir() and storage.is_initialised(RealDisk(directory))
-
-
-def bootstrap(
-    directory: Path, member: Member, *, kek: bytes | None = None, config: RaftConfig | None = None
-) -> None:
-    """Write the state of the first member of a new cluster."""
-    opened = storage.found(RealDisk(directory), member, kek, config or RaftConfig())
-    opened.wal.close()
-
-
-def prepare_join(
-    directory: Path,
-    member: Member,
-    seeds: Iterable[Member] = (),
-    *,
-    kek: bytes | None = None,
-    config: RaftConfig | None = None,
-) -> None:
-    """Write the empty state of a member that the leader will be asked to add.
-
-    `seeds` are members to call from the start; without any, the leader calls first.
-    """
-    disk = RealDisk(directory)
-    storage.prepare(disk, member, tuple(seeds), kek, config or RaftConfig()).wal.close()
-
-
-def force_new_cluster(
-    directory: Path, member: Member, *, kek: bytes | None = None, config: RaftConfig | None = None
-) -> None:
-    """Make a stopped member the only one, under the new raft id of `member`.
-
-    Everything in its log is kept, since any of it may have been acknowledged. The other members
-    count as removed for ever.
-    """
-    settings = config or RaftConfig()
-    opened = storage.resume(RealDisk(directory), kek, settings)
-    try:
-        storage.stand_alone(opened, member)
-    finally:
-        opened.wal.close()
-
-
 class RaftNode:
-    """A running member. See the class methods of this module for how its state comes to be.
+    """A running member; `swarmd.raft.founding` says how its state comes to be.
 
     Args:
         directory: the state directory, for this member alone.

@@ -10,7 +10,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from swarmd.raft.core import GuardedCore, monotonic
+from swarmd.raft.books import monotonic
+from swarmd.raft.core import GuardedCore
 from swarmd.raft.errors import FatalError
 from swarmd.raft.messages import (
     Alive,

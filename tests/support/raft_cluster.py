@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 from swarmd.model.states import Role
-from swarmd.raft import node as raft
+from swarmd.raft import founding as raft
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.members import Member
 from swarmd.raft.node import RaftNode

@@ -3,7 +3,8 @@
     python -m tests.support.raft_proc DIRECTORY NODE_ID PORT CERTS [SETTING=VALUE ...]
 
 Lines in and out are JSON. Commands: {"do": "propose", "id", "text"}, {"do": "read", "id"},
-{"do": "add", ...member}, {"do": "remove", "raft_id"}, {"do": "transfer"}, {"do": "stop"}.
+{"do": "add", ...member}, {"do": "remove", "raft_id"}, {"do": "transfer"},
+{"do": "stop"} and a few more.
 Every write is answered with "ok", "no" (certainly not done) or "unknown". Changes of the
 leadership are reported as they happen. `Member` below is the other end.
 """
@@ -16,6 +17,7 @@ import json
 import os
 import signal
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from random import Random
@@ -148,6 +150,10 @@ class Server:
                 return [item.decode() for item in self.machine.log]
             case "status":
                 return json.loads(msgspec.json.encode(node.status()))
+            case "load":
+                return await self._load(command["outstanding"], command["size"], command["seconds"])
+            case "cpu":
+                return time.process_time()
             case "add":
                 member = Member(command["raft_id"], command["node_id"], command["address"])
                 return await node.add_member(member)
@@ -156,6 +162,28 @@ class Server:
             case "transfer":
                 return await node.transfer_leadership()
         raise ValueError(f"unknown command {command['do']}")
+
+    async def _load(self, outstanding: int, size: int, seconds: float) -> dict[str, Any]:
+        """Keep so many proposals under way inside this process and time each."""
+        loop, node, data = asyncio.get_running_loop(), self.node, b"x" * size
+        end, times = loop.time() + seconds, []
+
+        async def client() -> None:
+            while (started := loop.time()) < end:
+                await node.propose(data)
+                times.append(loop.time() - started)
+
+        begun = loop.time()
+        async with asyncio.TaskGroup() as clients:
+            for _ in range(outstanding):
+                clients.create_task(client())
+        took = loop.time() - begun
+        times.sort()
+        return {
+            "per_second": len(times) / took,
+            "p50_ms": times[len(times) // 2] * 1e3,
+            "p99_ms": times[len(times) * 99 // 100] * 1e3,
+        }
 
 
 class Process:

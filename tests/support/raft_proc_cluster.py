@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarmd.model.states import Role
-from swarmd.raft import node as raft
+from swarmd.raft import founding as raft
 from swarmd.raft.members import Member
 from tests.support import certs
 from tests.support.raft_proc import Process, iterate_ports, store_pair
