@@ -1,0 +1,84 @@
+"""Every method of our services, by path, from the compiled descriptors."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+from google.protobuf.descriptor import MethodDescriptor, ServiceDescriptor
+from google.protobuf.message import Message
+from google.protobuf.message_factory import GetMessageClass
+
+from swarmd.rpc import pb
+from swarmd.rpc.roles import Access, Routing, access_to, routing_of
+
+_FILES = (
+    pb.ca,
+    pb.control,
+    pb.dispatcher,
+    pb.health,
+    pb.logbroker,
+    pb.raft,
+    pb.resource,
+    pb.watch,
+    pb.cluster,
+    pb.endpoints,
+    pb.local,
+)
+
+
+class Method(msgspec.Struct, frozen=True):
+    """A method as declared: where it is, what goes in and out, and who may call it."""
+
+    path: str
+    service: str
+    name: str
+    request: type[Message]
+    response: type[Message]
+    parse_request: Callable[[bytes], Any]
+    parse_response: Callable[[bytes], Any]
+    client_streaming: bool
+    server_streaming: bool
+    access: Access
+    routing: Routing
+
+    @property
+    def is_unary(self) -> bool:
+        """One message in, one message out."""
+        return not self.client_streaming and not self.server_streaming
+
+
+def _describe(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
+    # The wrappers of both classes are made here once; messages use the C implementation.
+    request: Any = GetMessageClass(method.input_type)
+    response: Any = GetMessageClass(method.output_type)
+    return Method(
+        path=f"/{service.full_name}/{method.name}",
+        service=service.full_name,
+        name=method.name,
+        request=request,
+        response=response,
+        parse_request=request.FromString,
+        parse_response=response.FromString,
+        client_streaming=method.client_streaming,
+        server_streaming=method.server_streaming,
+        access=access_to(service.full_name, method.name),
+        routing=routing_of(service.full_name),
+    )
+
+
+def _collect() -> dict[str, dict[str, Method]]:
+    return {
+        service.full_name: {
+            method.name: _describe(service, method) for method in service.methods_by_name.values()
+        }
+        for module in _FILES
+        for service in module.DESCRIPTOR.services_by_name.values()
+    }
+
+
+SERVICES: dict[str, dict[str, Method]] = _collect()
+BY_PATH: dict[str, Method] = {
+    method.path: method for methods in SERVICES.values() for method in methods.values()
+}

@@ -1,0 +1,158 @@
+"""Passing calls on to the leader.
+
+A manager that does not lead answers calls for the leader by asking it, under its own certificate,
+and says on whose behalf. Bytes pass through unread. A caller that sends `swarmd-redirect: 1`
+is told the leader's address instead and goes there by itself, which spares both managers.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from swarmd.model.errors import Code, Rejection
+from swarmd.rpc.access import forwarding_metadata, without_forwarding
+from swarmd.rpc.answering import answer
+from swarmd.rpc.channel import Channel, only_answer
+from swarmd.rpc.client_connection import ClientCall
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.exchange import Exchange
+from swarmd.rpc.metadata import Metadata
+from swarmd.rpc.router import Router
+from swarmd.runtime.clock import Clock
+
+REDIRECT_WANTED = "swarmd-redirect"
+LEADER_ADDRESS = "swarmd-leader"
+
+# How long, and how often, to look for another leader when the last one cannot be reached: longer
+# than an election takes.
+_PATIENCE_NS = 10_000_000_000
+_PAUSE_S = 0.05
+
+
+class LeaderRelay:
+    """Answers exchanges with what the leader says.
+
+    Args:
+        connect: a channel to a manager's address, under this manager's current certificate.
+        own_address: what this manager is known by.
+    """
+
+    def __init__(
+        self,
+        *,
+        router: Router,
+        connect: Callable[[str], Channel],
+        own_address: Callable[[], str],
+        clock: Clock,
+    ) -> None:
+        self._router = router
+        self._connect = connect
+        self._own_address = own_address
+        self._clock = clock
+        self._channel: Channel | None = None
+
+    async def pass_on(self, exchange: Exchange) -> bytes | None:
+        """Relay one call; a single answer is returned, messages of a stream are sent on.
+
+        Unary calls are tried again while the leader surely has not seen them. Others are not.
+        """
+        method = exchange.resolution.method
+        give_up_ns = self._clock.monotonic() + _PATIENCE_NS
+        while True:
+            leader = await self._find_leader()
+            if not leader:
+                # This manager was elected in the meantime.
+                return await answer(self._router.find_handler(method), exchange)
+            if exchange.call.metadata.get(REDIRECT_WANTED) == "1":
+                raise RpcError(
+                    Code.UNAVAILABLE,
+                    f"this manager does not lead; the leader is at {leader}",
+                    trailers=Metadata.of((LEADER_ADDRESS, leader)),
+                )
+            try:
+                return await self._relay(await self._channel_to(leader), exchange)
+            except RpcError as error:
+                late = self._clock.monotonic() > give_up_ns
+                if late or not (error.unprocessed and method.is_unary):
+                    raise
+            await asyncio.sleep(_PAUSE_S)
+
+    async def reconnect(self) -> None:
+        """Use a new connection from the next call on, after a change of certificate.
+
+        Calls under way end as UNAVAILABLE.
+        """
+        channel, self._channel = self._channel, None
+        if channel is not None:
+            await channel.close()
+
+    async def _find_leader(self) -> str:
+        leadership = self._router.leadership
+        if leadership is None:
+            raise Rejection(Code.UNAVAILABLE, "this node is no longer a manager")
+        return await leadership.find_leader()
+
+    async def _channel_to(self, leader: str) -> Channel:
+        if self._channel is not None and self._channel.address != leader:
+            await self.reconnect()
+        if self._channel is None:
+            self._channel = self._connect(leader)
+        return self._channel
+
+    async def _relay(self, channel: Channel, exchange: Exchange) -> bytes | None:
+        call = exchange.call
+        method = exchange.resolution.method
+        metadata = Metadata(
+            (
+                *without_forwarding(call.metadata).fields,
+                *Metadata.of(
+                    *forwarding_metadata(call.peer, own_address=self._own_address())
+                ).fields,
+            )
+        )
+        timeout_ns = None
+        if call.deadline_ns is not None:
+            timeout_ns = max(call.deadline_ns - self._clock.monotonic(), 1)
+        message = None
+        if method.is_unary:
+            message = exchange.take_only()
+            if message is None:
+                raise Rejection(Code.INVALID_ARGUMENT, f"{method.path} takes one request")
+        inner = await channel.start(method.path, message, metadata=metadata, timeout_ns=timeout_ns)
+        try:
+            if method.is_unary:
+                response: bytes | None = await only_answer(inner, method.path)
+            else:
+                response = await self._relay_stream(inner, exchange)
+            for key, value in inner.trailers:
+                call.set_trailer(key, value)
+            return response
+        finally:
+            inner.cancel()
+
+    async def _relay_stream(self, inner: ClientCall, exchange: Exchange) -> bytes | None:
+        """Carry messages both ways at once until the leader has said how the call ended."""
+        failure: Exception | None = None
+        response: bytes | None = None
+        async with asyncio.TaskGroup() as tasks:
+            upload = tasks.create_task(_upload(exchange, inner))
+            try:
+                if exchange.resolution.method.server_streaming:
+                    while (message := await inner.receive()) is not None:
+                        await exchange.send(message)
+                else:
+                    response = await only_answer(inner, exchange.call.method)
+            except RpcError as error:
+                # Kept out of the group, which would wrap it.
+                failure = error
+            upload.cancel()
+        if failure is not None:
+            raise failure
+        return response
+
+
+async def _upload(exchange: Exchange, inner: ClientCall) -> None:
+    while (message := await exchange.receive()) is not None:
+        await inner.send(message)
+    inner.done_sending()

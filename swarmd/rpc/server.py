@@ -1,0 +1,234 @@
+"""The daemon's listeners: the remote port and the local socket.
+
+Both lead to the same router. On the remote port TLS decides who the caller is, and ALPN what is
+spoken: gRPC, or a protocol that another component registered. Whoever may open the local socket
+(mode 0600) is trusted with everything; there gRPC comes in plain or, as stock clients do it,
+within TLS, told apart by the first byte.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+
+from swarmd.model.errors import Rejection
+from swarmd.rpc import identity, sockets
+from swarmd.rpc.accepting import LocalListener, Switch
+from swarmd.rpc.call import Peer
+from swarmd.rpc.h2 import limits
+from swarmd.rpc.h2.hpack_decoder import BlockCache
+from swarmd.rpc.h2.limits import Limits
+from swarmd.rpc.identity import Identity
+from swarmd.rpc.router import Router
+from swarmd.rpc.server_connection import Relay, ServerConnection
+from swarmd.rpc.tls import GRPC_ALPN, Credentials, ServerTls, shrink_read_buffers
+from swarmd.runtime.clock import Clock
+from swarmd.runtime.supervise import Supervisor
+
+log = logging.getLogger(__name__)
+
+ProtocolFactory = Callable[[Identity], asyncio.Protocol]
+
+# Agents come back all at once after an election; the kernel caps this by somaxconn.
+_BACKLOG = 4096
+_HANDSHAKE_S = 10.0
+_STOP_S = 8.0
+# Connections without a certificate: how many, and how long one may sit there without a call.
+_ANONYMOUS_MAX = 4096
+_ANONYMOUS_IDLE_S = 30.0
+
+
+class Server:
+    """Serves one router. Start listeners as they are needed; `stop` ends everything.
+
+    A worker serves the local socket only; on promotion `listen` adds the remote port, on demotion
+    `unlisten` closes it, and calls by the socket notice nothing.
+    """
+
+    def __init__(self, *, router: Router, relay: Relay, clock: Clock) -> None:
+        self._router = router
+        self._relay = relay
+        self._clock = clock
+        self._tasks = Supervisor("rpc")
+        self._cache = BlockCache()
+        self._tls: ServerTls | None = None
+        self._remote: asyncio.Server | None = None
+        self._local: LocalListener | None = None
+        self._connections: set[ServerConnection] = set()
+        self._foreign: dict[asyncio.BaseTransport, str] = {}
+        self._factories: dict[str, ProtocolFactory] = {}
+        self._one_lost = asyncio.Event()
+        self._anonymous = 0
+
+    def register_protocol(self, alpn: str, factory: ProtocolFactory) -> None:
+        """Serve `alpn` on the remote port, to managers of this cluster only.
+
+        Register before `listen`: clients learn in the handshake what there is.
+        """
+        self._factories[alpn] = factory
+
+    async def listen(self, host: str, port: int, credentials: Credentials) -> int:
+        """Open the remote port; returns its number, which matters when `port` is 0.
+
+        An empty `host` is every address of the machine.
+
+        Raises:
+            OSError: the address or the port cannot be had.
+        """
+        shrink_read_buffers()
+        self._tls = ServerTls(credentials, alpn=(GRPC_ALPN, *self._factories))
+        self._remote = await asyncio.get_running_loop().create_server(
+            lambda: Switch(self._greet),
+            host or None,
+            port,
+            ssl=self._tls.context,
+            backlog=_BACKLOG,
+            ssl_handshake_timeout=_HANDSHAKE_S,
+            reuse_address=True,
+        )
+        bound: int = self._remote.sockets[0].getsockname()[1]
+        log.info("rpc.listening host=%s port=%d", host or "*", bound)
+        return bound
+
+    async def listen_local(self, path: str) -> None:
+        """Open the local socket, replacing a stale file of that name.
+
+        Raises:
+            OSError: the path cannot be had; EADDRINUSE when another daemon answers there.
+        """
+        listener = LocalListener(path, serve=self._serve_local, context=self._local_context)
+        await listener.open(self._tasks)
+        self._local = listener
+
+    def replace_credentials(self, credentials: Credentials) -> None:
+        """Show and trust `credentials` from the next connection on; open ones go on."""
+        if self._tls is not None:
+            self._tls.replace(credentials)
+
+    def close_node(self, node_id: str) -> None:
+        """Cut all connections of a node at once: it was removed."""
+        for connection in list(self._connections):
+            known = connection.peer.identity
+            if known is not None and known.node_id == node_id:
+                connection.abort()
+        for transport, owner in list(self._foreign.items()):
+            if owner == node_id and isinstance(transport, asyncio.Transport):
+                transport.abort()
+
+    async def unlisten(self) -> None:
+        """Close the remote port and its connections, the calls under way within 8 s."""
+        if self._remote is not None:
+            self._remote.close()
+            self._remote = None
+            await self._drain([c for c in self._connections if not c.peer.local])
+            for transport in list(self._foreign):
+                transport.close()
+            self._tls = None
+
+    async def stop(self) -> None:
+        """Stop serving. Single answers get 8 s to be finished, streams end at once."""
+        if self._local is not None:
+            self._local.close()
+        await self.unlisten()
+        await self._drain(list(self._connections))
+        await self._tasks.stop()
+
+    async def _drain(self, connections: list[ServerConnection]) -> None:
+        for connection in connections:
+            connection.stop()
+        try:
+            async with asyncio.timeout(_STOP_S):
+                while not self._connections.isdisjoint(connections):
+                    self._one_lost.clear()
+                    await self._one_lost.wait()
+        except TimeoutError:
+            log.warning("rpc.stop_forced connections=%d", len(self._connections))
+            for connection in connections:
+                connection.abort()
+
+    # --- accepting
+
+    def _greet(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
+        """Who serves a connection whose handshake is done; None to close it."""
+        tls = transport.get_extra_info("ssl_object")
+        der = tls.getpeercert(True)
+        peer = Peer(
+            identity=identity.from_certificate(der) if der else None,
+            address=sockets.format_address(transport.get_extra_info("peername")),
+        )
+        sockets.detect_dead_peers(transport.get_extra_info("socket"))
+        spoken = tls.selected_alpn_protocol()
+        if spoken == GRPC_ALPN:
+            return self._serve_grpc(transport, peer)
+        if spoken in self._factories:
+            return self._serve_foreign(transport, peer, spoken)
+        log.info("rpc.refused peer=%s reason=no common protocol", peer.address)
+        return None
+
+    def _serve_grpc(self, transport: asyncio.Transport, peer: Peer) -> ServerConnection | None:
+        if peer.identity is not None:
+            chosen = limits.MANAGER if peer.identity.is_manager else limits.WORKER
+            return self._connect(peer, chosen)
+        if self._anonymous >= _ANONYMOUS_MAX:
+            log.warning("rpc.refused peer=%s reason=too many without certificate", peer.address)
+            return None
+        self._anonymous += 1
+        connection = self._connect(peer, limits.ANONYMOUS)
+        self._watch_idle(transport, connection)
+        return connection
+
+    def _serve_foreign(
+        self, transport: asyncio.Transport, peer: Peer, alpn: str
+    ) -> asyncio.Protocol | None:
+        try:
+            self._router.check_member(peer)
+        except Rejection as rejection:
+            log.warning("rpc.refused peer=%s reason=%s", peer.address, rejection.message)
+            return None
+        if peer.identity is None or not peer.identity.is_manager:
+            log.warning("rpc.refused peer=%s reason=%s is for managers", peer.address, alpn)
+            return None
+        self._foreign = {t: owner for t, owner in self._foreign.items() if not t.is_closing()}
+        self._foreign[transport] = peer.identity.node_id
+        return self._factories[alpn](peer.identity)
+
+    def _serve_local(self) -> asyncio.Protocol:
+        return self._connect(Peer(local=True), limits.TRUSTED)
+
+    def _local_context(self) -> ServerTls | None:
+        return self._tls
+
+    def _connect(self, peer: Peer, chosen: Limits) -> ServerConnection:
+        connection = ServerConnection(
+            router=self._router,
+            relay=self._relay,
+            peer=peer,
+            limits=chosen,
+            cache=self._cache,
+            tasks=self._tasks,
+            clock=self._clock,
+            on_lost=self._forget,
+        )
+        self._connections.add(connection)
+        return connection
+
+    def _forget(self, connection: ServerConnection) -> None:
+        self._connections.discard(connection)
+        self._one_lost.set()
+        if connection.peer.identity is None and not connection.peer.local:
+            self._anonymous -= 1
+
+    def _watch_idle(self, transport: asyncio.Transport, connection: ServerConnection) -> None:
+        """Close a connection without certificate once it has had no call for a while."""
+
+        def check(served_before: int) -> None:
+            if connection not in self._connections:
+                return
+            if not connection.calls and connection.served == served_before:
+                transport.close()
+                return
+            loop.call_later(_ANONYMOUS_IDLE_S, check, connection.served)
+
+        loop = asyncio.get_running_loop()
+        loop.call_later(_ANONYMOUS_IDLE_S, check, 0)

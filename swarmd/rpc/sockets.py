@@ -1,0 +1,52 @@
+"""Addresses as text, and socket options of long-lived connections."""
+
+from __future__ import annotations
+
+import socket
+from typing import Any
+
+# A peer that lost its power says nothing: the kernel gives up after 15 s without an answer, idle
+# or not. Sessions end much earlier by their heartbeats; this frees what is left.
+_KEEPALIVE_IDLE_S = 10
+_KEEPALIVE_INTERVAL_S = 2
+_KEEPALIVE_PROBES = 3
+_UNANSWERED_MS = 15_000
+
+UNIX_PREFIX = "unix:"
+
+
+def format_address(name: Any) -> str:
+    """`host:port` of a socket name, with brackets around IPv6; empty for other kinds."""
+    if not isinstance(name, tuple) or len(name) < 2:
+        return ""
+    host, port = name[0], name[1]
+    return f"[{host}]:{port}" if ":" in host else f"{host}:{port}"
+
+
+def split_address(address: str) -> tuple[str, int]:
+    """Host and port of `host:port` or `[host]:port`.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    host, separator, port = address.rpartition(":")
+    if not separator or not port.isdigit() or not 0 < int(port) < 65536:
+        raise ValueError(f"{address!r} is not an address of the form host:port")
+    if host.startswith("[") and host.endswith("]"):
+        host = host[1:-1]
+    elif ":" in host:
+        raise ValueError(f"{address!r} is ambiguous: write an IPv6 address as [address]:port")
+    if not host:
+        raise ValueError(f"{address!r} names no host")
+    return host, int(port)
+
+
+def detect_dead_peers(sock: socket.socket | None) -> None:
+    """Have the kernel end a TCP connection whose peer has silently gone."""
+    if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
+        return
+    sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
