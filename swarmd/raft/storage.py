@@ -8,6 +8,7 @@ when the result could be less than what this member has promised to others.
 from __future__ import annotations
 
 import logging
+import zlib
 
 import msgspec
 
@@ -31,7 +32,7 @@ from swarmd.raft.wal import Wal
 
 log = logging.getLogger(__name__)
 
-IDENTITY_FILE = "identity.json"
+IDENTITY_FILE = "identity"
 NO_OP = b"\x01"
 ADVICE = "remove this manager from the swarm and let it join again"
 
@@ -101,7 +102,7 @@ def _initialise(
     payload = b"".join(records.encode_entry(e) for e in entries)
     payload += records.encode_hard_state(term, None)
     wal.write(payload, b"", entries[-1][1], was_reset=False)
-    disk.replace(IDENTITY_FILE, msgspec.json.encode(identity))
+    _write_identity(disk, identity)
     return _assemble(disk, keys, wal, Journal(entries, term=term), identity, [])
 
 
@@ -116,12 +117,7 @@ def resume(disk: Disk, kek: bytes | None, config: RaftConfig) -> Storage:
     if not is_initialised(disk):
         raise NotInitialised("the state directory holds no raft member")
     clear_unfinished(disk)
-    try:
-        identity = msgspec.json.decode(disk.read(IDENTITY_FILE), type=Identity)
-    except msgspec.MsgspecError as error:
-        raise Damaged(f"{IDENTITY_FILE} cannot be read ({error}); {ADVICE}") from None
-    if identity.format != 1:
-        raise Damaged(f"the state has format {identity.format}; this version reads format 1")
+    identity = _read_identity(disk)
     keys = KeyRing.open(disk, kek)
     try:
         wal, replay = Wal.open(
@@ -132,6 +128,21 @@ def resume(disk: Disk, kek: bytes | None, config: RaftConfig) -> Storage:
     except Damaged as error:
         raise Damaged(f"{error}; {ADVICE}") from None
     return _assemble(disk, keys, wal, journal, identity, snapshots)
+
+
+def _write_identity(disk: Disk, identity: Identity) -> None:
+    body = msgspec.json.encode(identity)
+    disk.replace(IDENTITY_FILE, body + b"\n%08x\n" % zlib.crc32(body))
+
+
+def _read_identity(disk: Disk) -> Identity:
+    body, _, checksum = disk.read(IDENTITY_FILE).partition(b"\n")
+    if checksum != b"%08x\n" % zlib.crc32(body):
+        raise Damaged(f"the file {IDENTITY_FILE} is damaged; {ADVICE}")
+    identity = msgspec.json.decode(body, type=Identity)
+    if identity.format != 1:
+        raise Damaged(f"the state has format {identity.format}; this version reads format 1")
+    return identity
 
 
 def _assemble(
@@ -222,4 +233,4 @@ def stand_alone(opened: Storage, member: Member) -> None:
     opened.wal.write(
         pending.payload, pending.preamble, pending.max_index, was_reset=pending.was_reset
     )
-    opened.disk.replace(IDENTITY_FILE, msgspec.json.encode(Identity(1, member)))
+    _write_identity(opened.disk, Identity(1, member))

@@ -104,6 +104,17 @@ class LocalDaemon:
         return local.StopResponse()
 
 
+def a_line(task_id: str, text: str, *, stderr: bool = False) -> logbroker.LogMessage:
+    """A line of a task's log."""
+    message = logbroker.LogMessage(
+        data=text.encode() + b"\n",
+        stream=logbroker.LOG_STREAM_STDERR if stderr else logbroker.LOG_STREAM_STDOUT,
+    )
+    message.context.task_id = task_id
+    message.timestamp.seconds = 1_700_000_000
+    return message
+
+
 class LogStore:
     """`docker.swarmkit.v1.Logs` over a list of messages."""
 
