@@ -7,6 +7,7 @@ import socket
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import click
@@ -20,8 +21,14 @@ LOOK_S = 0.05
 LOG_TAIL_BYTES = 4096
 
 
-def ensure_daemon(target: Target) -> None:
+Command = Callable[[Target, Path], list[str]]
+
+
+def ensure_daemon(target: Target, *, command: Command | None = None) -> None:
     """Return when a daemon answers at the target, starting one if need be, and say so.
+
+    Args:
+        command: the program to start instead of this one's daemon.
 
     Raises:
         CliError: none runs and none can be started; the message has the daemon's own reason.
@@ -35,7 +42,7 @@ def ensure_daemon(target: Target) -> None:
             hint="give its --state-dir to have it started, or start it: swarmd daemon",
         )
     log = Paths(directory).log
-    process = _start(target, directory, log)
+    process = _start(target, directory, log, (command or daemon_command)(target, directory))
     deadline = time.monotonic() + START_S
     while not answers(target.socket):
         if process.poll() is not None:
@@ -70,7 +77,9 @@ def daemon_command(target: Target, directory: Path) -> list[str]:
     return [*command, "daemon"]
 
 
-def _start(target: Target, directory: Path, log: Path) -> subprocess.Popen[bytes]:
+def _start(
+    target: Target, directory: Path, log: Path, command: list[str]
+) -> subprocess.Popen[bytes]:
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         target.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -82,7 +91,7 @@ def _start(target: Target, directory: Path, log: Path) -> subprocess.Popen[bytes
         ) from None
     try:
         return subprocess.Popen(
-            daemon_command(target, directory),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

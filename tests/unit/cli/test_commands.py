@@ -14,8 +14,8 @@ from swarmd.manager.control import ManagerMember
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId
 from swarmd.model.states import Availability, NodeState, Role, TaskState
-from swarmd.rpc.pb import local, logbroker
-from tests.support.daemon import Daemon
+from swarmd.rpc.pb import local
+from tests.support.daemon import Daemon, a_line
 
 SERVER = ("--process", "--", "python3", "-m", "http.server")
 
@@ -338,16 +338,6 @@ def test_an_update_in_progress_shows_in_inspect(daemon):
 
 
 # Logs.
-
-
-def a_line(task_id: str, text: str, *, stderr: bool = False) -> logbroker.LogMessage:
-    message = logbroker.LogMessage(
-        data=text.encode() + b"\n",
-        stream=logbroker.LOG_STREAM_STDERR if stderr else logbroker.LOG_STREAM_STDOUT,
-    )
-    message.context.task_id = task_id
-    message.timestamp.seconds = 1_700_000_000
-    return message
 
 
 def test_log_lines_name_their_task_and_keep_their_stream(daemon):
