@@ -181,10 +181,10 @@ class ClientConnection(asyncio.Protocol):
     def close(self) -> None:
         """End all calls and the connection."""
         if not self.closed:
+            self.closed = True
             self._fail_all(unavailable("the connection was closed"))
             self._h2.leave(ErrorCode.NO_ERROR, "")
             self._flush()
-            self.closed = True
             self._transport.close()
 
     # --- for calls
@@ -299,8 +299,8 @@ class ClientConnection(asyncio.Protocol):
 
     def _on_failed(self, event: ConnectionFailed) -> None:
         self._fail_all(RpcError(Code.INTERNAL, f"the server broke the protocol: {event.reason}"))
-        self._flush()
         self.closed = True
+        self._flush()
         self._transport.close()
 
     def _fail_all(self, error: RpcError) -> None:
@@ -316,6 +316,8 @@ class ClientConnection(asyncio.Protocol):
         data = self._h2.take()
         if data and not self._transport.is_closing():
             self._transport.write(data)
+        if self._h2.peer_leaving and not self._calls and not self.closed:
+            self.close()
 
     def _flush_soon(self) -> None:
         if not self._flush_scheduled:

@@ -151,6 +151,8 @@ class Server:
 
     def _greet(self, transport: asyncio.Transport) -> asyncio.Protocol | None:
         """Who serves a connection whose handshake is done; None to close it."""
+        if self._remote is None:
+            return None  # the port was closed during the handshake
         tls = transport.get_extra_info("ssl_object")
         der = tls.getpeercert(True)
         peer = Peer(

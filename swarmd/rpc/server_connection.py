@@ -104,7 +104,6 @@ class ServerConnection(asyncio.Protocol):
             if not exchange.resolution.method.is_unary:
                 self._refuse(exchange, Code.UNAVAILABLE, "this manager is stopping")
         self._flush()
-        self._close_when_done()
 
     def abort(self) -> None:
         """Close at once, whatever is under way."""
@@ -128,9 +127,12 @@ class ServerConnection(asyncio.Protocol):
         return False
 
     def pause_writing(self) -> None:
+        # Answers that need no flow control would pile up for a client that sends and never reads.
         self._h2.hold()
+        self._transport.pause_reading()
 
     def resume_writing(self) -> None:
+        self._transport.resume_reading()
         for event in self._h2.release():
             self._on_event[type(event)](event)
         self._flush()
@@ -218,7 +220,6 @@ class ServerConnection(asyncio.Protocol):
 
     def _on_leaving(self, event: PeerLeaving) -> None:
         self._stopping = True
-        self._close_when_done()
 
     def _on_failed(self, event: ConnectionFailed) -> None:
         log.warning("rpc.violation peer=%s reason=%s", self.peer.address, event.reason)
@@ -341,8 +342,6 @@ class ServerConnection(asyncio.Protocol):
         self._exchanges.pop(exchange.stream_id, None)
         if exchange.timer is not None:
             exchange.timer.cancel()
-        if self._stopping:
-            self._loop.call_soon(self._close_when_done)
 
     # --- writing
 
@@ -351,14 +350,11 @@ class ServerConnection(asyncio.Protocol):
         data = self._h2.take()
         if data and not self._transport.is_closing():
             self._transport.write(data)
+        if self._stopping and not self._h2.streams and not self._transport.is_closing():
+            self._transport.close()
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop, with whatever else it brings."""
         if not self._flush_scheduled:
             self._flush_scheduled = True
             self._loop.call_soon(self._flush)
-
-    def _close_when_done(self) -> None:
-        if not self._exchanges and not self._transport.is_closing():
-            self._flush()
-            self._transport.close()

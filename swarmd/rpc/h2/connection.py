@@ -53,6 +53,8 @@ class Connection:
         self._buffer = b""
         self._expects_preface = not client
         self._expects_settings = True
+        # Until the peer has seen our settings it goes by the protocol's defaults.
+        self._settings_known = False
         self._decoder = HeaderDecoder(list_bytes_max=limits.header_list_bytes, cache=cache)
         self._next_id = 1
         self._last_peer_id = 0
@@ -198,10 +200,13 @@ class Connection:
         return stream_id > self._last_peer_id
 
     def _new_stream(self, stream_id: int) -> Stream:
+        recv_window = self.limits.stream_window_bytes
+        if not self._settings_known:
+            recv_window = max(recv_window, frames.DEFAULT_WINDOW)
         stream = Stream(
             stream_id,
             send_window=self.sender.initial_window,
-            recv_window=self.limits.stream_window_bytes,
+            recv_window=recv_window,
             message_bytes_max=self.limits.message_bytes,
         )
         self.streams[stream_id] = stream
@@ -359,6 +364,7 @@ class Connection:
         if flags & frames.FLAG_ACK:
             if payload:
                 raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS ACK with a body")
+            self._settings_known = True
             return
         if len(payload) % 6:
             raise ConnectionViolation(ErrorCode.FRAME_SIZE_ERROR, "SETTINGS of a wrong size")
