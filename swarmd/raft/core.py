@@ -40,6 +40,7 @@ DONE = FAIL_REASON.SUCCESS
 DISCARDED = FAIL_REASON.DISCARDED
 DENIED = FAIL_REASON.REQUEST_DENIED
 QUEUE_FULL = FAIL_REASON.QUEUE_FULL
+LEADER_STAYS = "the leader cannot remove itself; transfer the leadership first"
 
 
 class GuardedCore(CoreBooks):
@@ -389,7 +390,7 @@ class GuardedCore(CoreBooks):
             return "another change of the membership is under way"
         problem = self.configuration.problem(change)
         if problem is None and self.configuration.changed(change).find(self.own_id) is None:
-            return "the leader cannot remove itself; transfer the leadership first"
+            return LEADER_STAYS
         return problem
 
     def _SyncObj__doChangeCluster(self, request: Change, reverse: bool = False) -> bool:

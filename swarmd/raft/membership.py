@@ -13,7 +13,7 @@ from collections.abc import Callable
 
 from swarmd.raft.books import monotonic
 from swarmd.raft.config import RaftConfig
-from swarmd.raft.core import GuardedCore
+from swarmd.raft.core import LEADER_STAYS, GuardedCore
 from swarmd.raft.errors import MembershipRefused, NotLeader, OutcomeUnknown
 from swarmd.raft.members import Change, Configuration, Member, Operation, encode_change
 from swarmd.raft.proposer import Proposer
@@ -115,6 +115,8 @@ class Membership:
             if member is None:
                 return
             problem = self.removal_blocker(raft_id)
+            if problem is None and raft_id == self._core.own_id:
+                problem = LEADER_STAYS
             if problem is not None:
                 raise MembershipRefused(problem)
             await self._commit(Change(Operation.REMOVE, member))

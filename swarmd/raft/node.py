@@ -345,6 +345,8 @@ class RaftNode:
         if committed.was_removed(sender.raft_id):
             text = f"raft member {sender.raft_id} was removed from the cluster"
             return Goodbye(REMOVED, text)
+        if sender.raft_id in self._learning:
+            return None
         if committed.node_was_removed(sender.node_id):
             return Goodbye(REFUSED, f"node {sender.node_id} is no manager of this cluster any more")
         return None
