@@ -78,9 +78,9 @@ class Listener:
         self._server: asyncio.Server | None = None
         self.port = 0
 
-    async def start(self, node: RaftNode, port: int = 0) -> None:
+    async def start(self, node: RaftNode, port: int = 0, host: str = "127.0.0.1") -> None:
         self._server = await asyncio.get_running_loop().create_server(
-            lambda: Switch(node), "127.0.0.1", port or self.port, ssl=self._context
+            lambda: Switch(node), host, port or self.port, ssl=self._context
         )
         self.port = self._server.sockets[0].getsockname()[1]
 

@@ -1,6 +1,6 @@
 """One Raft member as a process of its own, driven over standard input and output.
 
-    python -m tests.support.raft_proc DIRECTORY NODE_ID PORT CERTS [SETTING=VALUE ...]
+    python -m tests.support.raft_proc DIRECTORY NODE_ID ADDRESS CERTS [SETTING=VALUE ...]
 
 Lines in and out are JSON. Commands: {"do": "propose", "id", "text"}, {"do": "read", "id"},
 {"do": "add", ...member}, {"do": "remove", "raft_id"}, {"do": "transfer"},
@@ -83,7 +83,7 @@ def store_pair(directory: Path, node_id: str, pair: certs.NodePair) -> None:
 class Server:
     """The process's end of the conversation."""
 
-    def __init__(self, directory: Path, node_id: str, port: int, pair: certs.NodePair) -> None:
+    def __init__(self, directory: Path, address: str, pair: certs.NodePair) -> None:
         settings = dict(arg.split("=") for arg in sys.argv[5:])
         config = msgspec.structs.replace(
             RaftConfig(segment_bytes=1 << 20, reserve_bytes=64 << 10),
@@ -91,14 +91,14 @@ class Server:
         )
         self.machine = RegisterMachine()
         self.listener = Listener(pair)
-        self.port = port
+        self.address = address
         self.node = RaftNode(
             directory,
             self.machine,
             client_ssl=lambda: certs.client_context(pair.root_pem, pair, alpn=("swarmd-raft",)),
             rng=Random(os.urandom(8)),
             config=config,
-            address=f"127.0.0.1:{port}",
+            address=address,
             on_leadership=self._leadership,
             on_fatal=lambda reason: self.say({"fatal": reason}),
         )
@@ -112,7 +112,8 @@ class Server:
         self.say({"term": leadership.term, "leader": leader, "ready": leadership.ready})
 
     async def run(self) -> None:
-        await self.listener.start(self.node, self.port)
+        host, _, port = self.address.partition(":")
+        await self.listener.start(self.node, int(port), host)
         await self.node.start()
         self.say({"started": True})
         reader = asyncio.StreamReader(limit=1 << 24)
@@ -192,6 +193,7 @@ class Process:
     def __init__(self, directory: Path, node_id: str, port: int, certificates: Path) -> None:
         self.directory, self.node_id, self.port = directory, node_id, port
         self.certificates = certificates
+        self.host = "127.0.0.1"
         self.settings: dict[str, int] = {}
         self.ready = False
         self.leader: str | None = None
@@ -211,16 +213,22 @@ class Process:
         assert self._process is not None
         return self._process.pid
 
-    async def start(self) -> None:
-        process = self._process = await asyncio.create_subprocess_exec(
+    def command(self) -> list[str]:
+        """What to execute."""
+        return [
             sys.executable,
             "-m",
             "tests.support.raft_proc",
             str(self.directory),
             self.node_id,
-            str(self.port),
+            f"{self.host}:{self.port}",
             str(self.certificates),
             *(f"{name}={value}" for name, value in self.settings.items()),
+        ]
+
+    async def start(self) -> None:
+        process = self._process = await asyncio.create_subprocess_exec(
+            *self.command(),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
@@ -318,12 +326,12 @@ def iterate_ports(count: int) -> Iterator[int]:
 
 
 def main() -> None:
-    directory, node_id, port, certificates = sys.argv[1:5]
+    directory, node_id, address, certificates = sys.argv[1:5]
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     pair = load_pair(Path(certificates), node_id)
 
     async def run() -> None:
-        await Server(Path(directory), node_id, int(port), pair).run()
+        await Server(Path(directory), address, pair).run()
 
     asyncio.run(run())
 
