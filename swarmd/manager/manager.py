@@ -1,0 +1,232 @@
+"""The manager half of a node: a replica of the state, and on the leader everything that acts.
+
+Services are registered when the manager starts; what only the leader may do starts with each term
+and stops with it. A term's first act on a new cluster is to found it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import secrets
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from ssl import SSLContext
+
+from swarmd.dispatcher.dispatcher import Dispatcher
+from swarmd.dispatcher.messages import ManagerPeer
+from swarmd.dispatcher.service import (
+    DISPATCHER,
+    NODE_LIFECYCLE,
+    DispatcherService,
+    NodeLifecycleService,
+)
+from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService
+from swarmd.manager.consensus import Consensus
+from swarmd.manager.control import Control, ControlEnv
+from swarmd.manager.endpoints_service import EndpointsService
+from swarmd.manager.engine import Engine
+from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
+from swarmd.manager.membership_service import HealthService, MembershipService
+from swarmd.manager.replica import Replica
+from swarmd.manager.role_manager import RoleManager
+from swarmd.manager.writer import Writer
+from swarmd.model.env import Env
+from swarmd.model.errors import Rejection
+from swarmd.model.ids import NodeId
+from swarmd.model.instant import Instant
+from swarmd.raft.node import RaftNode
+from swarmd.raft.status import Leadership
+from swarmd.rpc.router import Router
+from swarmd.runtime.chance import RandomIds
+from swarmd.runtime.clock import Clock
+from swarmd.runtime.supervise import Supervisor
+from swarmd.store.changes import Committed, Kind, Transaction
+from swarmd.store.store import Store
+
+log = logging.getLogger(__name__)
+
+CONTROL = "docker.swarmkit.v1.Control"
+MEMBERSHIP = "docker.swarmkit.v1.RaftMembership"
+HEALTH = "docker.swarmkit.v1.Health"
+ENDPOINTS = "swarmd.v1.Endpoints"
+MEMBERS_LOOK_S = 1.0
+SERVICES = (
+    *(CONTROL, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
+    *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER),
+)
+
+
+def draw_raft_id() -> str:
+    """A Raft id that no member ever had: 63 random bits, never zero."""
+    return str(secrets.randbelow((1 << 63) - 1) + 1)
+
+
+class Manager:
+    """One manager; its Raft directory must have been founded or prepared before `start`.
+
+    Args:
+        founding: the records of a new cluster, written in its first term.
+        on_removed_node: told the id of every node that is removed from the cluster.
+    """
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        raft_directory: Path,
+        raft_context: Callable[[], SSLContext],
+        advertise_addr: str,
+        router: Router,
+        clock: Clock,
+        rng: Random,
+        founding: Transaction | None,
+        on_removed_node: Callable[[str], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self.store = Store()
+        self.raft = RaftNode(
+            raft_directory,
+            Replica(self.store),
+            client_ssl=raft_context,
+            rng=Random(rng.getrandbits(64)),
+            address=advertise_addr,
+            on_leadership=self._on_leadership,
+            on_fatal=on_fatal,
+        )
+        self.consensus = Consensus(self.raft)
+        self.founded = asyncio.Event()
+        self._node_id = node_id
+        self._router = router
+        self._clock = clock
+        self._rng = rng
+        self._ids = RandomIds()
+        self._founding = founding
+        self._on_removed_node = on_removed_node
+        self._leadership = asyncio.Event()
+        self._tasks = Supervisor("manager")
+        self.writer = Writer(self.consensus.propose, node_id=node_id, clock=clock)
+        self.dispatcher = Dispatcher(
+            self.store,
+            self.writer,
+            clock=clock,
+            ids=self._ids,
+            rng=rng,
+            managers=self._manager_peers,
+            leader_addr=self.consensus.leader_addr,
+        )
+        self._log_broker = LogBroker(self.store, ids=self._ids, own_node_id=node_id)
+        self._membership = MembershipService(self.raft, draw_raft_id=draw_raft_id)
+        self._endpoints: EndpointsService | None = None
+
+    async def start(self) -> None:
+        """Join in Raft and answer calls.
+
+        Raises:
+            StateError: the Raft directory can't be used; the message says why.
+        """
+        self.store.subscribe(self._observe)
+        await self.raft.start()
+        self.writer.start()
+        self._endpoints = EndpointsService(self.store, clock=self._clock)
+        control = Control(
+            ControlEnv(
+                view=self.store,
+                writer=self.writer,
+                read_barrier=self.consensus.read_barrier,
+                clock=self._clock,
+                ids=self._ids,
+                members=self.consensus.members,
+                demotion_blocker=self.consensus.demotion_blocker,
+                entropy=secrets.token_bytes,
+            )
+        )
+        implementations: dict[str, object] = {
+            CONTROL: control,
+            MEMBERSHIP: self._membership,
+            HEALTH: HealthService(self.raft),
+            ENDPOINTS: self._endpoints,
+            CA_SERVICE: CAService(self.store),
+            NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._clock),
+            DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),
+            NODE_LIFECYCLE: NodeLifecycleService(self.dispatcher, own_node_id=self._node_id),
+            LOGS: self._log_broker,
+            LOG_BROKER: self._log_broker,
+        }
+        for service in SERVICES:
+            self._router.register(service, implementations[service])
+        self._router.leadership = self.consensus
+        self._tasks.keep(self._lead, name="lead")
+
+    async def stop(self) -> None:
+        self._router.leadership = None
+        for service in SERVICES:
+            self._router.unregister(service)
+        await self._tasks.stop()
+        await self._membership.stop()
+        if self._endpoints is not None:
+            self._endpoints.close()
+        await self.writer.stop()
+        await self.raft.stop()
+
+    def _on_leadership(self, leadership: Leadership) -> None:
+        self._leadership.set()
+
+    async def _lead(self) -> None:
+        """Run the leader's components for as long as this manager leads, again and again."""
+        while True:
+            while not self.raft.is_leader:
+                self._leadership.clear()
+                await self._leadership.wait()
+            term = self.raft.term
+            log.info("leader.elected term=%d node.id=%s", term, self._node_id)
+            components = Supervisor("leader")
+            try:
+                await self._found()
+                self._log_broker.start()
+                engine = Engine(self.store, self.writer, clock=self._clock, env=self._env)
+                roles = RoleManager(self.store, self.writer, self.raft, own_node_id=self._node_id)
+                components.keep(engine.run, name="engine")
+                components.keep(self.dispatcher.run, name="dispatcher")
+                components.keep(roles.run, name="roles")
+                components.keep(self._watch_members, name="members")
+                while self.raft.is_leader and self.raft.term == term:
+                    self._leadership.clear()
+                    await self._leadership.wait()
+                log.warning("leader.lost term=%d node.id=%s", term, self._node_id)
+            finally:
+                self._log_broker.stop()
+                await components.stop()
+
+    async def _found(self) -> None:
+        if self._founding is not None and self.store.find_cluster() is None:
+            try:
+                await self.writer.submit(self._founding)
+            except Rejection as rejection:
+                log.error("cluster.founding_failed reason=%s", rejection.message)
+                raise
+        self.founded.set()
+
+    async def _watch_members(self) -> None:
+        """Tell agents when the list of managers has changed."""
+        known: tuple[ManagerPeer, ...] = ()
+        while True:
+            peers = self._manager_peers()
+            if peers != known:
+                known = peers
+                self.dispatcher.refresh()
+            await asyncio.sleep(MEMBERS_LOOK_S)
+
+    def _manager_peers(self) -> tuple[ManagerPeer, ...]:
+        return tuple(
+            ManagerPeer(NodeId(member.node_id), member.address) for member in self.raft.members
+        )
+
+    def _env(self) -> Env:
+        return Env(now=Instant(self._clock.now()), ids=self._ids, rng=self._rng)
+
+    def _observe(self, committed: Committed) -> None:
+        for change in committed.changes:
+            if change.kind is Kind.NODE and change.new is None:
+                self._on_removed_node(change.id)
