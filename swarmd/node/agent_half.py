@@ -1,0 +1,151 @@
+"""The agent half of a node: tasks, balancing, and the session with a manager.
+
+Every node has it, whatever its role. It outlives the manager half, and its tasks outlive it: they
+run on while the daemon restarts.
+"""
+
+from __future__ import annotations
+
+import logging
+import socket
+from collections.abc import Callable, Iterable
+from random import Random
+
+from msgspec.structs import replace
+
+from swarmd.agent.conversation import News
+from swarmd.agent.describe import describe, node_platform
+from swarmd.agent.endpoints import EndpointsFollower
+from swarmd.agent.executors.base import NodeContext
+from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.remotes import Remote, Remotes
+from swarmd.agent.session import AgentSession, Manager
+from swarmd.agent.worker import Worker
+from swarmd.lb.kernel import Balancer, BalancerReport, choose
+from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
+from swarmd.lb.proxy.settings import ALL_ADDRESSES
+from swarmd.model.node import NodeDescription
+from swarmd.model.states import Protocol
+from swarmd.rpc.channel import Channel
+from swarmd.runtime.clock import Clock
+from swarmd.runtime.supervise import Supervisor
+
+from .address import is_loopback
+from .certificates import CertificateKeeper
+from .paths import Paths
+from .remote_authority import RemoteAuthority
+from .security import SecurityContext
+
+log = logging.getLogger(__name__)
+
+ENDPOINTS = "swarmd.v1.Endpoints"
+
+
+class AgentHalf:
+    """Runs the node's tasks for as long as it is part of a cluster.
+
+    Args:
+        remotes: managers to call first.
+        on_remotes: told the whole list of managers when it has changed, for keeping it.
+    """
+
+    def __init__(
+        self,
+        *,
+        security: SecurityContext,
+        paths: Paths,
+        data_addr: str,
+        remotes: Iterable[Remote],
+        on_remotes: Callable[[tuple[Remote, ...]], None],
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self._security = security
+        self._data_addr = data_addr
+        hostname = socket.gethostname()
+        self._hostname = hostname
+        context = NodeContext(node_id=security.node_id, hostname=hostname, platform=node_platform())
+        self.executor = ProcessExecutor(paths.worker, context, published=self._published)
+        self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
+        # Several nodes of one machine tell each other apart by loopback addresses.
+        listen = (data_addr,) if is_loopback(data_addr) else ALL_ADDRESSES
+        place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
+
+        def make_proxy() -> Balancer:
+            return ProxyBalancer(place=place, clock=clock, rng=rng, on_report=self._on_report)
+
+        self.balancing = choose((ProxyCandidate(make_proxy),))
+        self.problems: tuple[str, ...] = ()
+        self.leader_addr = ""
+        self.remotes = Remotes(remotes, rng=rng, on_change=on_remotes)
+        self.keeper = CertificateKeeper(
+            security,
+            RemoteAuthority(),
+            managers=lambda: [remote.addr for remote in self.remotes.all()],
+            clock=clock,
+            rng=rng,
+        )
+        self._balancer = self.balancing.make()
+        self._follower = EndpointsFollower(self._balancer, path=paths.endpoints, rng=rng)
+        self.session = AgentSession(
+            node_id=security.node_id,
+            worker=self.worker,
+            remotes=self.remotes,
+            dial=lambda addr: Channel(addr, security.client_tls()),
+            describe=self.describe,
+            rng=rng,
+            on_message=self._on_message,
+            on_manager=self._on_manager,
+        )
+        self._session_tasks = Supervisor("session")
+        self._tasks = Supervisor("agent")
+
+    async def start(self) -> None:
+        """Adopt the tasks that run, serve the last known endpoints, look for a manager."""
+        await self.worker.start()
+        self._tasks.keep(self._follower.run, name="endpoints")
+        self._tasks.keep(self.keeper.run, name="certificate")
+        self._session_tasks.keep(self.session.run, name="session")
+
+    async def leave(self) -> None:
+        """End the session for good and stop every task of this node."""
+        await self._session_tasks.stop()
+        await self.worker.drain()
+
+    async def stop(self, *, keep_tasks: bool) -> None:
+        await self._session_tasks.stop()
+        if not keep_tasks:
+            await self.worker.drain()
+        await self._tasks.stop()
+        await self._balancer.close()
+        await self.worker.stop(keep_tasks=keep_tasks)
+
+    def describe(self) -> NodeDescription:
+        description = describe(
+            runtime=self.executor.describe(),
+            balancer=str(self.balancing),
+            data_addr=self._data_addr,
+            hostname=self._hostname,
+        )
+        return replace(description, tls_info=self._security.tls_info())
+
+    def _published(self) -> Iterable[tuple[Protocol, int]]:
+        tables = self._follower.tables
+        return [
+            (port.protocol, port.published_port)
+            for service in tables.services.values()
+            for port in service.ports
+        ]
+
+    def _on_report(self, report: BalancerReport) -> None:
+        for problem in set(report.problems) - set(self.problems):
+            log.warning("balancer.problem reason=%s", problem)
+        self.problems = report.problems
+
+    def _on_message(self, news: News) -> None:
+        self.leader_addr = news.leader_addr
+        self.keeper.observe_node(news.node)
+        self.keeper.observe_root(news.root_ca)
+
+    def _on_manager(self, manager: Manager | None) -> None:
+        self._follower.follow(manager.channel.stub(ENDPOINTS) if manager else None)

@@ -1,0 +1,416 @@
+"""The daemon: one process per node, from its state directory to its last breath.
+
+This is the composition root. It opens the state directory, serves the control socket, resumes the
+cluster it was part of, and otherwise waits to be told: `init` founds a cluster, `join` enters one,
+`leave` ends the membership. Tasks are never touched by the daemon's own comings and goings.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import resource
+import secrets
+import shutil
+import signal
+import sys
+from random import Random
+
+from swarmd.ca.credentials import NodeCredentials
+from swarmd.ca.founding import found
+from swarmd.ca.keystore import Keystore
+from swarmd.ca.problems import KeystoreProblem
+from swarmd.model.cluster import (
+    CAConfig,
+    Cluster,
+    ClusterSpec,
+    DispatcherConfig,
+    OrchestrationConfig,
+)
+from swarmd.model.errors import Code, Rejection, failed_precondition
+from swarmd.model.ids import ClusterId, NodeId
+from swarmd.model.instant import Instant
+from swarmd.model.node import Node, NodeSpec
+from swarmd.model.states import Availability, Role
+from swarmd.raft.errors import RaftError
+from swarmd.rpc.channel import Channel
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb import cluster as cluster_pb
+from swarmd.rpc.relay import LeaderRelay
+from swarmd.rpc.router import Router
+from swarmd.rpc.server import Server
+from swarmd.runtime import log as logging_setup
+from swarmd.runtime.chance import RandomIds, system_rng
+from swarmd.runtime.clock import SystemClock
+from swarmd.runtime.supervise import Supervisor
+from swarmd.store.changes import Create, Transaction
+
+from . import settings as settings_file
+from .address import advertised, check_is_local, split, with_port
+from .config import DaemonConfig
+from .enrolment import Enrolment
+from .local_service import LOCAL, LocalService
+from .member import ClusterMember
+from .paths import Paths
+from .remote_authority import RemoteAuthority
+from .security import SecurityContext
+from .settings import Remote, Settings
+from .state_dir import StateDir, StateDirError
+
+log = logging.getLogger(__name__)
+
+LEAVE_TIMEOUT_S = 5.0
+FOUND_TIMEOUT_S = 20.0
+
+
+class Daemon:
+    """One node's daemon. `member` is None while the node is part of no cluster."""
+
+    def __init__(self, config: DaemonConfig) -> None:
+        self.config = config
+        self.paths = Paths(config.state_dir)
+        self.member: ClusterMember | None = None
+        self.error = ""  # why the node could not resume
+        self.joining = False
+        self._state = StateDir(self.paths)
+        self._keystore = Keystore(self.paths.certificates)
+        self._clock = SystemClock()
+        self._rng: Random = system_rng()
+        self._ids = RandomIds()
+        self._tasks = Supervisor("daemon")
+        self._changing = asyncio.Lock()
+        self._stop_requested = asyncio.Event()
+        self._stop_tasks = False
+        self._router = Router(cluster_id=self._cluster_id, is_removed=self._is_removed)
+        self._relay = LeaderRelay(
+            router=self._router,
+            connect=self._connect,
+            own_address=lambda: self.member.settings.advertise_addr if self.member else "",
+            clock=self._clock,
+        )
+        self._server = Server(router=self._router, relay=self._relay, clock=self._clock)
+
+    async def run(self) -> None:
+        """Serve until `request_stop` or a signal.
+
+        Raises:
+            StateDirError: the state directory can't be used.
+        """
+        self._state.open()
+        try:
+            loop = asyncio.get_running_loop()
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, self.request_stop)
+            self._router.register(LOCAL, LocalService(self))
+            await self._open_socket()
+            await self._resume()
+            await self._stop_requested.wait()
+            log.info("daemon.stopping tasks=%s", "stop" if self._stop_tasks else "run on")
+        finally:
+            if self.member is not None:
+                await self.member.stop(keep_tasks=not self._stop_tasks)
+            await self._tasks.stop()
+            await self._server.stop()
+            self._state.close()
+
+    def request_stop(self, *, stop_tasks: bool = False) -> None:
+        """End `run`; the tasks run on unless `stop_tasks`."""
+        self._stop_tasks = stop_tasks
+        self._stop_requested.set()
+
+    # --- founding, joining, leaving
+
+    async def init(
+        self,
+        *,
+        listen_addr: str,
+        advertise_addr: str,
+        data_addr: str,
+        availability: Availability,
+        spec: ClusterSpec,
+    ) -> Cluster:
+        """Found a cluster with this node as its first manager."""
+        async with self._changing:
+            self._require_free()
+            settings = _settings(listen_addr, advertise_addr, data_addr)
+            now = Instant(self._clock.now())
+            node_id = NodeId(self._ids.new())
+            cluster_id = ClusterId(self._ids.new())
+            founding = found(
+                cluster_id=cluster_id,
+                node_id=node_id,
+                now=now,
+                worker_secret=secrets.token_bytes(16),
+                manager_secret=secrets.token_bytes(16),
+                cert_expiry_ns=spec.ca_config.node_cert_expiry_ns,
+            )
+            cluster = Cluster(id=cluster_id, spec=spec, root_ca=founding.root_ca)
+            node = Node(
+                id=node_id,
+                spec=NodeSpec(role=Role.MANAGER, availability=availability),
+                role=Role.MANAGER,
+                certificate=founding.certificate,
+            )
+            transaction = Transaction((Create(cluster, "founded"), Create(node, "founded")))
+            settings = Settings(
+                listen_addr=settings.listen_addr,
+                advertise_addr=settings.advertise_addr,
+                data_addr=settings.data_addr,
+                remotes=(Remote(node_id, settings.advertise_addr),),
+            )
+            member = self._member(founding.credentials, settings)
+            self.member = member
+            try:
+                async with asyncio.timeout(FOUND_TIMEOUT_S):
+                    await member.found(str(secrets.randbelow((1 << 63) - 1) + 1), transaction)
+                self._keystore.save(founding.credentials)
+                settings_file.save(self.paths.settings, settings)
+            except BaseException as error:
+                await self._abandon(member)
+                raise _explained(error, settings) from error
+            self.error = ""
+            log.info("cluster.founded cluster.id=%s node.id=%s", cluster_id, node_id)
+            return cluster
+
+    async def join(
+        self,
+        *,
+        remote_addrs: list[str],
+        token: str,
+        listen_addr: str,
+        advertise_addr: str,
+        data_addr: str,
+        availability: Availability,
+    ) -> Role:
+        """Enter a cluster in the role of the token; returns once the node is in session."""
+        async with self._changing:
+            self._require_free()
+            remotes = [with_port(addr, what="the manager's address") for addr in remote_addrs]
+            settings = _settings(listen_addr, advertise_addr, data_addr)
+            self.joining = True
+            try:
+                enrolment = Enrolment(
+                    RemoteAuthority(),
+                    token=token,
+                    availability=availability,
+                    clock=self._clock,
+                    rng=self._rng,
+                )
+                credentials = await enrolment.run(remotes)
+            finally:
+                self.joining = False
+            settings = Settings(
+                listen_addr=settings.listen_addr,
+                advertise_addr=settings.advertise_addr,
+                data_addr=settings.data_addr,
+                remotes=tuple(Remote("", addr) for addr in remotes),
+            )
+            member = self._member(credentials, settings)
+            self.member = member
+            try:
+                self._wipe_raft()
+                settings_file.save(self.paths.settings, settings)
+                self._keystore.save(credentials)
+                await member.start()
+            except BaseException as error:
+                await self._abandon(member)
+                raise _explained(error, settings) from error
+            self.error = ""
+            return credentials.role
+
+    async def leave(self, *, force: bool) -> list[str]:
+        """End this node's membership: its tasks move at once, its state is forgotten."""
+        async with self._changing:
+            member = self.member
+            if member is None and not self._keystore.exists():
+                raise failed_precondition(
+                    "this node is not part of a swarm; there is none to leave"
+                )
+            notes: list[str] = []
+            if member is not None:
+                if member.security.role is Role.MANAGER and not force:
+                    raise failed_precondition(_why_managers_stay(member))
+                notes = await self._say_goodbye(member)
+                await member.stop(keep_tasks=False)
+            self.member = None
+            self.error = ""
+            self._forget()
+            return notes
+
+    # --- inside
+
+    async def _resume(self) -> None:
+        try:
+            settings = settings_file.load(self.paths.settings)
+            if settings is None or not self._keystore.exists():
+                return
+            member = self._member(self._keystore.load(), settings)
+            self.member = member
+            await member.start()
+        except (KeystoreProblem, StateDirError, RaftError, OSError) as error:
+            self.error = str(error)
+            log.error("daemon.resume_failed reason=%s", error)
+
+    def _member(self, credentials: NodeCredentials, settings: Settings) -> ClusterMember:
+        security = SecurityContext(credentials, self._keystore)
+        security.subscribe(lambda _: self._reconnect())
+        return ClusterMember(
+            security=security,
+            paths=self.paths,
+            settings=settings,
+            server=self._server,
+            router=self._router,
+            clock=self._clock,
+            rng=self._rng,
+        )
+
+    def _reconnect(self) -> None:
+        """Forward calls under the new certificate from now on."""
+        self._tasks.spawn(self._relay.reconnect(), name="reconnect")
+
+    async def _say_goodbye(self, member: ClusterMember) -> list[str]:
+        """Tell the managers, as far as they can be reached; a leader hands over first."""
+        notes: list[str] = []
+        manager = member.managing.manager
+        if manager is not None and len(manager.raft.members) > 1:
+            try:
+                if manager.raft.is_leader:
+                    await manager.raft.transfer_leadership()
+            except RaftError as error:
+                notes.append(f"leadership could not be handed over: {error}")
+        await member.leave()
+        addresses = [remote.addr for remote in member.agent.remotes.all()]
+        for addr in addresses:
+            channel = Channel(addr, member.security.client_tls())
+            try:
+                await channel.stub("swarmd.v1.NodeLifecycle").Leave(
+                    cluster_pb.LeaveClusterRequest(), timeout_s=LEAVE_TIMEOUT_S
+                )
+                return notes
+            except RpcError as error:
+                log.warning("leave.failed manager=%s reason=%s", addr, error)
+            finally:
+                await channel.close()
+        notes.append("no manager could be told; the swarm will notice by missing heartbeats")
+        return notes
+
+    async def _abandon(self, member: ClusterMember) -> None:
+        await member.stop(keep_tasks=False)
+        self.member = None
+        self._forget()
+
+    def _forget(self) -> None:
+        self._keystore.forget()
+        self.paths.settings.unlink(missing_ok=True)
+        self._wipe_raft()
+        self.paths.endpoints.unlink(missing_ok=True)
+
+    def _wipe_raft(self) -> None:
+        shutil.rmtree(self.paths.raft, ignore_errors=True)
+        self.paths.raft.mkdir(mode=0o700, exist_ok=True)
+
+    def _require_free(self) -> None:
+        if self.member is not None or self._keystore.exists():
+            raise failed_precondition(
+                "this node is already part of a swarm; use `swarmd leave` to leave it first"
+            )
+
+    async def _open_socket(self) -> None:
+        socket_path = self.config.socket
+        socket_path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+        try:
+            await self._server.listen_local(str(socket_path))
+        except OSError as error:
+            raise StateDirError(
+                f"the control socket {socket_path} can't be opened: {error.strerror or error}; "
+                "choose another with --host"
+            ) from error
+
+    def _cluster_id(self) -> str:
+        return self.member.security.cluster_id if self.member else ""
+
+    def _is_removed(self, node_id: str) -> bool:
+        manager = self.member.managing.manager if self.member else None
+        cluster = manager.store.find_cluster() if manager else None
+        return cluster is not None and node_id in cluster.removed_nodes
+
+    def _connect(self, address: str) -> Channel:
+        if self.member is None:
+            raise Rejection(Code.UNAVAILABLE, "this node is no longer part of a swarm")
+        return Channel(address, self.member.security.client_tls())
+
+
+def _settings(listen_addr: str, advertise_addr: str, data_addr: str) -> Settings:
+    """Complete addresses, checked against this machine; a port in use shows when listening."""
+    listen = with_port(listen_addr or "0.0.0.0", what="the listen address")
+    advertise = advertised(listen, advertise_addr)
+    host, _ = split(advertise, what="the advertise address")
+    data = data_addr or host
+    check_is_local(split(listen, what="the listen address")[0], what="the listen address")
+    check_is_local(data, what="the data address")
+    return Settings(listen_addr=listen, advertise_addr=advertise, data_addr=data)
+
+
+def _explained(error: BaseException, settings: Settings) -> BaseException:
+    """An error of starting up as the sentence a person needs."""
+    if isinstance(error, TimeoutError):
+        return Rejection(Code.DEADLINE_EXCEEDED, "the node did not start in time; see its log")
+    if isinstance(error, OSError):
+        return failed_precondition(
+            f"cannot listen on {settings.listen_addr}: {error.strerror or error}; stop the program "
+            "that uses the port or choose another with --listen-addr"
+        )
+    if isinstance(error, RaftError | KeystoreProblem | StateDirError):
+        return failed_precondition(str(error))
+    return error
+
+
+def _why_managers_stay(member: ClusterMember) -> str:
+    manager = member.managing.manager
+    count = len(manager.raft.members) if manager is not None else 0
+    if count <= 1:
+        return (
+            "this is the last manager: leaving ends the swarm and loses its state; "
+            "`swarmd leave --force` does it"
+        )
+    return (
+        "this node is a manager; demote it first (`swarmd node demote`), so that the others know "
+        "of it, or leave with --force"
+    )
+
+
+def cluster_spec(
+    *, heartbeat_period_ns: int, node_cert_expiry_ns: int, task_history_limit: int | None
+) -> ClusterSpec:
+    """The spec of a new cluster; zero and None mean the default."""
+    spec = ClusterSpec()
+    dispatcher, ca, orchestration = spec.dispatcher, spec.ca_config, spec.orchestration
+    if heartbeat_period_ns:
+        dispatcher = DispatcherConfig(heartbeat_period_ns=heartbeat_period_ns)
+    if node_cert_expiry_ns:
+        ca = CAConfig(node_cert_expiry_ns=node_cert_expiry_ns)
+    if task_history_limit is not None:
+        orchestration = OrchestrationConfig(task_history_retention_limit=task_history_limit)
+    return ClusterSpec(dispatcher=dispatcher, ca_config=ca, orchestration=orchestration)
+
+
+def run(config: DaemonConfig) -> None:
+    """Run a daemon to its end; a start that fails prints `Error: sentence` and exits with 1."""
+    logging_setup.configure(level=config.log_level, as_json=config.log_json)
+    _raise_file_limit()
+    try:
+        asyncio.run(_run(config))
+    except StateDirError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+
+
+async def _run(config: DaemonConfig) -> None:
+    await Daemon(config).run()
+
+
+def _raise_file_limit() -> None:
+    """Agents, tasks and proxied connections each take descriptors: have all we may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != hard:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))

@@ -1,0 +1,184 @@
+"""`swarmd.v1.Local`: the daemon's own affairs, asked on its control socket."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from typing import TYPE_CHECKING
+
+import swarmd
+from swarmd.manager.validate import check_cluster_spec
+from swarmd.model.errors import failed_precondition
+from swarmd.model.states import Availability, Role
+from swarmd.rpc.call import Call
+from swarmd.rpc.pb import local as pb
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+
+LOCAL = "swarmd.v1.Local"
+SESSION_WAIT_S = 20.0
+
+_AVAILABILITY = {
+    pb.AVAILABILITY_ACTIVE: Availability.ACTIVE,
+    pb.AVAILABILITY_PAUSE: Availability.PAUSE,
+    pb.AVAILABILITY_DRAIN: Availability.DRAIN,
+}
+
+
+class LocalService:
+    """Answers for one daemon; everybody who reaches the socket may ask everything."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def Info(self, call: Call, request: pb.InfoRequest) -> pb.InfoResponse:
+        daemon = self._daemon
+        answer = pb.InfoResponse(
+            version=swarmd.__version__,
+            pid=os.getpid(),
+            state_dir=str(daemon.config.state_dir),
+            state=pb.LOCAL_STATE_INACTIVE,
+            error=daemon.error,
+        )
+        member = daemon.member
+        if daemon.error:
+            answer.state = pb.LOCAL_STATE_ERROR
+        elif daemon.joining:
+            answer.state = pb.LOCAL_STATE_PENDING
+        if member is None:
+            return answer
+        if not daemon.error:
+            in_session = member.agent.session.manager is not None
+            answer.state = pb.LOCAL_STATE_ACTIVE if in_session else pb.LOCAL_STATE_PENDING
+            answer.error = member.error or member.agent.session.error
+        answer.node_id = member.security.node_id
+        answer.cluster_id = member.security.cluster_id
+        answer.addr = member.settings.advertise_addr
+        answer.data_addr = member.settings.data_addr
+        answer.is_manager = member.security.role is Role.MANAGER
+        answer.leader_addr = member.agent.leader_addr
+        runtime = member.agent.executor.describe()
+        answer.runtime, _, reason = runtime.partition(" ")
+        answer.runtime_reason = reason.removeprefix("(").removesuffix(")")
+        answer.balancer = member.agent.balancing.name
+        answer.balancer_reason = member.agent.balancing.reason
+        answer.warnings.extend(member.agent.problems)
+        if member.agent.keeper.problem:
+            answer.warnings.append(member.agent.keeper.problem)
+        self._add_manager(answer)
+        return answer
+
+    async def Init(self, call: Call, request: pb.InitRequest) -> pb.InitResponse:
+        from .daemon import cluster_spec
+
+        if request.force_new_cluster:
+            raise failed_precondition(
+                "rebuilding a cluster from one manager is offered by a later version of swarmd"
+            )
+        if request.default_addr_pool or request.default_addr_pool_mask_length:
+            raise failed_precondition(
+                "address pools come with overlay networks, in a later version of swarmd"
+            )
+        spec = cluster_spec(
+            heartbeat_period_ns=request.heartbeat_period.ToNanoseconds(),
+            node_cert_expiry_ns=request.node_cert_expiry.ToNanoseconds(),
+            task_history_limit=(
+                request.task_history_limit if request.HasField("task_history_limit") else None
+            ),
+        )
+        check_cluster_spec(spec)
+        cluster = await self._daemon.init(
+            listen_addr=request.listen_addr,
+            advertise_addr=request.advertise_addr,
+            data_addr=request.data_addr,
+            availability=_AVAILABILITY[request.availability],
+            spec=spec,
+        )
+        await self._wait_for_session()
+        member = self._daemon.member
+        assert member is not None
+        tokens = cluster.root_ca.join_tokens
+        return pb.InitResponse(
+            node_id=member.security.node_id,
+            cluster_id=cluster.id,
+            worker_token=tokens.worker,
+            manager_token=tokens.manager,
+            notes=self._notes(),
+        )
+
+    async def Join(self, call: Call, request: pb.JoinRequest) -> pb.JoinResponse:
+        role = await self._daemon.join(
+            remote_addrs=list(request.remote_addrs),
+            token=request.token,
+            listen_addr=request.listen_addr,
+            advertise_addr=request.advertise_addr,
+            data_addr=request.data_addr,
+            availability=_AVAILABILITY[request.availability],
+        )
+        await self._wait_for_session()
+        member = self._daemon.member
+        assert member is not None
+        notes = self._notes()
+        if member.agent.session.manager is None:
+            notes.append(f"still connecting in the background: {member.agent.session.error}")
+        return pb.JoinResponse(
+            node_id=member.security.node_id,
+            role=pb.ROLE_MANAGER if role is Role.MANAGER else pb.ROLE_WORKER,
+            notes=notes,
+        )
+
+    async def Leave(self, call: Call, request: pb.LeaveRequest) -> pb.LeaveResponse:
+        return pb.LeaveResponse(notes=await self._daemon.leave(force=request.force))
+
+    def StopDaemon(self, call: Call, request: pb.StopRequest) -> pb.StopResponse:
+        loop = asyncio.get_running_loop()
+        # After the answer is on its way.
+        loop.call_later(0.05, lambda: self._daemon.request_stop(stop_tasks=request.stop_tasks))
+        return pb.StopResponse()
+
+    async def _wait_for_session(self) -> None:
+        member = self._daemon.member
+        if member is None:
+            return
+        try:
+            async with asyncio.timeout(SESSION_WAIT_S):
+                await member.agent.session.wait_for_manager()
+        except TimeoutError:
+            return
+
+    def _notes(self) -> list[str]:
+        member = self._daemon.member
+        assert member is not None
+        return [
+            f"runtime {member.agent.executor.describe()}",
+            f"balancing {member.agent.balancing}",
+        ]
+
+    def _add_manager(self, answer: pb.InfoResponse) -> None:
+        member = self._daemon.member
+        manager = member.managing.manager if member is not None else None
+        if manager is None:
+            return
+        status = manager.raft.status()
+        answer.is_leader = manager.raft.is_leader
+        answer.leader_addr = manager.consensus.leader_addr()
+        answer.managers = len(status.peers)
+        answer.nodes = len(manager.store.nodes())
+        for peer in manager.consensus.members():
+            answer.managers_list.add(
+                node_id=peer.node_id, addr=peer.addr, leader=peer.leader, reachable=peer.reachable
+            )
+        if len(status.peers) == 2:
+            answer.warnings.append(
+                "with exactly two managers the swarm stops when either is lost; "
+                "add a third or demote one"
+            )
+        if status.low_on_space:
+            answer.warnings.append(
+                f"the disk below {self._daemon.config.state_dir} is nearly full; writes are refused"
+            )
+        answer.raft.term = status.term
+        answer.raft.commit_index = status.commit_index
+        answer.raft.applied_index = status.applied_index
+        answer.raft.members = len(status.peers)

@@ -1,0 +1,176 @@
+"""A node as a member of a cluster: its two halves, and the role that decides about the second.
+
+The agent half always runs. The manager half follows the role in the node's certificate: a renewal
+that brings another role starts or ends it while tasks run on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from random import Random
+
+from swarmd.agent.remotes import Remote
+from swarmd.ca.credentials import NodeCredentials
+from swarmd.model.states import Role
+from swarmd.rpc.identity import Identity
+from swarmd.rpc.router import Router
+from swarmd.rpc.server import Server
+from swarmd.rpc.tls import RAFT_ALPN
+from swarmd.runtime.clock import Clock
+from swarmd.runtime.supervise import Supervisor
+from swarmd.store.changes import Transaction
+
+from . import settings as settings_file
+from .address import DEFAULT_PORT, split
+from .agent_half import AgentHalf
+from .manager_half import ManagerHalf
+from .paths import Paths
+from .security import SecurityContext
+from .settings import Settings
+
+log = logging.getLogger(__name__)
+
+
+class ClusterMember:
+    """One node in one cluster, from `start` or `found` to `stop`."""
+
+    def __init__(
+        self,
+        *,
+        security: SecurityContext,
+        paths: Paths,
+        settings: Settings,
+        server: Server,
+        router: Router,
+        clock: Clock,
+        rng: Random,
+    ) -> None:
+        self.security = security
+        self.settings = settings
+        self.error = ""  # why the manager half is not what it should be
+        self._paths = paths
+        self._server = server
+        self._listening = False
+        self.agent = AgentHalf(
+            security=security,
+            paths=paths,
+            data_addr=settings.data_addr,
+            remotes=[Remote(remote.addr, remote.node_id) for remote in settings.remotes],
+            on_remotes=self._keep_remotes,
+            clock=clock,
+            rng=rng,
+        )
+        self.managing = ManagerHalf(
+            security=security,
+            paths=paths,
+            settings=settings,
+            router=router,
+            managers=lambda: [remote.addr for remote in self.agent.remotes.all()],
+            on_removed_node=server.close_node,
+            on_fatal=self._on_fatal,
+            clock=clock,
+            rng=rng,
+        )
+        server.register_protocol(RAFT_ALPN, self._accept_raft)
+        self._role_changed = asyncio.Event()
+        self._tasks = Supervisor("member")
+        self._unsubscribe = security.subscribe(self._on_credentials)
+
+    async def found(self, raft_id: str, transaction: Transaction) -> None:
+        """Start as the first manager of a new cluster."""
+        await self._listen()
+        await self.managing.found(raft_id, transaction)
+        await self._start_rest()
+
+    async def start(self) -> None:
+        """Start in the role of the certificate; joining the other managers may take its time."""
+        if self.security.role is Role.MANAGER:
+            await self._listen()
+        await self._start_rest()
+        self._role_changed.set()
+
+    async def leave(self) -> None:
+        """Stop everything this node does for the cluster, its tasks first."""
+        await self.agent.leave()
+
+    async def stop(self, *, keep_tasks: bool) -> None:
+        self._unsubscribe()
+        await self._tasks.stop()
+        await self.agent.stop(keep_tasks=keep_tasks)
+        await self.managing.stop()
+        await self._server.unlisten()
+
+    async def _start_rest(self) -> None:
+        await self.agent.start()
+        self._tasks.keep(self._follow_role, name="role")
+
+    async def _follow_role(self) -> None:
+        """Bring the manager half in line with the certificate, now and after each change."""
+        while True:
+            await self._role_changed.wait()
+            self._role_changed.clear()
+            try:
+                if self.security.role is Role.MANAGER:
+                    await self._become_manager()
+                else:
+                    await self._become_worker()
+                self.error = ""
+            except Exception as error:
+                self.error = f"this node cannot act as a {self.security.role.value}: {error}"
+                self._role_changed.set()
+                raise
+
+    async def _become_manager(self) -> None:
+        if self.managing.manager is None:
+            await self._listen()
+            log.info("role.manager node.id=%s", self.security.node_id)
+            await self.managing.start()
+
+    async def _become_worker(self) -> None:
+        if self._listening:
+            log.info("role.worker node.id=%s", self.security.node_id)
+            await self.managing.end()
+            await self._server.unlisten()
+            self._listening = False
+
+    async def _listen(self) -> None:
+        if self._listening:
+            return
+        host, port = split(self.settings.listen_addr, what="the listen address")
+        await self._server.listen(
+            "" if host in ("0.0.0.0", "::") else host,
+            DEFAULT_PORT if port is None else port,
+            self.security.server_credentials(),
+        )
+        self._listening = True
+
+    def _accept_raft(self, identity: Identity) -> asyncio.Protocol:
+        manager = self.managing.manager
+        if manager is None:
+            return _Closed()
+        return manager.raft.accept(identity)
+
+    def _on_credentials(self, credentials: NodeCredentials) -> None:
+        self._server.replace_credentials(self.security.server_credentials())
+        self._role_changed.set()
+
+    def _on_fatal(self, reason: str) -> None:
+        self.error = reason
+        log.critical("manager.stopped reason=%s", reason)
+
+    def _keep_remotes(self, remotes: tuple[Remote, ...]) -> None:
+        self.settings = Settings(
+            listen_addr=self.settings.listen_addr,
+            advertise_addr=self.settings.advertise_addr,
+            data_addr=self.settings.data_addr,
+            remotes=tuple(settings_file.Remote(r.node_id, r.addr) for r in remotes),
+        )
+        settings_file.save(self._paths.settings, self.settings)
+
+
+class _Closed(asyncio.Protocol):
+    """Ends a connection that came before this manager was ready; its peer tries again."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        transport.close()
