@@ -101,8 +101,8 @@ class ManagerHalf:
         if self.manager is not None and self.manager.raft.raft_id == raft_id:
             return
         await self.end()
-        seeds = [Member(str(m.raft_id), m.node_id, m.addr) for m in answer.members]
-        raft_founding.prepare_join(self._paths.raft, self._own(raft_id), seeds)
+        # Without seeds: the leader calls first, and the members come with the log.
+        raft_founding.prepare_join(self._paths.raft, self._own(raft_id))
         await self._start(None)
 
     async def _is_member(self) -> bool:
