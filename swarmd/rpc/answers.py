@@ -13,8 +13,8 @@ _HEAD = ((b":status", b"200"), (b"content-type", b"application/grpc"))
 HEADERS = encode(_HEAD)
 TRAILERS_OK = encode(((b"grpc-status", b"0"),))
 
-# A status message is for people; what is longer would not fit the header list of many clients.
-_MESSAGE_CHARS_MAX = 2_000
+# Clients bound the header list they accept, stock ones at 8 KiB.
+_MESSAGE_BYTES_MAX = 4_096
 
 
 def _status(
@@ -22,9 +22,17 @@ def _status(
 ) -> list[tuple[bytes, bytes]]:
     fields = [(b"grpc-status", b"%d" % code)]
     if message:
-        fields.append((b"grpc-message", escape(message[:_MESSAGE_CHARS_MAX])))
+        fields.append((b"grpc-message", _shorten(message)))
     fields.extend(Metadata.of(*trailers).fields)
     return fields
+
+
+def _shorten(message: str) -> bytes:
+    escaped = escape(message)
+    while len(escaped) > _MESSAGE_BYTES_MAX:
+        message = message[: len(message) * 3 // 4]
+        escaped = escape(message)
+    return escaped
 
 
 def trailers(code: int, message: str, extra: Sequence[tuple[str, str]]) -> bytes:

@@ -41,6 +41,8 @@ from swarmd.runtime.supervise import Supervisor
 log = logging.getLogger(__name__)
 
 _LONGEST_TIMER_S = 365 * 86_400.0
+# asyncio would wait 30 s for the peer's half of closing TLS, and stock clients do not send it.
+_GOODBYE_S = 0.25
 
 
 class Relay(Protocol):
@@ -78,6 +80,7 @@ class ServerConnection(asyncio.Protocol):
         self._exchanges: dict[int, Exchange] = {}
         self._flush_scheduled = False
         self._stopping = False
+        self._lost = False
         self._transport: asyncio.Transport
         self._loop = asyncio.get_running_loop()
         self._on_event: dict[type[Event], Callable[[Any], None]] = {
@@ -138,6 +141,7 @@ class ServerConnection(asyncio.Protocol):
         self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
+        self._lost = True
         for exchange in list(self._exchanges.values()):
             self._drop(exchange)
         self._on_lost(self)
@@ -224,7 +228,7 @@ class ServerConnection(asyncio.Protocol):
     def _on_failed(self, event: ConnectionFailed) -> None:
         log.warning("rpc.violation peer=%s reason=%s", self.peer.address, event.reason)
         self._flush()
-        self._transport.close()
+        self._close()
 
     # --- answering
 
@@ -350,8 +354,22 @@ class ServerConnection(asyncio.Protocol):
         data = self._h2.take()
         if data and not self._transport.is_closing():
             self._transport.write(data)
-        if self._stopping and not self._h2.streams and not self._transport.is_closing():
+        if self._stopping and not self._h2.streams:
+            self._close()
+
+    def _close(self) -> None:
+        if not self._transport.is_closing():
             self._transport.close()
+            self._loop.call_later(_GOODBYE_S, self._hang_up)
+
+    def _hang_up(self) -> None:
+        """End a connection that was closed but whose peer has not answered TLS's goodbye."""
+        if self._lost:
+            return
+        if self._transport.get_write_buffer_size():
+            self._loop.call_later(_GOODBYE_S, self._hang_up)
+        else:
+            self._transport.abort()
 
     def _flush_soon(self) -> None:
         """Write at the end of this turn of the loop, with whatever else it brings."""
