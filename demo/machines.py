@@ -90,7 +90,7 @@ class Machines:
         self.directory = Path(tempfile.mkdtemp(prefix="swarmd-"))
         self.by_name: dict[str, Machine] = {}
         self._names = [*names, "client"]
-        self._tag = f"swd{os.getpid()}"
+        self.tag = f"swd{os.getpid()}"
         self._namespaces: list[str] = []
 
     @property
@@ -110,7 +110,7 @@ class Machines:
             directory = self.directory / name
             directory.mkdir()
             if self.in_namespaces:
-                namespace = f"{self._tag}-{name}"
+                namespace = f"{self.tag}-{name}"
                 address = f"10.99.0.{number}"
                 self._connect(namespace, address, number)
                 prefix = ["nsenter", f"--net=/run/netns/{namespace}"]
@@ -120,7 +120,7 @@ class Machines:
 
     def namespace(self, name: str) -> str:
         """The name of a machine's network namespace."""
-        return f"{self._tag}-{name}"
+        return f"{self.tag}-{name}"
 
     def unplug(self, name: str) -> None:
         """Pull the machine's network cable: packets stop both ways, nothing else is told."""
@@ -138,7 +138,7 @@ class Machines:
 
     @property
     def _switch(self) -> str:
-        return f"{self._tag}-switch"
+        return f"{self.tag}-switch"
 
     def _port(self, name: str) -> str:
         return f"p{self._names.index(name) + 11}"

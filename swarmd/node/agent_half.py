@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from swarmd.agent.conversation import News
 from swarmd.agent.describe import describe, node_platform
 from swarmd.agent.endpoints import EndpointsFollower
+from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.process import ProcessExecutor
 from swarmd.agent.remotes import Remote, Remotes
@@ -65,10 +66,16 @@ class AgentHalf:
         hostname = socket.gethostname()
         self._hostname = hostname
         context = NodeContext(node_id=security.node_id, hostname=hostname, platform=node_platform())
-        self.executor = ProcessExecutor(paths.worker, context, published=self._published)
-        self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
         # Several nodes of one machine tell each other apart by loopback addresses.
-        listen = (data_addr,) if is_loopback(data_addr) else ALL_ADDRESSES
+        shares_machine = is_loopback(data_addr)
+        self.executor = ProcessExecutor(
+            paths.worker,
+            context,
+            published=self._published,
+            ports_start=_ports_start(security.node_id) if shares_machine else None,
+        )
+        self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
+        listen = (data_addr,) if shares_machine else ALL_ADDRESSES
         place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
 
         def make_proxy() -> Balancer:
@@ -149,3 +156,8 @@ class AgentHalf:
 
     def _on_manager(self, manager: Manager | None) -> None:
         self._follower.follow(manager.channel.stub(ENDPOINTS) if manager else None)
+
+
+def _ports_start(node_id: str) -> int:
+    """A place in the range of task ports that other nodes of this machine hardly begin at."""
+    return ports.FIRST + int(node_id, 36) % (ports.END - ports.FIRST)

@@ -29,13 +29,18 @@ class Ports:
     """Which port of the node belongs to which task.
 
     `publish` names ports that the node answers on for a service; they are never given to tasks.
+
+    Args:
+        start: where the search begins; None lets tasks have their target port itself first. Nodes
+            that share one machine give a number of their own, so that they don't race for ports.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, start: int | None = None) -> None:
         self._owners: dict[tuple[Protocol, int], TaskId] = {}
         self._held: dict[TaskId, list[tuple[Protocol, int]]] = {}
         self._published: dict[str, frozenset[tuple[Protocol, int]]] = {}
-        self._next = FIRST
+        self._takes_targets = start is None
+        self._next = FIRST if start is None else start
 
     def publish(self, source: str, ports: Iterable[tuple[Protocol, int]]) -> None:
         """Replace the published ports that `source` has named before."""
@@ -104,7 +109,8 @@ class Ports:
         return number
 
     def _find(self, protocol: Protocol, target: int, privileged: bool) -> int:
-        if (privileged or target >= PRIVILEGED_END) and self._free(protocol, target):
+        may_listen = privileged or target >= PRIVILEGED_END
+        if self._takes_targets and may_listen and self._free(protocol, target):
             return target
         for step in range(END - FIRST):
             number = FIRST + (self._next - FIRST + step) % (END - FIRST)

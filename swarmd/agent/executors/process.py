@@ -47,9 +47,10 @@ class ProcessExecutor:
         node: NodeContext,
         *,
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
+        ports_start: int | None = None,
     ) -> None:
         self.node = node
-        self.ports = Ports()
+        self.ports = Ports(ports_start)
         self._published = published
         self._logs = directory / "logs"
         self._run = directory / "run"

@@ -107,3 +107,7 @@ def test_binding_tells_whether_a_port_is_free() -> None:
         number = listener.getsockname()[1]
         assert not can_bind(Protocol.TCP, number)
     assert can_bind(Protocol.TCP, number)
+
+
+def test_nodes_that_share_a_machine_search_from_a_place_of_their_own() -> None:
+    assert given(Ports(start=module.FIRST + 700), A, 80) == [module.FIRST + 700]
