@@ -1,6 +1,7 @@
 """Random faults under virtual time: nothing acknowledged is lost, and the cluster recovers.
 
-`RAFT_SEEDS` sets how many seeds each mix runs (nightly: thousands); `RAFT_FIRST_SEED` the first.
+`SWARMD_SIM_SEEDS` sets how many seeds are run, shared out among the mixes (nightly: thousands),
+`SWARMD_SIM_FIRST` the first of them.
 """
 
 import os
@@ -11,8 +12,8 @@ from swarmd.raft.config import RaftConfig
 from tests.support.raft_sim_faults import MIXES, unleash
 from tests.support.raft_sim_world import World
 
-SEEDS = int(os.environ.get("RAFT_SEEDS", "24"))
-FIRST = int(os.environ.get("RAFT_FIRST_SEED", "1"))
+SEEDS = max(20, int(os.environ.get("SWARMD_SIM_SEEDS", "360")) // len(MIXES))
+FIRST = int(os.environ.get("SWARMD_SIM_FIRST", "1"))
 CONFIG = RaftConfig(
     snapshot_entries=20, trailing_entries=5, segment_bytes=8192, reserve_bytes=4096, apply_batch=7
 )
