@@ -114,8 +114,8 @@ class Daemon:
             self._state.close()
 
     def request_stop(self, *, stop_tasks: bool = False) -> None:
-        """End `run`; the tasks run on unless `stop_tasks`."""
-        self._stop_tasks = stop_tasks
+        """End `run`; the tasks run on unless this or an earlier request was to `stop_tasks`."""
+        self._stop_tasks = self._stop_tasks or stop_tasks
         self._stop_requested.set()
 
     # --- founding, joining, leaving

@@ -10,7 +10,7 @@ from swarmd.model import defaults
 from swarmd.model.node import Node
 from swarmd.model.states import Availability, TaskState
 from swarmd.model.task import Task
-from swarmd.orchestrator.scheduler.constraints import of_task, satisfies
+from swarmd.orchestrator.constraints import of_task, satisfies
 from swarmd.store.view import View
 
 MESSAGE = "task rejected by constraint enforcer"

@@ -7,8 +7,8 @@ from enum import Enum
 from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.states import Availability, NodeState
+from swarmd.orchestrator.constraints import of_task, satisfies
 from swarmd.orchestrator.nodes import is_invalid
-from swarmd.orchestrator.scheduler.constraints import of_task, satisfies
 
 
 class Wish(Enum):

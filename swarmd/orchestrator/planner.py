@@ -18,8 +18,9 @@ from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.orchestrator.actions import Plan
-from swarmd.orchestrator.allocator.ports import PortConflict, is_allocated
+from swarmd.orchestrator.allocator.ports import PortConflict
 from swarmd.orchestrator.context import Pass
+from swarmd.orchestrator.endpoint import is_allocated
 from swarmd.orchestrator.enforcer import MESSAGE, violations
 from swarmd.orchestrator.observer import Observer
 from swarmd.orchestrator.scheduler.schedule import Scheduler

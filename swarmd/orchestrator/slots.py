@@ -17,8 +17,8 @@ from swarmd.model.service import Service
 from swarmd.model.spec import TaskSpec
 from swarmd.model.states import TaskState, UpdateState
 from swarmd.model.task import Task
+from swarmd.orchestrator.constraints import of_task, satisfies
 from swarmd.orchestrator.restart import should_restart
-from swarmd.orchestrator.scheduler.constraints import of_task, satisfies
 from swarmd.store.view import View
 
 SlotKey: TypeAlias = int | NodeId

@@ -141,7 +141,11 @@ class ServiceCalls(Calls):
         if service is None:
             return Status(service_id=service_id)
         tasks = self._view.tasks_of_service(ServiceId(service_id))
-        running = sum(task.status.state is TaskState.RUNNING for task in tasks)
+        # A task that is told to stop, or was lost with its node, is no part of the service any more.
+        running = sum(
+            task.status.state is TaskState.RUNNING and task.desired_state <= TaskState.RUNNING
+            for task in tasks
+        )
         desired = (
             sum(task.desired_state is TaskState.RUNNING for task in tasks)
             if service.spec.mode.global_ is not None

@@ -22,15 +22,6 @@ class PortConflict(Exception):
     """A service can't have the ports it asks for; the text says why and what to do."""
 
 
-def is_allocated(service: Service) -> bool:
-    """Whether the committed endpoint answers the spec as it is now."""
-    wanted = service.spec.endpoint_spec
-    endpoint = service.endpoint
-    if wanted is None:
-        return endpoint is None
-    return endpoint is not None and endpoint.spec == wanted
-
-
 class PortBook:
     """Which service holds which published port."""
 

@@ -15,7 +15,7 @@ from swarmd.model.constraint import Constraint
 from swarmd.model.ids import ServiceId
 from swarmd.model.spec import Platform, Resources
 from swarmd.model.task import Task
-from swarmd.orchestrator.scheduler.constraints import of_task, satisfies
+from swarmd.orchestrator.constraints import of_task, satisfies
 from swarmd.orchestrator.scheduler.node_info import HostPort, NodeInfo, Version, host_ports
 
 _ARCHITECTURES = {"x86_64": "amd64", "aarch64": "arm64"}

@@ -14,7 +14,7 @@ from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.actions import Plan
-from swarmd.orchestrator.allocator.ports import is_allocated
+from swarmd.orchestrator.endpoint import is_allocated
 from swarmd.orchestrator.scheduler.explain import explain
 from swarmd.orchestrator.scheduler.filters import refusal, requirement_of
 from swarmd.orchestrator.scheduler.node_info import Fleet, Version

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 from typing import Protocol
 
 from swarmd.model.instant import Instant
-from swarmd.orchestrator.scheduler.constraints import label_value
+from swarmd.orchestrator.constraints import label_value
 from swarmd.orchestrator.scheduler.filters import Requirement, refusal, refusal_by_load
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 

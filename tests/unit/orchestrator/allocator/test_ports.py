@@ -16,8 +16,8 @@ from swarmd.orchestrator.allocator.ports import (
     DYNAMIC_LAST,
     PortBook,
     PortConflict,
-    is_allocated,
 )
+from swarmd.orchestrator.endpoint import is_allocated
 from tests.support.cluster import a_service_spec
 
 WEB = PortConfig(target_port=80)

@@ -9,7 +9,7 @@ from swarmd.model.constraint import parse_constraint
 from swarmd.model.node import Node
 from swarmd.model.spec import Placement
 from swarmd.model.states import Role
-from swarmd.orchestrator.scheduler.constraints import label_value, of_task, satisfies
+from swarmd.orchestrator.constraints import label_value, of_task, satisfies
 from tests.support.cluster import a_node, a_task_spec
 
 NODE = replace(
