@@ -132,9 +132,7 @@ class LocalService:
         return pb.LeaveResponse(notes=await self._daemon.leave(force=request.force))
 
     def StopDaemon(self, call: Call, request: pb.StopRequest) -> pb.StopResponse:
-        loop = asyncio.get_running_loop()
-        # After the answer is on its way.
-        loop.call_later(0.05, lambda: self._daemon.request_stop(stop_tasks=request.stop_tasks))
+        self._daemon.request_stop(stop_tasks=request.stop_tasks)
         return pb.StopResponse()
 
     async def _wait_for_session(self) -> None:

@@ -141,7 +141,7 @@ class ServiceCalls(Calls):
         if service is None:
             return Status(service_id=service_id)
         tasks = self._view.tasks_of_service(ServiceId(service_id))
-        # A task that is told to stop, or was lost with its node, is no part of the service any more.
+        # A task that is told to stop, or was lost with its node, counts no longer.
         running = sum(
             task.status.state is TaskState.RUNNING and task.desired_state <= TaskState.RUNNING
             for task in tasks
