@@ -12,6 +12,8 @@ import asyncio
 import logging
 from collections.abc import Callable
 
+import msgspec
+
 from swarmd.model.errors import Rejection
 from swarmd.rpc import identity, sockets
 from swarmd.rpc.accepting import LocalListener, Switch
@@ -30,13 +32,20 @@ log = logging.getLogger(__name__)
 
 ProtocolFactory = Callable[[Identity], asyncio.Protocol]
 
-# Agents come back all at once after an election; the kernel caps this by somaxconn.
-_BACKLOG = 4096
-_HANDSHAKE_S = 10.0
-_STOP_S = 8.0
-# Connections without a certificate: how many, and how long one may sit there without a call.
-_ANONYMOUS_MAX = 4096
-_ANONYMOUS_IDLE_S = 30.0
+
+class ServerLimits(msgspec.Struct, frozen=True):
+    """What strangers may take of the remote port, and how long a stop may take.
+
+    The kernel caps the backlog by somaxconn; it is deep because agents come back all at once after
+    an election. `anonymous` counts connections without a certificate; one of these that has had no
+    call for `anonymous_idle_s` is closed.
+    """
+
+    backlog: int = 4096
+    handshake_s: float = 10.0
+    anonymous: int = 4096
+    anonymous_idle_s: float = 30.0
+    stop_s: float = 8.0
 
 
 class Server:
@@ -46,7 +55,15 @@ class Server:
     `unlisten` closes it, and calls by the socket notice nothing.
     """
 
-    def __init__(self, *, router: Router, relay: Relay, clock: Clock) -> None:
+    def __init__(
+        self,
+        *,
+        router: Router,
+        relay: Relay,
+        clock: Clock,
+        server_limits: ServerLimits | None = None,
+    ) -> None:
+        self._limits = server_limits if server_limits is not None else ServerLimits()
         self._router = router
         self._relay = relay
         self._clock = clock
@@ -83,8 +100,8 @@ class Server:
             host or None,
             port,
             ssl=self._tls.context,
-            backlog=_BACKLOG,
-            ssl_handshake_timeout=_HANDSHAKE_S,
+            backlog=self._limits.backlog,
+            ssl_handshake_timeout=self._limits.handshake_s,
             reuse_address=True,
         )
         bound: int = self._remote.sockets[0].getsockname()[1]
@@ -117,7 +134,7 @@ class Server:
                 transport.abort()
 
     async def unlisten(self) -> None:
-        """Close the remote port and its connections, the calls under way within 8 s."""
+        """Close the remote port and its connections; calls under way are treated as in `stop`."""
         if self._remote is not None:
             self._remote.close()
             self._remote = None
@@ -127,7 +144,7 @@ class Server:
             self._tls = None
 
     async def stop(self) -> None:
-        """Stop serving. Single answers get 8 s to be finished, streams end at once."""
+        """Stop serving. Single answers get 8 s (by default) to be finished, streams end at once."""
         if self._local is not None:
             self._local.close()
         await self.unlisten()
@@ -138,7 +155,7 @@ class Server:
         for connection in connections:
             connection.stop()
         try:
-            async with asyncio.timeout(_STOP_S):
+            async with asyncio.timeout(self._limits.stop_s):
                 while not self._connections.isdisjoint(connections):
                     self._one_lost.clear()
                     await self._one_lost.wait()
@@ -172,7 +189,7 @@ class Server:
         if peer.identity is not None:
             chosen = limits.MANAGER if peer.identity.is_manager else limits.WORKER
             return self._connect(peer, chosen)
-        if self._anonymous >= _ANONYMOUS_MAX:
+        if self._anonymous >= self._limits.anonymous:
             log.warning("rpc.refused peer=%s reason=too many without certificate", peer.address)
             return None
         self._anonymous += 1
@@ -230,7 +247,8 @@ class Server:
             if not connection.calls and connection.served == served_before:
                 transport.close()
                 return
-            loop.call_later(_ANONYMOUS_IDLE_S, check, connection.served)
+            loop.call_later(idle_s, check, connection.served)
 
         loop = asyncio.get_running_loop()
-        loop.call_later(_ANONYMOUS_IDLE_S, check, 0)
+        idle_s = self._limits.anonymous_idle_s
+        loop.call_later(idle_s, check, 0)

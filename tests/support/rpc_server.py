@@ -11,7 +11,7 @@ from swarmd.model.states import Role
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.relay import LeaderRelay
 from swarmd.rpc.router import Router
-from swarmd.rpc.server import Server
+from swarmd.rpc.server import Server, ServerLimits
 from swarmd.rpc.tls import ClientTls, Credentials
 from swarmd.runtime.clock import SystemClock
 from tests.support.certs import CLUSTER, NodePair, issue, shared_ca
@@ -48,7 +48,12 @@ class Leading:
 class Manager:
     """A manager's server with the given services, and what a test may turn on it."""
 
-    def __init__(self, services: dict[str, object], node_id: str = MANAGER_NODE) -> None:
+    def __init__(
+        self,
+        services: dict[str, object],
+        node_id: str = MANAGER_NODE,
+        server_limits: ServerLimits | None = None,
+    ) -> None:
         self.removed: set[str] = set()
         self.leadership = Leading()
         self.router = Router(
@@ -64,7 +69,12 @@ class Manager:
             own_address=lambda: self.address,
             clock=SystemClock(),
         )
-        self.server = Server(router=self.router, relay=self.relay, clock=SystemClock())
+        self.server = Server(
+            router=self.router,
+            relay=self.relay,
+            clock=SystemClock(),
+            server_limits=server_limits,
+        )
         self.address = ""
 
     @asynccontextmanager

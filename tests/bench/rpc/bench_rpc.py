@@ -31,6 +31,9 @@ from tests.support.rpc_server import MANAGER_NODE, Manager, Role, pair_of, tls_o
 
 DISPATCHER = "docker.swarmkit.v1.Dispatcher"
 CONNECTIONS = 16
+# As an idle manager has them: every agent sends a heartbeat each 1.5 s, one at a time.
+AGENTS = 250
+HEARTBEAT_S = 1.5
 IN_FLIGHT = 8
 ROUNDS = 3
 STREAM_MESSAGES = 200
@@ -160,8 +163,10 @@ def install(pairs: dict[str, Any]) -> None:
 class Load:
     """Calls from one process over some connections."""
 
-    def __init__(self, address: str, make: Callable[[str, NodePair], Any]) -> None:
-        self._channels = [make(address, pair_of("w1")) for _ in range(CONNECTIONS)]
+    def __init__(
+        self, address: str, make: Callable[[str, NodePair], Any], connections: int = CONNECTIONS
+    ) -> None:
+        self._channels = [make(address, pair_of("w1")) for _ in range(connections)]
         self.stubs = [channel.stub(DISPATCHER) for channel in self._channels]
 
     async def close(self) -> None:
@@ -205,6 +210,25 @@ class Load:
                 tasks.create_task(reader(stub))
         return done
 
+    async def paced(self, seconds: float) -> int:
+        """Heartbeats as agents send them; how many were sent."""
+        request = pb.dispatcher.HeartbeatRequest(session_id="s" * 25)
+        end = time.monotonic() + seconds
+        done = 0
+
+        async def agent(number: int, stub: Any) -> None:
+            nonlocal done
+            await asyncio.sleep(HEARTBEAT_S * number / len(self.stubs))
+            while time.monotonic() < end:
+                await stub.Heartbeat(request)
+                done += 1
+                await asyncio.sleep(HEARTBEAT_S)
+
+        async with asyncio.TaskGroup() as tasks:
+            for number, stub in enumerate(self.stubs):
+                tasks.create_task(agent(number, stub))
+        return done
+
     async def alone_us(self, seconds: float) -> float:
         """Median time of a call when there is no other."""
         request = pb.dispatcher.HeartbeatRequest(session_id="s" * 25)
@@ -245,6 +269,14 @@ async def measure(
         figures["alone, us"] = await load.alone_us(seconds)
     finally:
         await load.close()
+    agents = Load(address, CLIENTS[client], AGENTS)
+    try:
+        await agents.paced(HEARTBEAT_S)
+        before = ask_cpu()
+        count = await agents.paced(3 * HEARTBEAT_S)
+        figures["paced heartbeat, server us"] = (ask_cpu() - before) / count * 1e6
+    finally:
+        await agents.close()
     return figures
 
 
@@ -287,7 +319,7 @@ def main() -> None:
     }
     print(json.dumps(medians, indent=2))
     ours, stock = medians["server ours, client ours"], medians["server grpcio, client ours"]
-    for label in ("plain call", "async call", "stream message"):
+    for label in ("plain call", "async call", "stream message", "paced heartbeat"):
         key = f"{label}, server us"
         ratio = stock[key] / ours[key]
         print(f"{label}: server {ours[key]} us against {stock[key]} us, {ratio:.1f} x")
