@@ -293,4 +293,4 @@ async def test_a_global_service_wants_as_many_tasks_as_it_was_given(api):
     answer = await api.call(
         "ListServiceStatuses", control.ListServiceStatusesRequest(services=["id1"])
     )
-    assert (answer.statuses[0].desired_tasks, answer.statuses[0].running_tasks) == (2, 2)
+    assert (answer.statuses[0].desired_tasks, answer.statuses[0].running_tasks) == (2, 1)
