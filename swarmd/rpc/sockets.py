@@ -5,12 +5,12 @@ from __future__ import annotations
 import socket
 from typing import Any
 
-# A peer that lost its power says nothing: the kernel gives up after 15 s without an answer, idle
-# or not. Sessions end much earlier by their heartbeats; this frees what is left.
-_KEEPALIVE_IDLE_S = 10
-_KEEPALIVE_INTERVAL_S = 2
-_KEEPALIVE_PROBES = 3
-_UNANSWERED_MS = 15_000
+# A machine that lost its power or its network says nothing. Probes of the kernel find out within
+# six seconds, at no cost to us; data that nobody acknowledges for as long has the same effect.
+_KEEPALIVE_IDLE_S = 2
+_KEEPALIVE_INTERVAL_S = 1
+_KEEPALIVE_PROBES = 4
+_UNANSWERED_MS = 6_000
 
 UNIX_PREFIX = "unix:"
 
