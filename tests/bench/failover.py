@@ -18,6 +18,7 @@ import time
 
 from demo.machines import Machine, machines
 from demo.swarm import Swarm, wait_until
+from swarmd.model.errors import Code
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import control, specs
@@ -30,7 +31,7 @@ async def write(machine: Machine, name: str) -> bool:
     """Create a service without tasks through one manager; whether it was accepted."""
     spec = specs.ServiceSpec()
     spec.annotations.name = name
-    spec.task.container.image = "-"
+    spec.task.container.executor = "process"
     spec.task.container.command.append("true")
     spec.replicated.replicas = 0
     channel = Channel(f"unix:{machine.socket}")
@@ -39,7 +40,11 @@ async def write(machine: Machine, name: str) -> bool:
         await stub.CreateService(control.CreateServiceRequest(spec=spec), timeout_s=3)
     except RpcError as error:
         # A write of unknown outcome that did happen is found when it is repeated.
-        return "name conflicts" in str(error)
+        if error.code is Code.ALREADY_EXISTS:
+            return True
+        if error.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+            raise
+        return False
     finally:
         await channel.close()
     return True
