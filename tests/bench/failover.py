@@ -42,7 +42,9 @@ async def write(machine: Machine, name: str) -> bool:
         # A write of unknown outcome that did happen is found when it is repeated.
         if error.code is Code.ALREADY_EXISTS:
             return True
-        if error.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED):
+        # FAILED_PRECONDITION: a daemon of the last round that is still starting its manager half.
+        transient = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.FAILED_PRECONDITION)
+        if error.code not in transient:
             raise
         return False
     finally:
@@ -118,6 +120,7 @@ def main() -> None:
             for name in MANAGERS[1:]:
                 swarm.join(made.by_name[name], first, "manager")
             times = [one_round(swarm, number) for number in range(rounds)]
+            wait_until(lambda: settled(swarm), what="the last daemon to be a manager again")
             present = asyncio.run(names(made.by_name["m2"]))
         finally:
             swarm.stop()
