@@ -26,11 +26,22 @@ GENERATED = ("docker", "swarmd")
 _OWN_IMPORT = re.compile(r"^from (docker|swarmd)\.(\S+) import ", re.MULTILINE)
 
 
+def replace_all(output: Path) -> None:
+    """Replace everything generated earlier; a removed .proto leaves no module behind.
+
+    A .proto that does not compile ends the program and leaves what is there as it is.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        fresh = Path(directory)
+        compile_all(fresh)
+        for name in GENERATED:
+            shutil.rmtree(output / name, ignore_errors=True)
+            shutil.copytree(fresh / name, output / name)
+
+
 def compile_all(output: Path) -> None:
-    """Replace everything generated earlier; a removed .proto leaves no module behind."""
+    """Generate into an empty directory."""
     sources = sorted(str(p.relative_to(PROTO_ROOT)) for p in PROTO_ROOT.rglob("*.proto"))
-    for name in GENERATED:
-        shutil.rmtree(output / name, ignore_errors=True)
     well_known = resources.files("grpc_tools") / "_proto"
     status = protoc.main(
         [
@@ -84,7 +95,7 @@ def main(arguments: list[str]) -> int:
     if arguments:
         print("usage: generate.py [--check]", file=sys.stderr)
         return 2
-    compile_all(OUTPUT)
+    replace_all(OUTPUT)
     return 0
 
 

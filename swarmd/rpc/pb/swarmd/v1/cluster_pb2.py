@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/cluster.proto\x12\tswarmd.v1\"D\n\x0e\x45xplainRequest\x12\x14\n\nservice_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07task_id\x18\x02 \x01(\tH\x00\x42\t\n\x07subject\"\"\n\x0f\x45xplainResponse\x12\x0f\n\x07reasons\x18\x01 \x03(\t\"\x15\n\x13LeaveClusterRequest\"\x16\n\x14LeaveClusterResponse2K\n\x07\x43luster\x12@\n\x07\x45xplain\x12\x19.swarmd.v1.ExplainRequest\x1a\x1a.swarmd.v1.ExplainResponse2Y\n\rNodeLifecycle\x12H\n\x05Leave\x12\x1e.swarmd.v1.LeaveClusterRequest\x1a\x1f.swarmd.v1.LeaveClusterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/cluster.proto\x12\tswarmd.v1\"D\n\x0e\x45xplainRequest\x12\x14\n\nservice_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07task_id\x18\x02 \x01(\tH\x00\x42\t\n\x07subject\"\xe4\x01\n\x0f\x45xplainResponse\x12\x0f\n\x07reasons\x18\x01 \x03(\t\x12\x10\n\x08remedies\x18\x02 \x03(\t\x12\x12\n\nservice_id\x18\x03 \x01(\t\x12\x14\n\x0cservice_name\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06wanted\x18\x06 \x01(\r\x12 \n\x06\x63\x61uses\x18\x07 \x03(\x0b\x32\x10.swarmd.v1.Cause\x12$\n\x08verdicts\x18\x08 \x03(\x0b\x32\x12.swarmd.v1.Verdict\x12\x0c\n\x04\x61\x62le\x18\t \x01(\r\x12\r\n\x05nodes\x18\n \x01(\r\"5\n\x05\x43\x61use\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05tasks\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"W\n\x07Verdict\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\x12\r\n\x05nodes\x18\x04 \x03(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\r\"\x15\n\x13LeaveClusterRequest\"\x16\n\x14LeaveClusterResponse2K\n\x07\x43luster\x12@\n\x07\x45xplain\x12\x19.swarmd.v1.ExplainRequest\x1a\x1a.swarmd.v1.ExplainResponse2Y\n\rNodeLifecycle\x12H\n\x05Leave\x12\x1e.swarmd.v1.LeaveClusterRequest\x1a\x1f.swarmd.v1.LeaveClusterResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,14 +33,18 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXPLAINREQUEST']._serialized_start=38
   _globals['_EXPLAINREQUEST']._serialized_end=106
-  _globals['_EXPLAINRESPONSE']._serialized_start=108
-  _globals['_EXPLAINRESPONSE']._serialized_end=142
-  _globals['_LEAVECLUSTERREQUEST']._serialized_start=144
-  _globals['_LEAVECLUSTERREQUEST']._serialized_end=165
-  _globals['_LEAVECLUSTERRESPONSE']._serialized_start=167
-  _globals['_LEAVECLUSTERRESPONSE']._serialized_end=189
-  _globals['_CLUSTER']._serialized_start=191
-  _globals['_CLUSTER']._serialized_end=266
-  _globals['_NODELIFECYCLE']._serialized_start=268
-  _globals['_NODELIFECYCLE']._serialized_end=357
+  _globals['_EXPLAINRESPONSE']._serialized_start=109
+  _globals['_EXPLAINRESPONSE']._serialized_end=337
+  _globals['_CAUSE']._serialized_start=339
+  _globals['_CAUSE']._serialized_end=392
+  _globals['_VERDICT']._serialized_start=394
+  _globals['_VERDICT']._serialized_end=481
+  _globals['_LEAVECLUSTERREQUEST']._serialized_start=483
+  _globals['_LEAVECLUSTERREQUEST']._serialized_end=504
+  _globals['_LEAVECLUSTERRESPONSE']._serialized_start=506
+  _globals['_LEAVECLUSTERRESPONSE']._serialized_end=528
+  _globals['_CLUSTER']._serialized_start=530
+  _globals['_CLUSTER']._serialized_end=605
+  _globals['_NODELIFECYCLE']._serialized_start=607
+  _globals['_NODELIFECYCLE']._serialized_end=696
 # @@protoc_insertion_point(module_scope)
