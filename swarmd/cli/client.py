@@ -22,9 +22,11 @@ from swarmd.model.spec import ServiceSpec
 from swarmd.model.task import Task
 from swarmd.rpc import convert
 from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb import cluster as questions
 from swarmd.rpc.pb import control, local, logbroker, objects, types
 
 CONTROL = "docker.swarmkit.v1.Control"
+CLUSTER = "swarmd.v1.Cluster"
 LOGS = "docker.swarmkit.v1.Logs"
 LOCAL = "swarmd.v1.Local"
 # Longer than an election with the first write after it, shorter than a person's patience.
@@ -42,6 +44,7 @@ class Client:
 
     def __init__(self, stub: Callable[[str], Any]) -> None:
         self._control = stub(CONTROL)
+        self._cluster = stub(CLUSTER)
         self._logs = stub(LOGS)
         self._local = stub(LOCAL)
 
@@ -164,6 +167,18 @@ class Client:
                         yield message
         except RpcError as error:
             raise explained(error) from None
+
+    async def explain(
+        self, *, service_id: str = "", task_id: str = ""
+    ) -> questions.ExplainResponse:
+        """What the leader says about a service, or about one of its tasks."""
+        request = questions.ExplainRequest()
+        if task_id:
+            request.task_id = task_id
+        else:
+            request.service_id = service_id
+        answer: questions.ExplainResponse = await _in_time(self._questions.Explain(request))
+        return answer
 
     async def info(self) -> local.InfoResponse:
         answer: local.InfoResponse = await _in_time(self._local.Info(local.InfoRequest()))

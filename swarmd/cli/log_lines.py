@@ -9,8 +9,7 @@ import click
 
 from swarmd.cli.client import Client
 from swarmd.cli.documents import time_text
-from swarmd.cli.errors import CliError
-from swarmd.cli.lookup import find, find_service
+from swarmd.cli.subject import find_subject
 from swarmd.cli.words import short, task_label
 from swarmd.model.instant import SECOND, parse_duration
 from swarmd.rpc.pb import logbroker
@@ -76,20 +75,13 @@ class LogView:
 
     async def select(self, request: logbroker.SubscribeLogsRequest, word: str) -> None:
         """Ask for the service or task that `word` means."""
-        services = await self._client.services()
-        try:
-            self._service_id = find_service(services, word).id
-            request.selector.service_ids.append(self._service_id)
-            await self._learn()
-        except CliError as no_service:
-            tasks = await self._client.tasks()
-            try:
-                task = find("task", tasks, word, lambda task: task_label(task, {}))
-            except CliError:
-                raise no_service from None
-            request.selector.task_ids.append(task.id)
-            self._service_id = task.service_id
-            await self._learn()
+        subject = await find_subject(self._client, word)
+        self._service_id = subject.service_id
+        if subject.task_id:
+            request.selector.task_ids.append(subject.task_id)
+        else:
+            request.selector.service_ids.append(subject.service_id)
+        await self._learn()
 
     async def show(self, message: logbroker.LogMessage) -> None:
         """Print one line; those of stderr go to stderr."""

@@ -14,6 +14,7 @@ from swarmd.cli.lazy import Entry, LazyGroup
         "ls": Entry("swarmd.cli.service_read:ls", "List services"),
         "ps": Entry("swarmd.cli.service_read:ps", "List the tasks of services, and their errors"),
         "inspect": Entry("swarmd.cli.service_read:inspect", "Show services in full"),
+        "explain": Entry("swarmd.cli.service_explain:explain", "Say why tasks do not run"),
         "logs": Entry("swarmd.cli.service_logs:logs", "Show what the tasks print"),
         "update": Entry("swarmd.cli.service_write:update", "Change a service"),
         "scale": Entry("swarmd.cli.service_write:scale", "Change the number of tasks"),

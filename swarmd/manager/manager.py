@@ -23,6 +23,7 @@ from swarmd.dispatcher.service import (
     NodeLifecycleService,
 )
 from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService
+from swarmd.manager.cluster_service import CLUSTER, ClusterService
 from swarmd.manager.consensus import Consensus
 from swarmd.manager.control import Control, ControlEnv
 from swarmd.manager.endpoints_service import EndpointsService
@@ -53,7 +54,7 @@ HEALTH = "docker.swarmkit.v1.Health"
 ENDPOINTS = "swarmd.v1.Endpoints"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
-    *(CONTROL, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
+    *(CONTROL, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
     *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER),
 )
 
@@ -144,6 +145,9 @@ class Manager:
         )
         implementations: dict[str, object] = {
             CONTROL: control,
+            CLUSTER: ClusterService(
+                self.store, clock=self._clock, read_barrier=self.consensus.read_barrier
+            ),
             MEMBERSHIP: self._membership,
             HEALTH: HealthService(self.raft),
             ENDPOINTS: self._endpoints,

@@ -17,6 +17,7 @@ from click.testing import CliRunner, Result
 
 from swarmd.cli.main import cli
 from swarmd.cli.target import Target
+from swarmd.manager.cluster_service import ClusterService
 from swarmd.manager.control import Control, ControlEnv, ManagerMember
 from swarmd.model.errors import Rejection
 from swarmd.model.instant import SECOND
@@ -214,6 +215,9 @@ class Daemon:
         self.services: dict[str, object] = {
             "docker.swarmkit.v1.Control": control,
             "docker.swarmkit.v1.Logs": self.logs,
+            "swarmd.v1.Cluster": ClusterService(
+                self.swarm.store, clock=SwarmClock(self.swarm), read_barrier=self._act
+            ),
             "swarmd.v1.Local": self.local,
         }
 

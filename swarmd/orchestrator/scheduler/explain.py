@@ -7,6 +7,7 @@ frequent first. The second half is the remedy for the refusals that matter most.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import NamedTuple
 
 from swarmd.orchestrator.scheduler.filters import Refusal, Requirement, refusal
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
@@ -15,18 +16,31 @@ REMEDIES_MAX = 2
 _GIB, _MIB = 1 << 30, 1 << 20
 
 
-def explain(infos: Iterable[NodeInfo], requirement: Requirement) -> str:
-    """The sentence for a task that none of the nodes can take."""
-    counts: dict[Refusal, int] = {}
+class Verdict(NamedTuple):
+    """One filter and the nodes it refuses; a node counts for the first filter that refuses it."""
+
+    why: Refusal
+    nodes: tuple[NodeInfo, ...]
+
+
+def verdicts(infos: Iterable[NodeInfo], requirement: Requirement) -> tuple[Verdict, ...]:
+    """What each filter refuses, most nodes first; nodes that are not named can take the task."""
+    refused: dict[Refusal, list[NodeInfo]] = {}
     for info in infos:
         why = refusal(info, requirement)
         if why is not None:
-            counts[why] = counts.get(why, 0) + 1
-    if not counts:
+            refused.setdefault(why, []).append(info)
+    ranked = sorted(refused, key=lambda why: (-len(refused[why]), why))
+    return tuple(Verdict(why, tuple(refused[why])) for why in ranked)
+
+
+def explain(infos: Iterable[NodeInfo], requirement: Requirement) -> str:
+    """The sentence for a task that none of the nodes can take."""
+    ranked = verdicts(infos, requirement)
+    if not ranked:
         return "no suitable node (the swarm has no nodes); add a node: swarmd join"
-    ranked = sorted(counts, key=lambda why: (-counts[why], why))
-    details = "; ".join(describe(why, counts[why]) for why in ranked)
-    advice = ", or ".join(remedy(why, requirement) for why in ranked[:REMEDIES_MAX])
+    details = "; ".join(describe(verdict.why, len(verdict.nodes)) for verdict in ranked)
+    advice = ", or ".join(remedy(verdict.why, requirement) for verdict in ranked[:REMEDIES_MAX])
     return f"no suitable node ({details}); {advice}"
 
 
