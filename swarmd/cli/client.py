@@ -22,7 +22,7 @@ from swarmd.model.spec import ServiceSpec
 from swarmd.model.task import Task
 from swarmd.rpc import convert
 from swarmd.rpc.errors import RpcError
-from swarmd.rpc.pb import cluster as questions
+from swarmd.rpc.pb import cluster as asked
 from swarmd.rpc.pb import control, local, logbroker, objects, types
 
 CONTROL = "docker.swarmkit.v1.Control"
@@ -168,16 +168,14 @@ class Client:
         except RpcError as error:
             raise explained(error) from None
 
-    async def explain(
-        self, *, service_id: str = "", task_id: str = ""
-    ) -> questions.ExplainResponse:
+    async def explain(self, *, service_id: str = "", task_id: str = "") -> asked.ExplainResponse:
         """What the leader says about a service, or about one of its tasks."""
-        request = questions.ExplainRequest()
+        request = asked.ExplainRequest()
         if task_id:
             request.task_id = task_id
         else:
             request.service_id = service_id
-        answer: questions.ExplainResponse = await _in_time(self._questions.Explain(request))
+        answer: asked.ExplainResponse = await _in_time(self._cluster.Explain(request))
         return answer
 
     async def info(self) -> local.InfoResponse:
