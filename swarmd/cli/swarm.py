@@ -35,6 +35,13 @@ def init(target: Target, /, **flags: Any) -> None:
     """Found a swarm with this node as its first manager.
 
     Starts the daemon in the background if none runs.
+
+    --force-new-cluster is for a swarm that lost most of its managers for good: run on one that is
+    left, it goes on with this manager alone. Services, workers and tokens stay as they are.
+
+    \b
+    swarmd init --advertise-addr 10.0.0.5
+    swarmd init --force-new-cluster
     """
     if flags["print_unit"]:
         _print_unit(target)
@@ -56,7 +63,8 @@ def init(target: Target, /, **flags: Any) -> None:
     async def work(client: Client) -> None:
         answer = await client.init(request)
         info = await client.info()
-        click.echo(f"swarm created: node {answer.node_id} is a manager; {_choices(info)}")
+        made = "rebuilt" if request.force_new_cluster else "created"
+        click.echo(f"swarm {made}: node {answer.node_id} is a manager; {_choices(info)}")
         _notes(answer.notes)
         click.echo(f"to add a worker:   swarmd join --token {answer.worker_token} {info.addr}")
         click.echo("to add a manager:  swarmd token manager")

@@ -16,10 +16,13 @@ import signal
 import sys
 from random import Random
 
+from msgspec.structs import replace
+
 from swarmd.ca.credentials import NodeCredentials
 from swarmd.ca.founding import found
 from swarmd.ca.keystore import Keystore
 from swarmd.ca.problems import KeystoreProblem
+from swarmd.manager.manager import Manager
 from swarmd.model.cluster import (
     CAConfig,
     Cluster,
@@ -52,6 +55,7 @@ from .enrolment import Enrolment
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
 from .paths import Paths
+from .rebuilding import demote_others, require_rebuildable, stand_alone
 from .remote_authority import RemoteAuthority
 from .security import SecurityContext
 from .settings import Remote, Settings
@@ -61,6 +65,7 @@ log = logging.getLogger(__name__)
 
 LEAVE_TIMEOUT_S = 5.0
 FOUND_TIMEOUT_S = 20.0
+RESUME_LOOK_S = 0.05
 
 
 class Daemon:
@@ -172,6 +177,44 @@ class Daemon:
             log.info("cluster.founded cluster.id=%s node.id=%s", cluster_id, node_id)
             return cluster
 
+    async def rebuild(
+        self, *, listen_addr: str, advertise_addr: str, data_addr: str
+    ) -> tuple[Cluster, tuple[Node, ...]]:
+        """Go on as the only manager of a swarm that lost the others; tasks run on meanwhile.
+
+        Addresses that are not given stay as they are.
+
+        Returns:
+            the cluster, and the nodes that were managers and are workers now.
+        """
+        async with self._changing:
+            member = await require_rebuildable(self.member, self.paths.raft)
+            old = member.settings
+            settings = _settings(
+                listen_addr or old.listen_addr,
+                advertise_addr or old.advertise_addr,
+                data_addr or old.data_addr,
+            )
+            node_id = member.security.node_id
+            await member.stop(keep_tasks=True)
+            self.member = None
+            self.error = ""
+            try:
+                stand_alone(self.paths.raft, node_id, settings.advertise_addr)
+                own = Remote(node_id, settings.advertise_addr)
+                settings_file.save(self.paths.settings, replace(settings, remotes=(own,)))
+            except RaftError as error:
+                raise failed_precondition(str(error)) from error
+            finally:
+                await self._resume()
+            try:
+                async with asyncio.timeout(FOUND_TIMEOUT_S):
+                    manager = await self._resumed_manager()
+                    dropped = await demote_others(manager, node_id)
+            except TimeoutError as error:
+                raise _explained(error, settings) from error
+            return manager.store.cluster(), dropped
+
     async def join(
         self,
         *,
@@ -238,6 +281,17 @@ class Daemon:
             return notes
 
     # --- inside
+
+    async def _resumed_manager(self) -> Manager:
+        """The manager half of the node, which starts in the background."""
+        while True:
+            if self.error or self.member is None:
+                raise failed_precondition(self.error or "the node could not resume; see its log")
+            if self.member.error:
+                raise failed_precondition(self.member.error)
+            if self.member.managing.manager is not None:
+                return self.member.managing.manager
+            await asyncio.sleep(RESUME_LOOK_S)
 
     async def _resume(self) -> None:
         try:

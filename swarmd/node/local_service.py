@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import os
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import swarmd
 from swarmd.manager.validate import check_cluster_spec
-from swarmd.model.errors import failed_precondition
+from swarmd.model.cluster import Cluster
+from swarmd.model.errors import failed_precondition, invalid
 from swarmd.model.states import Availability, Role
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import local as pb
@@ -73,9 +75,7 @@ class LocalService:
         from .daemon import cluster_spec
 
         if request.force_new_cluster:
-            raise failed_precondition(
-                "rebuilding a cluster from one manager is offered by a later version of swarmd"
-            )
+            return await self._rebuild(request)
         if request.default_addr_pool or request.default_addr_pool_mask_length:
             raise failed_precondition(
                 "address pools come with overlay networks, in a later version of swarmd"
@@ -95,6 +95,29 @@ class LocalService:
             availability=_AVAILABILITY[request.availability],
             spec=spec,
         )
+        return await self._founded(cluster, notes=())
+
+    async def _rebuild(self, request: pb.InitRequest) -> pb.InitResponse:
+        settings = ("heartbeat_period", "node_cert_expiry", "task_history_limit")
+        if any(request.HasField(field) for field in settings) or request.default_addr_pool:
+            raise invalid(
+                "a swarm that is rebuilt keeps its settings; leave out everything but addresses"
+            )
+        cluster, dropped = await self._daemon.rebuild(
+            listen_addr=request.listen_addr,
+            advertise_addr=request.advertise_addr,
+            data_addr=request.data_addr,
+        )
+        notes = []
+        if dropped:
+            names = ", ".join(node.hostname or node.id for node in dropped)
+            notes.append(
+                f"no longer managers: {names}; remove those that are lost for good with "
+                "`swarmd node rm --force`"
+            )
+        return await self._founded(cluster, notes=notes)
+
+    async def _founded(self, cluster: Cluster, *, notes: Iterable[str]) -> pb.InitResponse:
         await self._wait_for_session()
         member = self._daemon.member
         assert member is not None
@@ -104,7 +127,7 @@ class LocalService:
             cluster_id=cluster.id,
             worker_token=tokens.worker,
             manager_token=tokens.manager,
-            notes=self._notes(),
+            notes=notes,
         )
 
     async def Join(self, call: Call, request: pb.JoinRequest) -> pb.JoinResponse:
@@ -119,7 +142,7 @@ class LocalService:
         await self._wait_for_session()
         member = self._daemon.member
         assert member is not None
-        notes = self._notes()
+        notes = []
         if member.agent.session.manager is None:
             notes.append(f"still connecting in the background: {member.agent.session.error}")
         return pb.JoinResponse(
@@ -144,14 +167,6 @@ class LocalService:
                 await member.agent.session.wait_for_manager()
         except TimeoutError:
             return
-
-    def _notes(self) -> list[str]:
-        member = self._daemon.member
-        assert member is not None
-        return [
-            f"runtime {member.agent.executor.describe()}",
-            f"balancing {member.agent.balancing}",
-        ]
 
     def _add_manager(self, answer: pb.InfoResponse) -> None:
         member = self._daemon.member
