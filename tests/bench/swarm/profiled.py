@@ -1,0 +1,81 @@
+"""A swarmd daemon that samples its own stack: `python -m tests.bench.swarm.profiled FILE …`.
+
+A timer of processor time interrupts the main thread a thousand times per second of work; where it
+was is counted. What is left in FILE when the daemon ends by SIGTERM, or whenever it gets SIGUSR2,
+is the share of every function, by itself and with all it called, and the hottest lines.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from collections import Counter
+from pathlib import Path
+from types import FrameType
+
+INTERVAL_S = 0.001
+ROWS = 70
+
+
+class Sampler:
+    """Counts where the main thread is."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._alone: Counter[str] = Counter()
+        self._within: Counter[str] = Counter()
+        self._samples = 0
+
+    def start(self) -> None:
+        signal.signal(signal.SIGPROF, self._sample)
+        signal.signal(signal.SIGUSR2, lambda _number, _frame: self.write())
+        signal.setitimer(signal.ITIMER_PROF, INTERVAL_S, INTERVAL_S)
+
+    def write(self) -> None:
+        """Write what was counted since the last time, and begin anew."""
+        lines = [f"{self._samples} samples"]
+        for title, counts in (("within", self._within), ("alone", self._alone)):
+            lines += ["", title]
+            lines += [
+                f"{100 * count / max(self._samples, 1):5.1f} % {place}"
+                for place, count in counts.most_common(ROWS)
+            ]
+        with self._path.open("a") as file:
+            file.write("\n".join(lines) + "\n\n")
+        self._alone.clear()
+        self._within.clear()
+        self._samples = 0
+
+    def _sample(self, _number: int, frame: FrameType | None) -> None:
+        self._samples += 1
+        seen = set()
+        if frame is not None:
+            self._alone[f"{_place(frame)}:{frame.f_lineno}"] += 1
+        while frame is not None:
+            place = _place(frame)
+            if place not in seen:
+                seen.add(place)
+                self._within[place] += 1
+            frame = frame.f_back
+
+
+def _place(frame: FrameType) -> str:
+    code = frame.f_code
+    return f"{'/'.join(code.co_filename.split('/')[-2:])}:{code.co_qualname}"
+
+
+def main() -> None:
+    path = Path(sys.argv.pop(1))
+    from swarmd.cli.main import cli
+
+    sampler = Sampler(path)
+    sampler.start()
+    try:
+        cli(prog_name="swarmd")
+    finally:
+        signal.setitimer(signal.ITIMER_PROF, 0)
+        sampler.write()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,239 @@
+"""The scenarios: what is done to a cluster, and what of it is measured.
+
+A phase ends when the API says so. The nodes' own view only tells when to begin asking, so that the
+waiting client is no load; counts are asked for ten times a second, lists twice.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+
+from swarmd.model.errors import Code
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb import specs, types
+from tests.bench.swarm.api import Api, a_spec
+from tests.bench.swarm.board import Board, Version
+from tests.bench.swarm.figures import Figures
+from tests.bench.swarm.fleet import Fleet
+from tests.bench.swarm.managers import Managers
+from tests.bench.swarm.processes import cpu_s, rss_mb
+
+LOOK_S = 0.01
+PATIENCE_S = 300.0
+ASK_S = 0.02
+WRITE_TIMEOUT_S = 3.0
+_NOT_YET = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.FAILED_PRECONDITION, Code.UNKNOWN)
+
+
+class Scenarios:
+    """Runs scenarios on one cluster, one after the other, and keeps the figures."""
+
+    def __init__(self, managers: Managers, fleet: Fleet, figures: Figures) -> None:
+        self.figures = figures
+        self._managers = managers
+        self._fleet = fleet
+        self._board: Board = fleet.board
+        self._cpu: dict[str, float] = {}
+
+    # --- a: joins
+
+    async def joins(self, api: Api, nodes: int) -> None:
+        """The fleet has just been started; wait until the API shows all its nodes READY."""
+        others = len(self._managers.pids)
+        async with self._phase() as took:
+            await self._until(
+                lambda: self._board.opened + len(self._board.failed) >= nodes, "the nodes to join"
+            )
+            if self._board.failed:
+                raise RuntimeError(f"a node could not join: {self._board.failed[0]}")
+            while await self._ready(api) < nodes + others:
+                await asyncio.sleep(LOOK_S * 20)
+        self.figures.rate(f"{nodes} nodes join", nodes, took(), self._spent())
+
+    # --- b, c: services
+
+    async def create(self, api: Api, name: str, replicas: int, label: str) -> str:
+        async with self._phase() as took:
+            service_id = await api.create(a_spec(name, replicas=replicas))
+            await self._running(Version(service_id, 0), replicas)
+            await api.until_running(service_id, replicas)
+        self.figures.rate(
+            f"{label}{replicas:,} tasks until RUNNING", replicas, took(), self._spent()
+        )
+        return service_id
+
+    async def scale(self, api: Api, service_id: str, before: int, after: int) -> None:
+        forgotten = self._board.forgotten
+        async with self._phase() as took:
+            await api.change(service_id, lambda spec: _set_replicas(spec, after))
+            if after > before:
+                await self._running(Version(service_id, 0), after)
+                await api.until_running(service_id, after)
+            else:
+                await self._until(
+                    lambda: self._board.forgotten - forgotten >= before - after, "tasks to go"
+                )
+                await api.until_tasks(service_id, after)
+        until = "RUNNING" if after > before else "removed"
+        name = f"scale {before:,} to {after:,} tasks until {until}"
+        self.figures.rate(name, abs(after - before), took(), self._spent())
+
+    async def update(self, api: Api, service_id: str, replicas: int) -> None:
+        async with self._phase() as took:
+            await api.change(service_id, _renew)
+            await self._running(Version(service_id, 1), replicas)
+            await api.until_current(service_id, replicas)
+        name = f"update {replicas:,} tasks at once until RUNNING"
+        self.figures.rate(name, replicas, took(), self._spent())
+
+    async def remove(self, api: Api, service_id: str, replicas: int) -> None:
+        known = len(await api.tasks(service_id))
+        forgotten = self._board.forgotten
+        async with self._phase() as took:
+            await api.remove(service_id)
+            await self._until(lambda: self._board.forgotten - forgotten >= known, "tasks to go")
+            await api.until_tasks(service_id, 0)
+        note = f"{known - replicas:,} more in the history; {self._spent()}"
+        self.figures.rate(f"remove {replicas:,} tasks until gone", replicas, took(), note)
+
+    # --- d: idle
+
+    async def idle(self, seconds: float) -> None:
+        beats = self._board.beats
+        pids = dict(self._managers.pids)
+        before = {name: cpu_s(pid) for name, pid in pids.items()}
+        begun = time.monotonic()
+        await asyncio.sleep(seconds)
+        took = time.monotonic() - begun
+        shares = sorted(
+            ((cpu_s(pid) - before[name]) / took * 100 for name, pid in pids.items()), reverse=True
+        )
+        rate = (self._board.beats - beats) / took
+        note = f"each: {', '.join(f'{share:.1f}' for share in shares)}; {rate:.0f} heartbeats/s"
+        self.figures.cost("idle, busiest manager", shares[0], "% of a core", note)
+        sizes = sorted((rss_mb(pid) for pid in pids.values()), reverse=True)
+        note = f"each: {', '.join(f'{size:.0f}' for size in sizes)}"
+        self.figures.cost("memory of the largest manager", sizes[0], "MiB", note)
+
+    # --- e: the leader dies
+
+    async def leader_killed(self, api: Api, dial: Callable[[str], Api], nodes: int) -> None:
+        """Kill the leader; time is counted from the signal on. `api` may lose its manager."""
+        leader = await self._leader(api)
+        survivors = [name for name in self._managers.pids if name != leader]
+        loop = asyncio.get_running_loop()
+        begun = loop.time()
+        self._managers.kill(leader)
+        clients = [dial(name) for name in survivors]
+        try:
+            async with asyncio.TaskGroup() as watches:
+                watches.create_task(self._sessions_after(begun, nodes))
+                winner = await _first_write(clients, f"after-{leader}")
+                self.figures.cost(
+                    "leader killed: first write", loop.time() - begun, "s", f"killed {leader}"
+                )
+                service_id = await winner.create(a_spec("everywhere", replicas=None))
+                await winner.until_running(service_id, nodes)
+                self.figures.cost(
+                    "leader killed: new service on all nodes", loop.time() - begun, "s"
+                )
+        finally:
+            for client in clients:
+                await client.close()
+
+    async def _sessions_after(self, begun: float, nodes: int) -> None:
+        agents = self._fleet.agents
+        await self._until(
+            lambda: sum(agent.session_since > begun for agent in agents) >= nodes,
+            "the nodes to find the new leader",
+        )
+        took = asyncio.get_running_loop().time() - begun
+        self.figures.cost(f"leader killed: {nodes} nodes in session", took, "s")
+
+    async def _leader(self, api: Api) -> str:
+        leaders = [
+            node.manager_status.addr for node in await api.nodes() if node.manager_status.leader
+        ]
+        return next(n for n in self._managers.pids if self._managers.address(n) in leaders)
+
+    # --- common
+
+    async def _ready(self, api: Api) -> int:
+        return sum(node.status.state == types.NodeStatus.READY for node in await api.nodes())
+
+    async def _running(self, version: Version, count: int) -> None:
+        await self._until(lambda: self._board.running[version] >= count, "tasks to run")
+
+    async def _until(self, condition: Callable[[], bool], what: str) -> None:
+        try:
+            async with asyncio.timeout(PATIENCE_S):
+                while not condition():
+                    await asyncio.sleep(LOOK_S)
+        except TimeoutError:
+            lost = self._board.lost.most_common(3)
+            raise RuntimeError(
+                f"waited {PATIENCE_S:g} s for {what}; {self._board.in_session} nodes are in "
+                f"session, sessions were lost because of {lost}"
+            ) from None
+
+    @asynccontextmanager
+    async def _phase(self) -> AsyncIterator[Callable[[], float]]:
+        """Measure a block: its duration, and the processor time of managers and nodes."""
+        pids = {**self._managers.pids, "nodes": os.getpid()}
+        before = {name: cpu_s(pid) for name, pid in pids.items()}
+        begun = time.monotonic()
+        took = 0.0
+        yield lambda: took
+        took = time.monotonic() - begun
+        self._cpu = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}
+        self._cpu["seconds"] = took
+
+    def _spent(self) -> str:
+        """Where the last phase's processor time went."""
+        spent = dict(self._cpu)
+        took = spent.pop("seconds")
+        parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
+        return f"{took:.2f} s; CPU s: {parts}"
+
+
+async def _first_write(clients: list[Api], name: str) -> Api:
+    """The client whose manager was first to accept a write; all are asked at once."""
+    accepted: asyncio.Future[Api] = asyncio.get_running_loop().create_future()
+
+    async def ask(client: Api) -> None:
+        while not accepted.done():
+            if await _write(client, name) and not accepted.done():
+                accepted.set_result(client)
+            await asyncio.sleep(ASK_S)
+
+    async with asyncio.TaskGroup() as asking:
+        tasks = [asking.create_task(ask(client)) for client in clients]
+        winner = await accepted
+        for task in tasks:
+            task.cancel()
+    return winner
+
+
+async def _write(client: Api, name: str) -> bool:
+    try:
+        await client.create(a_spec(name, replicas=0), timeout_s=WRITE_TIMEOUT_S)
+    except RpcError as error:
+        # A write of unknown outcome that did happen is found when it is repeated.
+        if error.code is Code.ALREADY_EXISTS:
+            return True
+        if error.code not in _NOT_YET:
+            raise
+        return False
+    return True
+
+
+def _set_replicas(spec: specs.ServiceSpec, replicas: int) -> None:
+    spec.replicated.replicas = replicas
+
+
+def _renew(spec: specs.ServiceSpec) -> None:
+    spec.task.force_update += 1
