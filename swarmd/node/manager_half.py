@@ -101,7 +101,6 @@ class ManagerHalf:
         if self.manager is not None and self.manager.raft.raft_id == raft_id:
             return
         await self.end()
-        # Without seeds: the leader calls first, and the members come with the log.
         raft_founding.prepare_join(self._paths.raft, self._own(raft_id))
         await self._start(None)
 

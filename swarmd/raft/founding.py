@@ -5,7 +5,6 @@ None of this needs a running node or an event loop; `RaftNode.start` takes it fr
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 
 from swarmd.raft import storage
@@ -28,19 +27,10 @@ def bootstrap(
 
 
 def prepare_join(
-    directory: Path,
-    member: Member,
-    seeds: Iterable[Member] = (),
-    *,
-    kek: bytes | None = None,
-    config: RaftConfig | None = None,
+    directory: Path, member: Member, *, kek: bytes | None = None, config: RaftConfig | None = None
 ) -> None:
-    """Write the empty state of a member that the leader will be asked to add.
-
-    `seeds` are members to call from the start; without any, the leader calls first.
-    """
-    disk = RealDisk(directory)
-    storage.prepare(disk, member, tuple(seeds), kek, config or RaftConfig()).wal.close()
+    """Write the empty state of a member that the leader will be asked to add; the leader calls."""
+    storage.prepare(RealDisk(directory), member, kek, config or RaftConfig()).wal.close()
 
 
 def force_new_cluster(

@@ -38,11 +38,10 @@ ADVICE = "remove this manager from the swarm and let it join again"
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """Which member lives here. `seeds` are the members known when it joined."""
+    """Which member lives here."""
 
     format: int
     member: Member
-    seeds: tuple[Member, ...] = ()
 
 
 class Storage(msgspec.Struct):
@@ -75,11 +74,13 @@ def found(disk: Disk, member: Member, kek: bytes | None, config: RaftConfig) -> 
     )
 
 
-def prepare(
-    disk: Disk, member: Member, seeds: tuple[Member, ...], kek: bytes | None, config: RaftConfig
-) -> Storage:
-    """The empty state of a member that is about to join the cluster of `seeds`."""
-    return _initialise(disk, Identity(1, member, seeds), kek, config, [(NO_OP, 1, 0)], term=0)
+def prepare(disk: Disk, member: Member, kek: bytes | None, config: RaftConfig) -> Storage:
+    """The empty state of a member that is about to join a cluster.
+
+    It knows nobody: the leader calls first, and the members come with the log. A configuration
+    made up beforehand would take the cluster's founding in the log for the removal of its members.
+    """
+    return _initialise(disk, Identity(1, member), kek, config, [(NO_OP, 1, 0)], term=0)
 
 
 def _initialise(
@@ -157,7 +158,7 @@ def _assemble(
         header = snapshots[-1].header
         configurations = ConfigurationLog(header.configuration, header.index)
     else:
-        configurations = ConfigurationLog(Configuration(tuple(sorted(identity.seeds))))
+        configurations = ConfigurationLog(Configuration())
     base = configurations.latest_index
     for command, index, _ in journal.entries():
         if index > base:

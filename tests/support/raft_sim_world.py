@@ -321,7 +321,7 @@ class World:
         if leader is None:
             return False
         host = self._host(name)
-        storage.prepare(host.disk, host.member, (), None, self.config)
+        storage.prepare(host.disk, host.member, None, self.config)
         host.start()
         self.links_of(name, up=True)
         change = Change(Operation.ADD, host.member)

@@ -23,11 +23,12 @@ def test_a_founded_member_is_alone_in_its_configuration() -> None:
     assert opened.identity.member == MEMBER
 
 
-def test_a_prepared_member_knows_its_seeds_but_does_not_belong_to_them() -> None:
-    disk, seed = SimDisk(), Member("s.0", "s", "s:1")
-    storage.prepare(disk, MEMBER, (seed,), None, CONFIG)
+def test_a_prepared_member_belongs_to_nobody_yet() -> None:
+    disk = SimDisk()
+    storage.prepare(disk, MEMBER, None, CONFIG)
     opened = storage.resume(disk, None, CONFIG)
-    assert opened.configurations.latest.members == (seed,)
+    assert opened.identity.member == MEMBER
+    assert opened.configurations.latest.members == ()
     assert opened.journal.last_index == 1
 
 
