@@ -1,0 +1,125 @@
+"""A stock Docker Engine joins a swarm of ours as a worker, knowing nothing of swarmd."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from demo.machines import Machine, machines, namespaces_available, stop
+from demo.swarm import Swarm, wait_until
+
+
+def missing() -> str | None:
+    """What keeps an engine from running here; None when nothing does."""
+    for program in ("dockerd", "docker"):
+        if shutil.which(program) is None:
+            return f"no {program} command (package docker.io)"
+    return namespaces_available()
+
+
+LACK = missing()
+pytestmark = pytest.mark.skipif(LACK is not None, reason=f"cannot run a Docker Engine: {LACK}")
+
+
+class Engine:
+    """A Docker Engine on a machine, with all its state below the machine's directory."""
+
+    def __init__(self, machine: Machine) -> None:
+        self._machine = machine
+        self._host = f"unix://{machine.directory}/docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        directory = self._machine.directory
+        argv = [
+            *("dockerd", "--data-root", f"{directory}/data", "--exec-root", f"{directory}/exec"),
+            *("--pidfile", f"{directory}/pid", "-H", self._host, "--storage-driver", "vfs"),
+            *("--bridge", "none", "--iptables=false", "--ip6tables=false"),
+        ]
+        with (directory / "dockerd.log").open("wb") as output:
+            process = self._process = self._machine.start(argv, output=output)
+        wait_until(
+            lambda: self._docker("info").returncode == 0 or process.poll() is not None,
+            what="the engine to start",
+        )
+        if process.poll() is not None:
+            lines = (directory / "dockerd.log").read_text().splitlines()
+            pytest.skip(f"dockerd does not run here: {lines[-1] if lines else 'no output'}")
+
+    def command(self, *words: str) -> str:
+        done = self._docker(*words)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    def swarm(self) -> Any:
+        """What the engine knows of its swarm."""
+        return json.loads(self.command("info", "--format", "{{json .Swarm}}"))
+
+    def stop(self) -> None:
+        if self._process is not None:
+            stop(self._process)
+
+    def _docker(self, *words: str) -> subprocess.CompletedProcess[str]:
+        return self._machine.run(["docker", "-H", self._host, *words], timeout=60)
+
+
+@pytest.fixture
+def engine_and_swarm() -> Iterator[tuple[Engine, Swarm]]:
+    with machines(("m1", "engine")) as made:
+        swarm, engine = Swarm(made), Engine(made.by_name["engine"])
+        try:
+            engine.start()
+            swarm.init(made.by_name["m1"])
+            yield engine, swarm
+        finally:
+            engine.stop()
+            swarm.stop()
+
+
+def row_of(swarm: Swarm, node_id: str) -> dict[str, Any]:
+    rows = swarm.rows(swarm.machines.by_name["m1"], "node", "ls")
+    return next(row for row in rows if row["ID"] == node_id)
+
+
+def test_an_engine_joins_takes_tasks_and_leaves(engine_and_swarm: tuple[Engine, Swarm]) -> None:
+    engine, swarm = engine_and_swarm
+    first = swarm.machines.by_name["m1"]
+    address = swarm.machines.by_name["engine"].address
+    token = swarm.command(first, "token", "-q", "worker").strip()
+    said = engine.command(
+        *("swarm", "join", "--token", token, "--advertise-addr", address),
+        f"{first.address}:2377",
+    )
+    assert "joined a swarm as a worker" in said
+
+    known = engine.swarm()
+    assert (known["LocalNodeState"], known["ControlAvailable"]) == ("active", False)
+    assert [peer["Addr"] for peer in known["RemoteManagers"]] == [f"{first.address}:2377"]
+    node_id = known["NodeID"]
+    wait_until(lambda: row_of(swarm, node_id)["Status"] == "Ready", what="the engine to be ready")
+    (node,) = json.loads(swarm.command(first, "node", "inspect", node_id))
+    plugins = {(item["Type"], item["Name"]) for item in node["Description"]["Engine"]["Plugins"]}
+    assert ("Network", "overlay") in plugins
+    assert node["Status"]["Addr"] == address
+
+    # Assignments and reports travel: the engine looks for an image and says that it has none.
+    swarm.command(
+        first,
+        *("service", "create", "--detach", "--name", "img", "--restart-condition", "none"),
+        *("--constraint", f"node.id=={node_id}", "swarmd-test/no-such-image:1"),
+    )
+    wait_until(
+        lambda: "No such image" in swarm.command(first, "service", "ps", "img"),
+        what="the engine to report on its task",
+    )
+
+    engine.command("swarm", "leave")
+    wait_until(
+        lambda: row_of(swarm, node_id)["Status"].startswith("Down"), what="the engine to be missed"
+    )
+    swarm.command(first, "node", "rm", node_id)
