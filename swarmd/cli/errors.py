@@ -11,7 +11,9 @@ USAGE = 2
 TIMED_OUT = 124
 
 NO_SWARM_HINT = "run `swarmd init` to found a swarm, or `swarmd join` to become part of one"
-NOT_MANAGER_HINT = "run this on a manager, or choose one with -H"
+NOT_MANAGER_HINT = (
+    "run this on a manager (with -H for another daemon of this machine), or promote this node"
+)
 
 
 class CliError(click.ClickException):

@@ -64,8 +64,13 @@ class Consensus:
         """The leader's address, empty when this manager leads; waits for an election to end.
 
         Raises:
-            Rejection: there has been no leader for the whole time.
+            Rejection: there has been no leader for the whole time, or this manager has stopped.
         """
+        if self._raft.fatal is not None:
+            raise Rejection(
+                Code.UNAVAILABLE,
+                f"this manager has stopped ({self._raft.fatal}); ask another one",
+            )
         try:
             async with asyncio.timeout(LEADER_PATIENCE_S):
                 async for leadership in self._raft.watch_leadership():

@@ -24,11 +24,8 @@ from swarmd.ca.keystore import Keystore
 from swarmd.ca.problems import KeystoreProblem
 from swarmd.manager.manager import Manager
 from swarmd.model.cluster import (
-    CAConfig,
     Cluster,
     ClusterSpec,
-    DispatcherConfig,
-    OrchestrationConfig,
 )
 from swarmd.model.errors import Code, Rejection, failed_precondition
 from swarmd.model.ids import ClusterId, NodeId
@@ -37,10 +34,8 @@ from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Availability, Role
 from swarmd.raft.errors import RaftError
 from swarmd.rpc.channel import Channel
-from swarmd.rpc.errors import RpcError
-from swarmd.rpc.pb import cluster as cluster_pb
 from swarmd.rpc.relay import LeaderRelay
-from swarmd.rpc.router import Router
+from swarmd.rpc.router import NOT_A_MANAGER, Router
 from swarmd.rpc.server import Server
 from swarmd.runtime import log as logging_setup
 from swarmd.runtime.chance import RandomIds, system_rng
@@ -52,8 +47,10 @@ from . import settings as settings_file
 from .address import advertised, check_is_local, split, with_port
 from .config import DaemonConfig
 from .enrolment import Enrolment
+from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
+from .memory import recall
 from .paths import Paths
 from .rebuilding import demote_others, require_rebuildable, stand_alone
 from .remote_authority import RemoteAuthority
@@ -63,7 +60,7 @@ from .state_dir import StateDir, StateDirError
 
 log = logging.getLogger(__name__)
 
-LEAVE_TIMEOUT_S = 5.0
+RESUME_PAUSE_S = 5.0
 FOUND_TIMEOUT_S = 20.0
 RESUME_LOOK_S = 0.05
 
@@ -86,7 +83,11 @@ class Daemon:
         self._changing = asyncio.Lock()
         self._stop_requested = asyncio.Event()
         self._stop_tasks = False
-        self._router = Router(cluster_id=self._cluster_id, is_removed=self._is_removed)
+        self._router = Router(
+            cluster_id=self._cluster_id,
+            is_removed=self._is_removed,
+            why_no_manager=self._why_no_manager,
+        )
         self._relay = LeaderRelay(
             router=self._router,
             connect=self._connect,
@@ -172,7 +173,7 @@ class Daemon:
                 settings_file.save(self.paths.settings, settings)
             except BaseException as error:
                 await self._abandon(member)
-                raise _explained(error, settings) from error
+                raise _explained(error) from error
             self.error = ""
             log.info("cluster.founded cluster.id=%s node.id=%s", cluster_id, node_id)
             return cluster
@@ -212,7 +213,7 @@ class Daemon:
                     manager = await self._resumed_manager()
                     dropped = await demote_others(manager, node_id)
             except TimeoutError as error:
-                raise _explained(error, settings) from error
+                raise _explained(error) from error
             return manager.store.cluster(), dropped
 
     async def join(
@@ -256,8 +257,10 @@ class Daemon:
                 self._keystore.save(credentials)
                 await member.start()
             except BaseException as error:
+                # The managers have a record of this node by now.
+                await tell_leaving(member)
                 await self._abandon(member)
-                raise _explained(error, settings) from error
+                raise _explained(error) from error
             self.error = ""
             return credentials.role
 
@@ -265,15 +268,15 @@ class Daemon:
         """End this node's membership: its tasks move at once, its state is forgotten."""
         async with self._changing:
             member = self.member
-            if member is None and not self._keystore.exists():
+            if member is None and not self.error and not self._keystore.exists():
                 raise failed_precondition(
                     "this node is not part of a swarm; there is none to leave"
                 )
             notes: list[str] = []
             if member is not None:
                 if member.security.role is Role.MANAGER and not force:
-                    raise failed_precondition(_why_managers_stay(member))
-                notes = await self._say_goodbye(member)
+                    raise failed_precondition(why_managers_stay(member))
+                notes = await say_goodbye(member)
                 await member.stop(keep_tasks=False)
             self.member = None
             self.error = ""
@@ -294,16 +297,36 @@ class Daemon:
             await asyncio.sleep(RESUME_LOOK_S)
 
     async def _resume(self) -> None:
+        """Be again what this node was; when `error` says what is in the way, try again later."""
+        if not await self._resumed():
+            self._tasks.spawn(self._resume_later(), name="resume")
+
+    async def _resumed(self) -> bool:
         try:
-            settings = settings_file.load(self.paths.settings)
-            if settings is None or not self._keystore.exists():
-                return
-            member = self._member(self._keystore.load(), settings)
-            self.member = member
-            await member.start()
+            remembered = recall(self.paths, self._keystore)
+            if remembered is not None:
+                self.member = self._member(*remembered)
+                await self.member.resume()
         except (KeystoreProblem, StateDirError, RaftError, OSError) as error:
+            member, self.member = self.member, None
+            if member is not None:
+                await member.stop(keep_tasks=True)
+            if self.error != str(error):
+                log.error("daemon.resume_failed reason=%s", error)
             self.error = str(error)
-            log.error("daemon.resume_failed reason=%s", error)
+            return False
+        if self.error:
+            log.info("daemon.resumed")
+            self.error = ""
+        return True
+
+    async def _resume_later(self) -> None:
+        """Try again until what was in the way is gone, or the node has left or joined."""
+        while True:
+            await asyncio.sleep(RESUME_PAUSE_S)
+            async with self._changing:
+                if not self.error or await self._resumed():
+                    return
 
     def _member(self, credentials: NodeCredentials, settings: Settings) -> ClusterMember:
         security = SecurityContext(credentials, self._keystore)
@@ -322,32 +345,6 @@ class Daemon:
         """Forward calls under the new certificate from now on."""
         self._tasks.spawn(self._relay.reconnect(), name="reconnect")
 
-    async def _say_goodbye(self, member: ClusterMember) -> list[str]:
-        """Tell the managers, as far as they can be reached; a leader hands over first."""
-        notes: list[str] = []
-        manager = member.managing.manager
-        if manager is not None and len(manager.raft.members) > 1:
-            try:
-                if manager.raft.is_leader:
-                    await manager.raft.transfer_leadership()
-            except RaftError as error:
-                notes.append(f"leadership could not be handed over: {error}")
-        await member.leave()
-        addresses = [remote.addr for remote in member.agent.remotes.all()]
-        for addr in addresses:
-            channel = Channel(addr, member.security.client_tls())
-            try:
-                await channel.stub("swarmd.v1.NodeLifecycle").Leave(
-                    cluster_pb.LeaveClusterRequest(), timeout_s=LEAVE_TIMEOUT_S
-                )
-                return notes
-            except RpcError as error:
-                log.warning("leave.failed manager=%s reason=%s", addr, error)
-            finally:
-                await channel.close()
-        notes.append("no manager could be told; the swarm will notice by missing heartbeats")
-        return notes
-
     async def _abandon(self, member: ClusterMember) -> None:
         await member.stop(keep_tasks=False)
         self.member = None
@@ -364,6 +361,10 @@ class Daemon:
         self.paths.raft.mkdir(mode=0o700, exist_ok=True)
 
     def _require_free(self) -> None:
+        if self.error:
+            raise failed_precondition(
+                f"this node has the remains of a swarm in its state directory: {self.error}"
+            )
         if self.member is not None or self._keystore.exists():
             raise failed_precondition(
                 "this node is already part of a swarm; use `swarmd leave` to leave it first"
@@ -388,6 +389,15 @@ class Daemon:
         cluster = manager.store.find_cluster() if manager else None
         return cluster is not None and node_id in cluster.removed_nodes
 
+    def _why_no_manager(self) -> str:
+        if self.error:
+            return f"this node could not resume its place in the swarm: {self.error}"
+        if self.member is None:
+            return "this node is not part of a swarm"
+        if self.member.security.role is Role.MANAGER:
+            return self.member.problem or "this manager is still starting; try again"
+        return f"{NOT_A_MANAGER} but a worker"
+
     def _connect(self, address: str) -> Channel:
         if self.member is None:
             raise Rejection(Code.UNAVAILABLE, "this node is no longer part of a swarm")
@@ -405,47 +415,15 @@ def _settings(listen_addr: str, advertise_addr: str, data_addr: str) -> Settings
     return Settings(listen_addr=listen, advertise_addr=advertise, data_addr=data)
 
 
-def _explained(error: BaseException, settings: Settings) -> BaseException:
+def _explained(error: BaseException) -> BaseException:
     """An error of starting up as the sentence a person needs."""
     if isinstance(error, TimeoutError):
         return Rejection(Code.DEADLINE_EXCEEDED, "the node did not start in time; see its log")
     if isinstance(error, OSError):
-        return failed_precondition(
-            f"cannot listen on {settings.listen_addr}: {error.strerror or error}; stop the program "
-            "that uses the port or choose another with --listen-addr"
-        )
+        return failed_precondition(error.strerror or str(error))
     if isinstance(error, RaftError | KeystoreProblem | StateDirError):
         return failed_precondition(str(error))
     return error
-
-
-def _why_managers_stay(member: ClusterMember) -> str:
-    manager = member.managing.manager
-    count = len(manager.raft.members) if manager is not None else 0
-    if count <= 1:
-        return (
-            "this is the last manager: leaving ends the swarm and loses its state; "
-            "`swarmd leave --force` does it"
-        )
-    return (
-        "this node is a manager; demote it first (`swarmd node demote`), so that the others know "
-        "of it, or leave with --force"
-    )
-
-
-def cluster_spec(
-    *, heartbeat_period_ns: int, node_cert_expiry_ns: int, task_history_limit: int | None
-) -> ClusterSpec:
-    """The spec of a new cluster; zero and None mean the default."""
-    spec = ClusterSpec()
-    dispatcher, ca, orchestration = spec.dispatcher, spec.ca_config, spec.orchestration
-    if heartbeat_period_ns:
-        dispatcher = DispatcherConfig(heartbeat_period_ns=heartbeat_period_ns)
-    if node_cert_expiry_ns:
-        ca = CAConfig(node_cert_expiry_ns=node_cert_expiry_ns)
-    if task_history_limit is not None:
-        orchestration = OrchestrationConfig(task_history_retention_limit=task_history_limit)
-    return ClusterSpec(dispatcher=dispatcher, ca_config=ca, orchestration=orchestration)
 
 
 def run(config: DaemonConfig) -> None:

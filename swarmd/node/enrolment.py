@@ -6,7 +6,8 @@
 The token's digest is checked before the secret is sent anywhere, so a machine in the middle learns
 nothing. The key is made once: every attempt hands in the same request, which names the same node,
 so that a lost answer leaves nothing behind. What a second try can't change ends the enrolment at
-once; what may pass is tried five times, two seconds apart, over all addresses.
+once; what may pass is tried five times, two seconds apart, over all addresses. Addresses that
+swallow packets make every attempt slow, so after twenty seconds no other one begins.
 """
 
 from __future__ import annotations
@@ -35,6 +36,7 @@ log = logging.getLogger(__name__)
 
 ATTEMPTS = 5
 ATTEMPT_PAUSE_S = 2.0
+PATIENCE_NS = 20 * SECOND
 SKEW_WORTH_A_WARNING_NS = 5 * MINUTE
 
 Diagnose = Callable[[str, bytes | None], Awaitable[Rejection | None]]
@@ -93,8 +95,11 @@ class Enrolment:
         for address in addresses:
             parse_address(address)
         last: Rejection | None = None
+        give_up_ns = self._clock.monotonic() + PATIENCE_NS
         for attempt in range(ATTEMPTS):
             if attempt:
+                if self._clock.monotonic() > give_up_ns:
+                    break
                 await asyncio.sleep(self._pause_s)
             refused = 0
             for address in addresses:

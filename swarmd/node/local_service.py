@@ -15,6 +15,8 @@ from swarmd.model.states import Availability, Role
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import local as pb
 
+from .new_cluster import cluster_spec
+
 if TYPE_CHECKING:
     from .daemon import Daemon
 
@@ -53,7 +55,7 @@ class LocalService:
         if not daemon.error:
             in_session = member.agent.session.manager is not None
             answer.state = pb.LOCAL_STATE_ACTIVE if in_session else pb.LOCAL_STATE_PENDING
-            answer.error = member.error or member.agent.session.error
+            answer.error = member.problem or member.agent.session.error
         answer.node_id = member.security.node_id
         answer.cluster_id = member.security.cluster_id
         answer.addr = member.settings.advertise_addr
@@ -72,8 +74,6 @@ class LocalService:
         return answer
 
     async def Init(self, call: Call, request: pb.InitRequest) -> pb.InitResponse:
-        from .daemon import cluster_spec
-
         if request.force_new_cluster:
             return await self._rebuild(request)
         if request.default_addr_pool or request.default_addr_pool_mask_length:

@@ -52,6 +52,7 @@ class ManagerHalf:
         rng: Random,
     ) -> None:
         self.manager: Manager | None = None
+        self.problem = ""  # why this node is not a member of Raft yet
         self._security = security
         self._paths = paths
         self._settings = settings
@@ -93,6 +94,7 @@ class ManagerHalf:
             if answer is not None:
                 await self._prepare(answer)
                 if await self._is_member():
+                    self.problem = ""
                     return
             await asyncio.sleep(JOIN_RETRY_S)
 
@@ -126,10 +128,17 @@ class ManagerHalf:
                 )
                 return answer
             except (RpcError, Rejection) as error:
-                log.warning("manager.join_failed manager=%s reason=%s", addr, error)
+                self._note_problem(f"the manager at {addr} did not take this one in: {error}")
             finally:
                 await channel.close()
+        if not self.problem:
+            self._note_problem("this node knows no other manager that could send it the state")
         return None
+
+    def _note_problem(self, problem: str) -> None:
+        if problem != self.problem:
+            log.warning("manager.join_failed reason=%s", problem)
+        self.problem = problem
 
     async def _start(self, transaction: Transaction | None) -> Manager:
         manager = Manager(

@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from random import Random
 
 from swarmd.agent.remotes import Remote
 from swarmd.ca.credentials import NodeCredentials
 from swarmd.model.states import Role
+from swarmd.raft.errors import RaftError
 from swarmd.rpc.identity import Identity
 from swarmd.rpc.router import Router
 from swarmd.rpc.server import Server
@@ -30,6 +32,9 @@ from .security import SecurityContext
 from .settings import Settings
 
 log = logging.getLogger(__name__)
+
+FIRST_PAUSE_S = 1.0
+LONGEST_PAUSE_S = 10.0
 
 
 class ClusterMember:
@@ -49,6 +54,7 @@ class ClusterMember:
         self.security = security
         self.settings = settings
         self.error = ""  # why the manager half is not what it should be
+        self.fatal = ""  # why it has stopped for good; only a restart helps
         self._paths = paths
         self._server = server
         self._listening = False
@@ -84,11 +90,27 @@ class ClusterMember:
         await self._start_rest()
 
     async def start(self) -> None:
-        """Start in the role of the certificate; joining the other managers may take its time."""
+        """Start in the role of the certificate; joining the other managers may take its time.
+
+        Raises:
+            OSError: the remote port can't be had.
+        """
         if self.security.role is Role.MANAGER:
             await self._listen()
+        await self.resume()
+
+    async def resume(self) -> None:
+        """Start as `start` does, but let nothing that ails the manager half keep tasks from it.
+
+        A port in use or a damaged replica shows in `problem`, and is tried again.
+        """
         await self._start_rest()
         self._role_changed.set()
+
+    @property
+    def problem(self) -> str:
+        """What keeps this node from being all that its certificate says; empty when nothing."""
+        return self.fatal or self.error or self.managing.problem
 
     async def leave(self) -> None:
         """Stop everything this node does for the cluster, its tasks first."""
@@ -107,25 +129,41 @@ class ClusterMember:
 
     async def _follow_role(self) -> None:
         """Bring the manager half in line with the certificate, now and after each change."""
+        pause_s = FIRST_PAUSE_S
         while True:
             await self._role_changed.wait()
             self._role_changed.clear()
-            try:
-                if self.security.role is Role.MANAGER:
-                    await self._become_manager()
-                else:
-                    await self._become_worker()
-                self.error = ""
-            except Exception as error:
-                self.error = f"this node cannot act as a {self.security.role.value}: {error}"
-                self._role_changed.set()
-                raise
+            if await self._in_role():
+                pause_s = FIRST_PAUSE_S
+                continue
+            # People mend ports and directories without telling us.
+            await asyncio.sleep(pause_s)
+            pause_s = min(2 * pause_s, LONGEST_PAUSE_S)
+            self._role_changed.set()
+
+    async def _in_role(self) -> bool:
+        role = self.security.role
+        try:
+            if role is Role.MANAGER:
+                await self._become_manager()
+            else:
+                await self._become_worker()
+        except (OSError, RaftError) as error:
+            reason = error.strerror or error if isinstance(error, OSError) else error
+            said, self.error = self.error, f"this node cannot act as a {role.value} now: {reason}"
+            if self.error != said:
+                log.error("role.failed node.id=%s reason=%s", self.security.node_id, reason)
+            return False
+        if self.error:
+            log.info("role.mended node.id=%s", self.security.node_id)
+            self.error = ""
+        return True
 
     async def _become_manager(self) -> None:
         if self.managing.manager is None:
             await self._listen()
-            log.info("role.manager node.id=%s", self.security.node_id)
             await self.managing.start()
+            log.info("role.manager node.id=%s", self.security.node_id)
 
     async def _become_worker(self) -> None:
         if self._listening:
@@ -138,11 +176,20 @@ class ClusterMember:
         if self._listening:
             return
         host, port = split(self.settings.listen_addr, what="the listen address")
-        await self._server.listen(
-            "" if host in ("0.0.0.0", "::") else host,
-            DEFAULT_PORT if port is None else port,
-            self.security.server_credentials(),
-        )
+        try:
+            await self._server.listen(
+                "" if host in ("0.0.0.0", "::") else host,
+                DEFAULT_PORT if port is None else port,
+                self.security.server_credentials(),
+            )
+        except OSError as error:
+            # asyncio puts a text of its own in place of the system's.
+            detail = os.strerror(error.errno) if error.errno else str(error)
+            raise OSError(
+                error.errno,
+                f"cannot listen on {self.settings.listen_addr}: {detail.lower()}; stop the program "
+                "that uses the port, or choose another with --listen-addr when you join",
+            ) from error
         self._listening = True
 
     def _accept_raft(self, identity: Identity) -> asyncio.Protocol:
@@ -156,7 +203,7 @@ class ClusterMember:
         self._role_changed.set()
 
     def _on_fatal(self, reason: str) -> None:
-        self.error = reason
+        self.fatal = f"this manager has stopped: {reason}"
         log.critical("manager.stopped reason=%s", reason)
 
     def _keep_remotes(self, remotes: tuple[Remote, ...]) -> None:

@@ -69,28 +69,33 @@ class KeyRing:
         """The keys of an existing member.
 
         Raises:
-            WrongKey: `kek` (or the stored one, when None) does not open them.
-            Damaged: the file is missing or is not what was written.
+            WrongKey: `kek` does not open them, or is needed and None.
+            Damaged: a file is missing or is not what was written.
         """
         if KEYS_FILE not in disk.names():
-            raise Damaged("the file of wrapped data keys is missing; the state cannot be read")
+            raise Damaged("the file of wrapped data keys is missing")
         data = disk.read(KEYS_FILE)
         body, checksum = data[:-4], data[-4:]
         if len(data) < 4 or zlib.crc32(body).to_bytes(4, "big") != checksum:
-            raise Damaged("the file of wrapped data keys is damaged; the state cannot be read")
+            raise Damaged("the file of wrapped data keys is damaged")
         stored = msgspec.msgpack.decode(body, type=_KeysFile)
         if stored.format != 1:
             raise Damaged(f"the key file has format {stored.format}; this version reads format 1")
+        stored_beside = kek is None
         if kek is None:
             if KEK_FILE not in disk.names():
                 raise WrongKey("this manager is locked: its key-encryption key must be given")
             kek = disk.read(KEK_FILE)
+            if len(kek) != _KEY_BYTES:
+                raise Damaged(f"the file {KEK_FILE} is damaged")
         keys = {}
         for wrapped in stored.keys:
             aad = f"dek {wrapped.key_id}".encode()
             try:
                 keys[wrapped.key_id] = _wrapper(kek).decrypt(wrapped.nonce, wrapped.ciphertext, aad)
             except InvalidTag:
+                if stored_beside:
+                    raise Damaged(f"the file {KEK_FILE} is damaged") from None
                 raise WrongKey("the key given does not unlock this manager's state") from None
         return cls(disk, kek, keys, stored.current)
 

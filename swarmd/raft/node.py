@@ -99,8 +99,10 @@ class RaftNode:
             opened = await asyncio.to_thread(storage.resume, disk, self._kek, self.config)
         except OSError as error:
             raise StateError(
-                f"the raft state in {self._directory} cannot be opened: {error}"
+                f"the raft state in {self._directory} cannot be opened: {error.strerror or error}"
             ) from None
+        except StateError as error:
+            raise type(error)(f"the raft state in {self._directory}: {error}") from None
         self._wal_worker = ThreadWorker("raft-journal")
         self._snapshot_worker = ThreadWorker("raft-snapshot")
         self._replica = replica = self._build(opened)
@@ -334,8 +336,9 @@ class RaftNode:
 
     def told_removed(self, text: str) -> None:
         """Another member says that this one was removed."""
-        log.warning("raft.removed id=%s reason=%s", self.raft_id, text)
-        self.removed.set()
+        if not self.removed.is_set():
+            log.warning("raft.removed id=%s reason=%s", self.raft_id, text)
+            self.removed.set()
 
     def caller_problem(self, sender: Member) -> Goodbye | None:
         """Why the membership forbids hearing `sender`, or None."""

@@ -34,7 +34,10 @@ log = logging.getLogger(__name__)
 
 IDENTITY_FILE = "identity"
 NO_OP = b"\x01"
-ADVICE = "remove this manager from the swarm and let it join again"
+ADVICE = (
+    "move the directory away and let the other managers send the state again, "
+    "or restore it from a backup"
+)
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -118,9 +121,9 @@ def resume(disk: Disk, kek: bytes | None, config: RaftConfig) -> Storage:
     if not is_initialised(disk):
         raise NotInitialised("the state directory holds no raft member")
     clear_unfinished(disk)
-    identity = _read_identity(disk)
-    keys = KeyRing.open(disk, kek)
     try:
+        identity = _read_identity(disk)
+        keys = KeyRing.open(disk, kek)
         wal, replay = Wal.open(
             disk, keys, segment_bytes=config.segment_bytes, reserve_bytes=config.reserve_bytes
         )
@@ -139,7 +142,7 @@ def _write_identity(disk: Disk, identity: Identity) -> None:
 def _read_identity(disk: Disk) -> Identity:
     body, _, checksum = disk.read(IDENTITY_FILE).partition(b"\n")
     if checksum != b"%08x\n" % zlib.crc32(body):
-        raise Damaged(f"the file {IDENTITY_FILE} is damaged; {ADVICE}")
+        raise Damaged(f"the file {IDENTITY_FILE} is damaged")
     identity = msgspec.json.decode(body, type=Identity)
     if identity.format != 1:
         raise Damaged(f"the state has format {identity.format}; this version reads format 1")

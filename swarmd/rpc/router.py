@@ -26,6 +26,8 @@ from swarmd.rpc.metadata import Metadata
 from swarmd.rpc.methods import BY_PATH, SERVICES, Method
 from swarmd.rpc.roles import Answers
 
+NOT_A_MANAGER = "this node is not a swarm manager"
+
 
 class Leadership(Protocol):
     """Where the leader is, as this manager knows."""
@@ -65,11 +67,19 @@ class Router:
     Args:
         cluster_id: this cluster, as of now.
         is_removed: whether a node id was removed from the cluster, as of now.
+        why_no_manager: what callers are told while this node is not a manager.
     """
 
-    def __init__(self, *, cluster_id: Callable[[], str], is_removed: Callable[[str], bool]) -> None:
+    def __init__(
+        self,
+        *,
+        cluster_id: Callable[[], str],
+        is_removed: Callable[[str], bool],
+        why_no_manager: Callable[[], str] = lambda: NOT_A_MANAGER,
+    ) -> None:
         self._cluster_id = cluster_id
         self._is_removed = is_removed
+        self._why_no_manager = why_no_manager
         self._handlers: dict[str, Handler] = {}
         # None while this node is not a manager.
         self.leadership: Leadership | None = None
@@ -145,7 +155,5 @@ class Router:
 
     def _leads(self) -> bool:
         if self.leadership is None:
-            raise failed_precondition(
-                "this node is not a swarm manager; run this on a manager, or promote this node"
-            )
+            raise failed_precondition(self._why_no_manager())
         return self.leadership.is_leader()
