@@ -1,0 +1,65 @@
+"""`swarmd init`, `join`, `leave`, `stop` and `token`, from words typed to lines printed."""
+
+from __future__ import annotations
+
+import pytest
+
+from swarmd.rpc.pb import local
+from tests.support.commands import failing
+
+
+def test_init_tells_how_to_go_on(daemon):
+    assert daemon.ok("init", "--advertise-addr", "10.0.0.1", "--cert-expiry", "24h") == (
+        "swarm created: node n1 is a manager; runtime process (no containerd), balancing proxy\n"
+        "note: as root\n"
+        "to add a worker:   swarmd join --token SWMTKN-1-w 10.0.0.1:2377\n"
+        "to add a manager:  swarmd token manager\n"
+    )
+    (request,) = daemon.local.requests
+    assert request.advertise_addr == "10.0.0.1"
+    assert request.node_cert_expiry.seconds == 86_400
+    assert not request.HasField("heartbeat_period")
+
+
+def test_join_tells_the_role(daemon):
+    out = daemon.ok("join", "--token", "T", "--availability", "drain", "10.0.0.1", "10.0.0.2:2377")
+    assert out.startswith("node n2 joined the swarm as a manager; runtime process")
+    (request,) = daemon.local.requests
+    assert list(request.remote_addrs) == ["10.0.0.1", "10.0.0.2:2377"]
+    assert request.availability == local.AVAILABILITY_DRAIN
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [(("10.0.0.1",), "--token is missing"), (("--token", "T"), "address of a manager is missing")],
+)
+def test_join_needs_a_token_and_a_manager(daemon, words, complaint):
+    assert complaint in failing(daemon, "join", *words, code=2)
+
+
+def test_a_unit_runs_this_nodes_daemon(daemon):
+    unit = daemon.ok("init", "--print-unit")
+    assert f"--state-dir {daemon.socket.parent} daemon\n" in unit
+    assert daemon.ok("join", "--print-unit") == unit
+    assert daemon.local.requests == []
+
+
+def test_leaving_can_be_forced(daemon):
+    assert daemon.ok("leave", "--force") == "node left the swarm\n"
+    assert daemon.local.requests[0].force
+
+
+def test_stopping_leaves_tasks_unless_told_otherwise(daemon):
+    assert daemon.ok("stop") == "daemon stopped; its tasks run on\n"
+    assert daemon.ok("stop", "--tasks") == "daemon stopped with its tasks\n"
+    assert [request.stop_tasks for request in daemon.local.requests] == [False, True]
+
+
+def test_tokens_are_shown_and_rotated(daemon):
+    first = daemon.ok("token", "--rotate", "-q", "worker").strip()
+    assert first.startswith("SWMTKN-1-")
+    assert daemon.ok("token", "worker") == (
+        f"to add a worker:  swarmd join --token {first} 10.0.0.1:2377\n"
+    )
+    assert "the manager token was replaced" in daemon.ok("token", "--rotate", "manager")
+    assert daemon.ok("token", "-q", "worker").strip() == first
