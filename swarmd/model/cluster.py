@@ -5,18 +5,25 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from swarmd.model.ids import ClusterId
-from swarmd.model.instant import HOUR, MILLISECOND, Instant
+from swarmd.model.instant import HOUR, MILLISECOND, SECOND, Instant
+from swarmd.model.node import Oversell
 from swarmd.model.record import Record
 from swarmd.model.spec import LogDriver
+from swarmd.model.states import Strategy
 
 CLUSTER_NAME = "default"
 DEFAULT_HEARTBEAT_NS = 1500 * MILLISECOND
 DEFAULT_CERT_EXPIRY_NS = 2160 * HOUR
 DEFAULT_TASK_HISTORY = 5
+DEFAULT_SPEC_HISTORY = 10
+DEFAULT_ADDRESS_POOL = ("10.0.0.0/8",)
+DEFAULT_SUBNET_SIZE = 24
+DEFAULT_VXLAN_PORT = 4789
 
 
 class OrchestrationConfig(Record, frozen=True):
     task_history_retention_limit: int = DEFAULT_TASK_HISTORY  # negative: keep all
+    spec_history_limit: int = DEFAULT_SPEC_HISTORY  # earlier specs kept per service
 
 
 class DispatcherConfig(Record, frozen=True):
@@ -37,6 +44,21 @@ class TaskDefaults(Record, frozen=True):
     log_driver: LogDriver | None = None
 
 
+class RebalanceConfig(Record, frozen=True):
+    """Whether tasks move by themselves when nodes join or return, and how many at a time."""
+
+    enabled: bool = False
+    max_moves: int = 1  # tasks under way at once
+    cooldown_ns: int = 60 * SECOND  # a node must have been ready this long
+
+
+class SchedulingConfig(Record, frozen=True):
+    strategy: Strategy = Strategy.SPREAD
+    oversell: Oversell = Oversell()  # 0 in either: once what there is
+    preemption: bool = True  # whether tasks of higher priority may take the place of lower
+    rebalance: RebalanceConfig = RebalanceConfig()
+
+
 class ClusterSpec(Record, frozen=True):
     name: str = CLUSTER_NAME
     labels: Mapping[str, str] = {}
@@ -45,6 +67,7 @@ class ClusterSpec(Record, frozen=True):
     dispatcher: DispatcherConfig = DispatcherConfig()
     ca_config: CAConfig = CAConfig()
     task_defaults: TaskDefaults = TaskDefaults()
+    scheduling: SchedulingConfig = SchedulingConfig()
 
 
 class JoinTokens(Record, frozen=True):
@@ -75,3 +98,6 @@ class Cluster(Record, frozen=True):
     spec: ClusterSpec = ClusterSpec()
     root_ca: RootCA = RootCA()
     removed_nodes: Mapping[str, int] = {}  # node id -> expiry of its certificate, an Instant
+    default_address_pool: tuple[str, ...] = DEFAULT_ADDRESS_POOL  # fixed at founding, as the next
+    subnet_size: int = DEFAULT_SUBNET_SIZE
+    vxlan_udp_port: int = DEFAULT_VXLAN_PORT

@@ -8,6 +8,11 @@ ClusterId = NewType("ClusterId", str)
 NodeId = NewType("NodeId", str)
 ServiceId = NewType("ServiceId", str)
 TaskId = NewType("TaskId", str)
+NetworkId = NewType("NetworkId", str)
+SecretId = NewType("SecretId", str)
+ConfigId = NewType("ConfigId", str)
+ExtensionId = NewType("ExtensionId", str)
+ResourceId = NewType("ResourceId", str)
 SessionId = NewType("SessionId", str)
 
 ID_LENGTH = 25

@@ -6,9 +6,24 @@ from collections.abc import Mapping
 
 from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
+from swarmd.model.network import NetworkAttachment
 from swarmd.model.record import Record
 from swarmd.model.spec import Platform, Resources
-from swarmd.model.states import Availability, IssuanceState, Membership, NodeState, Role
+from swarmd.model.states import (
+    Availability,
+    IssuanceState,
+    Membership,
+    NodeState,
+    Role,
+    UpdateOrder,
+)
+
+
+class Oversell(Record, frozen=True):
+    """How much of a node may be reserved, as multiples of what it has; 0 means not said here."""
+
+    cpus: float = 0.0
+    memory: float = 0.0
 
 
 class NodeSpec(Record, frozen=True):
@@ -17,6 +32,9 @@ class NodeSpec(Record, frozen=True):
     role: Role = Role.WORKER  # desired
     membership: Membership = Membership.ACCEPTED
     availability: Availability = Availability.ACTIVE
+    taints: tuple[str, ...] = ()  # key[=value]:effect; what a task must tolerate to be here
+    oversell: Oversell | None = None  # absent: the cluster's
+    drain_order: UpdateOrder = UpdateOrder.STOP_FIRST
 
 
 class PluginDescription(Record, frozen=True):
@@ -55,6 +73,7 @@ class NodeStatus(Record, frozen=True):
     state: NodeState = NodeState.UNKNOWN
     message: str = ""
     addr: str = ""  # source address of the session
+    since: Instant = Instant(0)  # when `state` was last changed
 
 
 class NodeCertificate(Record, frozen=True):
@@ -76,6 +95,7 @@ class Node(Record, frozen=True):
     status: NodeStatus = NodeStatus()
     role: Role = Role.WORKER  # the role the next certificate will carry
     certificate: NodeCertificate = NodeCertificate()
+    attachments: tuple[NetworkAttachment, ...] = ()  # its balancing address on each network
 
     @property
     def hostname(self) -> str:

@@ -22,6 +22,11 @@ _WORDS = {
     "dns": "DNS",
     "tty": "TTY",
     "url": "URL",
+    "ips": "IPs",
+    "ipam": "IPAM",
+    "ipv6": "IPv6",
+    "vxlan": "VXLAN",
+    "udp": "UDP",
 }
 
 

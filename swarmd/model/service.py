@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
+from swarmd.model.network import VirtualIP
 from swarmd.model.record import Record
 from swarmd.model.spec import EndpointSpec, PortConfig, ServiceSpec
 from swarmd.model.states import UpdateState
@@ -14,6 +15,29 @@ class Endpoint(Record, frozen=True):
 
     spec: EndpointSpec | None = None
     ports: tuple[PortConfig, ...] = ()
+    virtual_ips: tuple[VirtualIP, ...] = ()
+
+
+class JobStatus(Record, frozen=True):
+    """Which run of a job is current, and when it began."""
+
+    job_iteration: int = 0
+    last_execution: Instant = Instant(0)
+
+
+class CronStatus(Record, frozen=True):
+    """How far a schedule has been followed: runs due up to `considered_until` are settled."""
+
+    considered_until: Instant = Instant(0)
+    missed: int = 0  # runs skipped by policy, ever
+
+
+class PastSpec(Record, frozen=True):
+    """A spec the service had before, for going back to it."""
+
+    spec: ServiceSpec
+    spec_version: int = 0
+    replaced_at: Instant = Instant(0)
 
 
 class UpdateStatus(Record, frozen=True):
@@ -34,3 +58,6 @@ class Service(Record, frozen=True):
     previous_spec_version: int = 0
     endpoint: Endpoint | None = None
     update_status: UpdateStatus | None = None
+    job_status: JobStatus | None = None  # jobs and cron only
+    cron_status: CronStatus | None = None
+    history: tuple[PastSpec, ...] = ()  # latest first; `previous_spec` is not among them

@@ -10,13 +10,45 @@ from collections.abc import Mapping
 
 from swarmd.model.record import Record
 from swarmd.model.states import (
+    Concurrency,
     FailureAction,
+    MissedRuns,
     Protocol,
     PublishMode,
     ResolutionMode,
     RestartCondition,
+    StartOrder,
+    Strategy,
     UpdateOrder,
 )
+
+
+class FileTarget(Record, frozen=True):
+    """Where a secret or config appears among the files of a task."""
+
+    name: str = ""
+    uid: str = ""
+    gid: str = ""
+    mode: int = 0
+
+
+class SecretReference(Record, frozen=True):
+    secret_id: str = ""
+    secret_name: str = ""
+    file: FileTarget | None = None
+
+
+class RuntimeTarget(Record, frozen=True):
+    """The config is read by the runtime and is no file of the task."""
+
+
+class ConfigReference(Record, frozen=True):
+    """Exactly one of `file` and `runtime` is set."""
+
+    config_id: str = ""
+    config_name: str = ""
+    file: FileTarget | None = None
+    runtime: RuntimeTarget | None = None
 
 
 class ContainerSpec(Record, frozen=True):
@@ -34,6 +66,29 @@ class ContainerSpec(Record, frozen=True):
     stop_signal: str = ""  # empty: SIGTERM
     stop_grace_period_ns: int | None = None  # absent: 10 s
     executor: str = ""  # "process", "containerd"; empty: the node's default
+    secrets: tuple[SecretReference, ...] = ()
+    configs: tuple[ConfigReference, ...] = ()
+
+
+class NamedResource(Record, frozen=True):
+    """One of several things of a kind that are told apart, such as a GPU by its UUID."""
+
+    kind: str = ""
+    value: str = ""
+
+
+class DiscreteResource(Record, frozen=True):
+    """A number of things of a kind that are all alike."""
+
+    kind: str = ""
+    value: int = 0
+
+
+class GenericResource(Record, frozen=True):
+    """Exactly one of the members is set; specs ask for discrete ones only."""
+
+    named_resource_spec: NamedResource | None = None
+    discrete_resource_spec: DiscreteResource | None = None
 
 
 class Resources(Record, frozen=True):
@@ -42,6 +97,7 @@ class Resources(Record, frozen=True):
     nano_cpus: int = 0
     memory_bytes: int = 0
     pids: int = 0  # limit only
+    generic_resources: tuple[GenericResource, ...] = ()  # nodes and reservations only
 
 
 class ResourceRequirements(Record, frozen=True):
@@ -54,6 +110,7 @@ class RestartPolicy(Record, frozen=True):
     delay_ns: int | None = None  # absent: 5 s
     max_attempts: int = 0  # 0: unlimited
     window_ns: int = 0  # 0: attempts are counted without a window
+    max_delay_ns: int = 0  # the delay doubles with every restart up to this; 0: it stays as it is
 
 
 class SpreadOver(Record, frozen=True):
@@ -74,11 +131,27 @@ class Placement(Record, frozen=True):
     preferences: tuple[PlacementPreference, ...] = ()
     max_replicas: int = 0  # per node; 0: unlimited
     platforms: tuple[Platform, ...] = ()
+    strategy: Strategy | None = None  # absent: the cluster's
+    affinities: tuple[str, ...] = ()  # classic Swarm's: image==nginx*, service!=~/^batch/
+    tolerations: tuple[str, ...] = ()  # key[=value][:effect] of a taint; * for every one
 
 
-class LogDriver(Record, frozen=True):
+class Driver(Record, frozen=True):
     name: str = ""
     options: Mapping[str, str] = {}
+
+
+class LogDriver(Driver, frozen=True):
+    """Where the output of tasks goes."""
+
+
+class NetworkAttachmentConfig(Record, frozen=True):
+    """A task's wish to take part in a network, by the network's id or name."""
+
+    target: str = ""
+    aliases: tuple[str, ...] = ()
+    addresses: tuple[str, ...] = ()
+    driver_opts: Mapping[str, str] = {}
 
 
 class TaskSpec(Record, frozen=True):
@@ -89,7 +162,9 @@ class TaskSpec(Record, frozen=True):
     restart_policy: RestartPolicy | None = None
     placement: Placement | None = None
     log_driver: LogDriver | None = None
+    networks: tuple[NetworkAttachmentConfig, ...] = ()
     force_update: int = 0
+    priority: int = 0  # higher is placed first, and may take the place of lower; may be negative
 
 
 class PortConfig(Record, frozen=True):
@@ -114,6 +189,7 @@ class UpdateConfig(Record, frozen=True):
     monitor_ns: int | None = None  # absent: 5 s
     max_failure_ratio: float = 0.0
     order: UpdateOrder = UpdateOrder.STOP_FIRST
+    task_timeout_ns: int = 0  # a new task not running after this has failed; 0: wait for ever
 
 
 class Replicated(Record, frozen=True):
@@ -124,11 +200,56 @@ class GlobalMode(Record, frozen=True):
     """One task on every node that qualifies."""
 
 
+class ReplicatedJob(Record, frozen=True):
+    """Tasks that run to completion, `total_completions` of them in all."""
+
+    max_concurrent: int | None = None  # absent: as many as completions are wanted
+    total_completions: int | None = None  # absent: 1
+
+
+class GlobalJob(Record, frozen=True):
+    """One task run to completion on every node that qualifies."""
+
+
+class Cron(Record, frozen=True):
+    """A replicated job that runs again and again, at the times a schedule names.
+
+    `schedule` has the five fields of cron (minute, hour, day of month, month, day of week) or is
+    one of @hourly, @daily, @weekly, @monthly, @yearly, @every DURATION.
+    """
+
+    schedule: str = ""
+    time_zone: str = ""  # of the tz database; empty: UTC
+    concurrency: Concurrency = Concurrency.FORBID
+    missed_runs: MissedRuns = MissedRuns.ONCE
+    starting_deadline_ns: int = 0  # a run later than this counts as missed for good; 0: never
+    suspended: bool = False
+    job: ReplicatedJob = ReplicatedJob()
+    successful_runs_kept: int | None = None  # absent: 3
+    failed_runs_kept: int | None = None  # absent: 1
+
+
+class Stateful(Record, frozen=True):
+    """Tasks with identities: ordinal 0 … replicas-1, each at most once at any time.
+
+    A node that lost contact stops its task when `lease_ns` has passed since it last heard from the
+    managers, and only then may another node start the ordinal.
+    """
+
+    replicas: int | None = None  # absent: 1
+    start_order: StartOrder = StartOrder.ORDERED
+    lease_ns: int | None = None  # absent: 15 s
+
+
 class ServiceMode(Record, frozen=True):
     """Exactly one of the members is set."""
 
     replicated: Replicated | None = None
     global_: GlobalMode | None = None
+    replicated_job: ReplicatedJob | None = None
+    global_job: GlobalJob | None = None
+    cron: Cron | None = None
+    stateful: Stateful | None = None
 
 
 class ServiceSpec(Record, frozen=True):
@@ -139,3 +260,5 @@ class ServiceSpec(Record, frozen=True):
     update_config: UpdateConfig | None = None
     rollback_config: UpdateConfig | None = None
     endpoint_spec: EndpointSpec | None = None
+    networks: tuple[NetworkAttachmentConfig, ...] = ()  # superseded by the task's
+    min_available: int = 0  # drain, preemption and rebalancing leave at least so many running

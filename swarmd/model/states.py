@@ -65,6 +65,43 @@ class RestartCondition(Enum):
     ANY = "any"
 
 
+class Strategy(Enum):
+    """How tasks are shared out among the nodes that can take them."""
+
+    SPREAD = "spread"
+    BINPACK = "binpack"
+    RANDOM = "random"
+
+
+class Concurrency(Enum):
+    """What a cron service does when a run is due while an earlier one is still going."""
+
+    ALLOW = "allow"
+    FORBID = "forbid"
+    REPLACE = "replace"
+
+
+class MissedRuns(Enum):
+    """What a cron service does about runs that were due while no manager could start them."""
+
+    SKIP = "skip"
+    ONCE = "once"
+    ALL = "all"
+
+
+class StartOrder(Enum):
+    """Whether the ordinals of a stateful service start one after the other or all at once."""
+
+    ORDERED = "ordered"
+    PARALLEL = "parallel"
+
+
+class AddressFamily(Enum):
+    UNKNOWN = "unknown"
+    IPV4 = "ipv4"
+    IPV6 = "ipv6"
+
+
 class FailureAction(Enum):
     PAUSE = "pause"
     CONTINUE = "continue"

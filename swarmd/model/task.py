@@ -6,8 +6,9 @@ from collections.abc import Mapping
 
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import Instant
+from swarmd.model.network import NetworkAttachment, VirtualIP
 from swarmd.model.record import Record
-from swarmd.model.spec import EndpointSpec, LogDriver, PortConfig, TaskSpec
+from swarmd.model.spec import EndpointSpec, GenericResource, LogDriver, PortConfig, TaskSpec
 from swarmd.model.states import TaskState
 
 
@@ -52,7 +53,12 @@ class Task(Record, frozen=True):
     status: TaskStatus = TaskStatus()
     endpoint_spec: EndpointSpec | None = None
     ports: tuple[PortConfig, ...] = ()  # endpoint_spec with published ports resolved
+    virtual_ips: tuple[VirtualIP, ...] = ()  # the service's, as far as its networks are the task's
     log_driver: LogDriver | None = None
+    networks: tuple[NetworkAttachment, ...] = ()
+    assigned_generic_resources: tuple[GenericResource, ...] = ()
+    job_iteration: int | None = None  # jobs and cron only: the run it belongs to
+    lease_ns: int = 0  # stateful only: its node stops it this long after losing the managers
 
     @property
     def name(self) -> str:

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import types
 from enum import Enum
-from functools import cache
+from functools import cache, partial
 from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_hints
 
 import msgspec
 from hypothesis import strategies as st
+
+from swarmd.model.spec import GenericResource
 
 R = TypeVar("R")
 
@@ -16,12 +18,21 @@ WORDS = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=
 LARGEST_DURATION_NS = 10**17
 PORTS = st.integers(0, 65535)
 RATIOS = st.sampled_from([0.0, 0.1, 0.25, 0.333, 0.5, 1.0])
-SIGNED = frozenset({"exit_code", "task_history_retention_limit"})
+SIGNED = frozenset({"exit_code", "task_history_retention_limit", "priority"})
+# Records of which exactly one member is set.
+CHOICES = frozenset({GenericResource})
 
 
 def records(record_type: type[R], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[R]:
     """Any value of `record_type`; `fixed` replaces the choice for single fields."""
     hints = get_type_hints(record_type)
+    if record_type in CHOICES:
+        return st.one_of(
+            *(
+                _values(hint, name).filter(_is_set).map(partial(_chosen, record_type, name))
+                for name, hint in hints.items()
+            )
+        )
     fields = {
         field.name: fixed[field.name]
         if field.name in fixed
@@ -29,6 +40,14 @@ def records(record_type: type[R], **fixed: st.SearchStrategy[Any]) -> st.SearchS
         for field in msgspec.structs.fields(record_type)
     }
     return st.builds(record_type, **fields)
+
+
+def _is_set(value: object) -> bool:
+    return value is not None
+
+
+def _chosen(record_type: type[R], name: str, value: object) -> R:
+    return record_type(**{name: value})
 
 
 @cache
@@ -39,7 +58,7 @@ def _values(hint: Any, name: str) -> st.SearchStrategy[Any]:
     if origin in (Union, types.UnionType):
         return st.one_of(*(_values(argument, name) for argument in reversed(arguments)))
     if origin is tuple:
-        return st.lists(_values(arguments[0], name), max_size=3).map(tuple)
+        return st.lists(_values(arguments[0], name), max_size=2).map(tuple)
     if origin is not None and hasattr(origin, "keys"):
         return st.dictionaries(WORDS, _values(arguments[1], name), max_size=3)
     if hint is type(None):
@@ -54,7 +73,7 @@ def _values(hint: Any, name: str) -> st.SearchStrategy[Any]:
 def _scalars(hint: type, name: str) -> st.SearchStrategy[Any]:
     if hint is int and name.endswith("_port"):
         return PORTS
-    if hint is int and name in {"pid", "exit_code"}:
+    if hint is int and name in {"pid", "exit_code", "mode"}:
         return st.integers(-(2**31) if name in SIGNED else 0, 2**31 - 1)
     if hint is int:
         low = -LARGEST_DURATION_NS if name in SIGNED else 0

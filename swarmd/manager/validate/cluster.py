@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmd.manager.validate.limits import INT64_MAX, Limit, as_duration
 from swarmd.manager.validate.names import check_labels
+from swarmd.manager.validate.unserved import refuse_unserved_cluster
 from swarmd.model.cluster import CLUSTER_NAME, ClusterSpec
 from swarmd.model.defaults import HEARTBEAT_FLOOR_NS
 from swarmd.model.errors import invalid
@@ -32,3 +33,4 @@ def check_cluster_spec(spec: ClusterSpec) -> None:
     SNAPSHOT_INTERVAL.check(spec.raft.snapshot_interval)
     KEEP_OLD_SNAPSHOTS.check(spec.raft.keep_old_snapshots)
     SLOW_FOLLOWER_ENTRIES.check(spec.raft.log_entries_for_slow_followers)
+    refuse_unserved_cluster(spec)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmd.manager.validate.names import check_labels, check_name
+from swarmd.manager.validate.unserved import refuse_unserved_node
 from swarmd.model.node import NodeSpec
 
 
@@ -11,3 +12,4 @@ def check_node_spec(spec: NodeSpec) -> None:
     if spec.name:
         check_name("node", spec.name)
     check_labels("node", spec.labels)
+    refuse_unserved_node(spec)

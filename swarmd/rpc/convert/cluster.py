@@ -12,6 +12,9 @@ from typing import Any
 from swarmd.model.cluster import (
     DEFAULT_CERT_EXPIRY_NS,
     DEFAULT_HEARTBEAT_NS,
+    DEFAULT_SPEC_HISTORY,
+    DEFAULT_SUBNET_SIZE,
+    DEFAULT_VXLAN_PORT,
     CAConfig,
     Cluster,
     ClusterSpec,
@@ -19,11 +22,15 @@ from swarmd.model.cluster import (
     JoinTokens,
     OrchestrationConfig,
     RaftConfig,
+    RebalanceConfig,
     RootCA,
+    SchedulingConfig,
     TaskDefaults,
 )
 from swarmd.model.instant import SECOND
+from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import (
+    ITEMS,
     LABELS,
     SCALAR,
     TIME,
@@ -31,11 +38,42 @@ from swarmd.rpc.convert.codecs import (
     always,
     duration_or,
     optional,
+    scalar_or,
 )
+from swarmd.rpc.convert.node import OVERSELL
 from swarmd.rpc.convert.spec import LOG_DRIVER
 from swarmd.rpc.convert.table import Codec, Mapping, field
-from swarmd.rpc.pb import objects, specs, types
+from swarmd.rpc.pb import extensions, objects, specs, types
 
+
+def _put_negated(message: Any, name: str, value: bool) -> None:
+    setattr(message, name, not value)
+
+
+def _get_negated(message: Any, name: str) -> bool:
+    return not getattr(message, name)
+
+
+SCHEDULING = Mapping(
+    SchedulingConfig,
+    extensions.SchedulingConfig,
+    field("strategy", "strategy", words.STRATEGY),
+    field("oversell", "oversell", always(OVERSELL)),
+    field("preemption", "no_preemption", Codec(_put_negated, _get_negated)),
+    field(
+        "rebalance",
+        "rebalance",
+        always(
+            Mapping(
+                RebalanceConfig,
+                extensions.RebalanceConfig,
+                field("enabled", "enabled", SCALAR),
+                field("max_moves", "max_moves", scalar_or(1)),
+                field("cooldown_ns", "cooldown", duration_or(RebalanceConfig().cooldown_ns)),
+            )
+        ),
+    ),
+)
 CLUSTER_SPEC = Mapping(
     ClusterSpec,
     specs.ClusterSpec,
@@ -49,6 +87,7 @@ CLUSTER_SPEC = Mapping(
                 OrchestrationConfig,
                 types.OrchestrationConfig,
                 field("task_history_retention_limit", "task_history_retention_limit", SCALAR),
+                field("spec_history_limit", "spec_history_limit", scalar_or(DEFAULT_SPEC_HISTORY)),
             )
         ),
     ),
@@ -100,6 +139,7 @@ CLUSTER_SPEC = Mapping(
             )
         ),
     ),
+    field("scheduling", "scheduling", always(SCHEDULING)),
     present=("annotations",),
 )
 ROOT_CA = Mapping(
@@ -121,6 +161,11 @@ ROOT_CA = Mapping(
         ),
     ),
 )
+
+
+def _or(default: int) -> Codec:
+    """A number for which zero means the default."""
+    return Codec(SCALAR.put, lambda message, name: getattr(message, name) or default)
 
 
 def _put_removed(message: Any, name: str, removed: ReadMapping[str, int]) -> None:
@@ -147,6 +192,9 @@ CLUSTER = Mapping(
     field("spec", "spec", always(CLUSTER_SPEC)),
     field("root_ca", "root_ca", always(ROOT_CA)),
     field("removed_nodes", "blacklisted_certificates", Codec(_put_removed, _get_removed)),
+    field("default_address_pool", "defaultAddressPool", ITEMS),
+    field("subnet_size", "subnetSize", _or(DEFAULT_SUBNET_SIZE)),
+    field("vxlan_udp_port", "VXLANUDPPort", _or(DEFAULT_VXLAN_PORT)),
 )
 
 

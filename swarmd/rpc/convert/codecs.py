@@ -25,6 +25,23 @@ def _put_scalar(message: Any, name: str, value: Any) -> None:
 SCALAR = Codec(_put_scalar, getattr)
 
 
+def _put_scalar_unless_none(message: Any, name: str, value: Any) -> None:
+    if value is not None:
+        setattr(message, name, value)
+
+
+def scalar_or(default: Any) -> Codec:
+    """A scalar with presence; one that a peer leaves out has the default."""
+
+    def get(message: Any, name: str) -> Any:
+        return getattr(message, name) if message.HasField(name) else default
+
+    return Codec(_put_scalar_unless_none, get)
+
+
+SCALAR_OR_NONE = scalar_or(None)
+
+
 def _get_ratio(message: Any, name: str) -> float:
     """A 32-bit float as the decimal a person wrote: 0.1 comes back as 0.1."""
     return float(f"{getattr(message, name):.7g}")
@@ -152,6 +169,19 @@ def _get_version(message: Any, name: str) -> int:
 
 
 VERSION = Codec(_put_version, _get_version)
+
+
+def _put_version_unless_none(message: Any, name: str, value: int | None) -> None:
+    if value is not None:
+        getattr(message, name).SetInParent()
+        _put_version(message, name, value)
+
+
+def _get_version_or_none(message: Any, name: str) -> int | None:
+    return _get_version(message, name) if message.HasField(name) else None
+
+
+VERSION_OR_NONE = Codec(_put_version_unless_none, _get_version_or_none)
 
 
 def optional(mapping: Mapping[Any, Any]) -> Codec:

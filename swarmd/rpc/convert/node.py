@@ -10,14 +10,31 @@ from swarmd.model.node import (
     NodeSpec,
     NodeStatus,
     NodeTLSInfo,
+    Oversell,
     PluginDescription,
 )
 from swarmd.rpc.convert import words
-from swarmd.rpc.convert.codecs import LABELS, SCALAR, TIME, VERSION, always, each, optional
+from swarmd.rpc.convert.codecs import (
+    ITEMS,
+    LABELS,
+    SCALAR,
+    TIME,
+    VERSION,
+    always,
+    each,
+    optional,
+)
+from swarmd.rpc.convert.network import NETWORK_ATTACHMENT
 from swarmd.rpc.convert.spec import PLATFORM, RESOURCES
 from swarmd.rpc.convert.table import Mapping, field
-from swarmd.rpc.pb import objects, specs, types
+from swarmd.rpc.pb import extensions, objects, specs, types
 
+OVERSELL = Mapping(
+    Oversell,
+    extensions.Oversell,
+    field("cpus", "cpus", SCALAR),
+    field("memory", "memory", SCALAR),
+)
 NODE_SPEC = Mapping(
     NodeSpec,
     specs.NodeSpec,
@@ -26,6 +43,9 @@ NODE_SPEC = Mapping(
     field("role", "desired_role", words.ROLE),
     field("membership", "membership", words.MEMBERSHIP),
     field("availability", "availability", words.AVAILABILITY),
+    field("taints", "taints", ITEMS),
+    field("oversell", "oversell", optional(OVERSELL)),
+    field("drain_order", "drain_order", words.UPDATE_ORDER),
     present=("annotations",),
 )
 PLUGIN = Mapping(
@@ -66,6 +86,7 @@ NODE_STATUS = Mapping(
     field("state", "state", words.NODE_STATE),
     field("message", "message", SCALAR),
     field("addr", "addr", SCALAR),
+    field("since", "since", TIME),
 )
 CERTIFICATE = Mapping(
     NodeCertificate,
@@ -90,4 +111,5 @@ NODE = Mapping(
     field("status", "status", always(NODE_STATUS)),
     field("role", "role", words.ROLE),
     field("certificate", "certificate", always(CERTIFICATE)),
+    field("attachments", "attachments", each(NETWORK_ATTACHMENT)),
 )

@@ -2,18 +2,53 @@
 
 from __future__ import annotations
 
-from swarmd.model.service import Endpoint, Service, UpdateStatus
+from swarmd.model.network import VirtualIP
+from swarmd.model.service import (
+    CronStatus,
+    Endpoint,
+    JobStatus,
+    PastSpec,
+    Service,
+    UpdateStatus,
+)
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import SCALAR, TIME, VERSION, always, each, optional
 from swarmd.rpc.convert.spec import ENDPOINT_SPEC, PORT, SERVICE_SPEC
 from swarmd.rpc.convert.table import Mapping, field
-from swarmd.rpc.pb import objects, types
+from swarmd.rpc.pb import extensions, history, objects, types
+
+VIRTUAL_IP = Mapping(
+    VirtualIP,
+    objects.Endpoint.VirtualIP,
+    field("network_id", "network_id", SCALAR),
+    field("addr", "addr", SCALAR),
+)
 
 ENDPOINT = Mapping(
     Endpoint,
     objects.Endpoint,
     field("spec", "spec", optional(ENDPOINT_SPEC)),
     field("ports", "ports", each(PORT)),
+    field("virtual_ips", "virtual_ips", each(VIRTUAL_IP)),
+)
+JOB_STATUS = Mapping(
+    JobStatus,
+    types.JobStatus,
+    field("job_iteration", "job_iteration", VERSION),
+    field("last_execution", "last_execution", TIME),
+)
+CRON_STATUS = Mapping(
+    CronStatus,
+    extensions.CronStatus,
+    field("considered_until", "considered_until", TIME),
+    field("missed", "missed", SCALAR),
+)
+PAST_SPEC = Mapping(
+    PastSpec,
+    history.PastSpec,
+    field("spec", "spec", always(SERVICE_SPEC)),
+    field("spec_version", "spec_version", VERSION),
+    field("replaced_at", "replaced_at", TIME),
 )
 UPDATE_STATUS = Mapping(
     UpdateStatus,
@@ -36,4 +71,7 @@ SERVICE = Mapping(
     field("previous_spec_version", "previous_spec_version", VERSION),
     field("endpoint", "endpoint", optional(ENDPOINT)),
     field("update_status", "update_status", optional(UPDATE_STATUS)),
+    field("job_status", "job_status", optional(JOB_STATUS)),
+    field("cron_status", "cron_status", optional(CRON_STATUS)),
+    field("history", "history", each(PAST_SPEC)),
 )

@@ -6,26 +6,40 @@ there, and the mode of a service is spread over the service's own fields.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from msgspec.structs import replace
 
 from swarmd.model.spec import (
+    ConfigReference,
     ContainerSpec,
+    Cron,
+    DiscreteResource,
+    Driver,
     EndpointSpec,
+    FileTarget,
+    GenericResource,
+    GlobalJob,
     GlobalMode,
     LogDriver,
+    NamedResource,
+    NetworkAttachmentConfig,
     Placement,
     PlacementPreference,
     Platform,
     PortConfig,
     Replicated,
+    ReplicatedJob,
     ResourceRequirements,
     Resources,
     RestartPolicy,
+    RuntimeTarget,
+    SecretReference,
     ServiceMode,
     ServiceSpec,
     SpreadOver,
+    Stateful,
     TaskSpec,
     UpdateConfig,
 )
@@ -38,14 +52,44 @@ from swarmd.rpc.convert.codecs import (
     LABELS,
     RATIO,
     SCALAR,
+    SCALAR_OR_NONE,
     always,
     each,
     inline,
     optional,
 )
 from swarmd.rpc.convert.table import Codec, Mapping, field
-from swarmd.rpc.pb import specs, types
+from swarmd.rpc.pb import extensions, specs, types
 
+DRIVER = Mapping(
+    Driver,
+    types.Driver,
+    field("name", "name", SCALAR),
+    field("options", "options", LABELS),
+)
+FILE_TARGET = Mapping(
+    FileTarget,
+    types.FileTarget,
+    field("name", "name", SCALAR),
+    field("uid", "uid", SCALAR),
+    field("gid", "gid", SCALAR),
+    field("mode", "mode", SCALAR),
+)
+SECRET_REFERENCE = Mapping(
+    SecretReference,
+    types.SecretReference,
+    field("secret_id", "secret_id", SCALAR),
+    field("secret_name", "secret_name", SCALAR),
+    field("file", "file", optional(FILE_TARGET)),
+)
+CONFIG_REFERENCE = Mapping(
+    ConfigReference,
+    types.ConfigReference,
+    field("config_id", "config_id", SCALAR),
+    field("config_name", "config_name", SCALAR),
+    field("file", "file", optional(FILE_TARGET)),
+    field("runtime", "runtime", optional(Mapping(RuntimeTarget, types.RuntimeTarget))),
+)
 LOG_DRIVER = Mapping(
     LogDriver,
     types.Driver,
@@ -67,13 +111,44 @@ CONTAINER = Mapping(
     field("stop_signal", "stop_signal", SCALAR),
     field("stop_grace_period_ns", "stop_grace_period", DURATION_OR_NONE),
     field("executor", "executor", SCALAR),
+    field("secrets", "secrets", each(SECRET_REFERENCE)),
+    field("configs", "configs", each(CONFIG_REFERENCE)),
     also_covers=("pidsLimit",),
+)
+GENERIC_RESOURCE = Mapping(
+    GenericResource,
+    types.GenericResource,
+    field(
+        "named_resource_spec",
+        "named_resource_spec",
+        optional(
+            Mapping(
+                NamedResource,
+                types.NamedGenericResource,
+                field("kind", "kind", SCALAR),
+                field("value", "value", SCALAR),
+            )
+        ),
+    ),
+    field(
+        "discrete_resource_spec",
+        "discrete_resource_spec",
+        optional(
+            Mapping(
+                DiscreteResource,
+                types.DiscreteGenericResource,
+                field("kind", "kind", SCALAR),
+                field("value", "value", SCALAR),
+            )
+        ),
+    ),
 )
 RESOURCES = Mapping(
     Resources,
     types.Resources,
     field("nano_cpus", "nano_cpus", SCALAR),
     field("memory_bytes", "memory_bytes", SCALAR),
+    field("generic_resources", "generic", each(GENERIC_RESOURCE)),
 )
 REQUIREMENTS = Mapping(
     ResourceRequirements,
@@ -88,6 +163,7 @@ RESTART_POLICY = Mapping(
     field("delay_ns", "delay", DURATION_OR_NONE),
     field("max_attempts", "max_attempts", SCALAR),
     field("window_ns", "window", DURATION),
+    field("max_delay_ns", "max_delay", DURATION),
 )
 PREFERENCE = Mapping(
     PlacementPreference,
@@ -117,6 +193,17 @@ PLACEMENT = Mapping(
     field("preferences", "preferences", each(PREFERENCE)),
     field("max_replicas", "max_replicas", SCALAR),
     field("platforms", "platforms", each(PLATFORM)),
+    field("strategy", "strategy", words.STRATEGY_OR_NONE),
+    field("affinities", "affinities", ITEMS),
+    field("tolerations", "tolerations", ITEMS),
+)
+NETWORK_ATTACHMENT_CONFIG = Mapping(
+    NetworkAttachmentConfig,
+    types.NetworkAttachmentConfig,
+    field("target", "target", SCALAR),
+    field("aliases", "aliases", ITEMS),
+    field("addresses", "addresses", ITEMS),
+    field("driver_opts", "driver_attachment_opts", LABELS),
 )
 
 
@@ -142,7 +229,9 @@ TASK_SPEC = Mapping(
     field("restart_policy", "restart", optional(RESTART_POLICY)),
     field("placement", "placement", optional(PLACEMENT)),
     field("log_driver", "log_driver", optional(LOG_DRIVER)),
+    field("networks", "networks", each(NETWORK_ATTACHMENT_CONFIG)),
     field("force_update", "force_update", SCALAR),
+    field("priority", "priority", SCALAR),
     after_put=_put_pids,
     after_get=_get_pids,
 )
@@ -170,6 +259,7 @@ UPDATE_CONFIG = Mapping(
     field("monitor_ns", "monitor", DURATION_OR_NONE),
     field("max_failure_ratio", "max_failure_ratio", RATIO),
     field("order", "order", words.UPDATE_ORDER),
+    field("task_timeout_ns", "task_timeout", DURATION),
 )
 
 
@@ -183,11 +273,61 @@ REPLICATED = Mapping(
     # The wire can't leave the number open, so the default is written out.
     field("replicas", "replicas", Codec(_put_replicas, getattr)),
 )
+
+
+def _put_number_or(default: Callable[[Any], int]) -> Callable[[Any, str, int | None], None]:
+    def put(message: Any, name: str, value: int | None) -> None:
+        setattr(message, name, default(message) if value is None else value)
+
+    return put
+
+
+REPLICATED_JOB = Mapping(
+    ReplicatedJob,
+    specs.ReplicatedJob,
+    # As for replicas; the number at a time comes second, as it follows the number in all.
+    field("total_completions", "total_completions", Codec(_put_number_or(lambda _: 1), getattr)),
+    field(
+        "max_concurrent",
+        "max_concurrent",
+        Codec(_put_number_or(lambda message: message.total_completions), getattr),
+    ),
+)
+_CRON_JOB = Mapping(
+    ReplicatedJob,
+    extensions.Cron,
+    field("total_completions", "total_completions", SCALAR_OR_NONE),
+    field("max_concurrent", "max_concurrent", SCALAR_OR_NONE),
+)
+CRON = Mapping(
+    Cron,
+    extensions.Cron,
+    field("schedule", "schedule", SCALAR),
+    field("time_zone", "time_zone", SCALAR),
+    field("concurrency", "concurrency", words.CONCURRENCY),
+    field("missed_runs", "missed_runs", words.MISSED_RUNS),
+    field("starting_deadline_ns", "starting_deadline", DURATION),
+    field("suspended", "suspended", SCALAR),
+    field("job", "", inline(_CRON_JOB)),
+    field("successful_runs_kept", "successful_runs_kept", SCALAR_OR_NONE),
+    field("failed_runs_kept", "failed_runs_kept", SCALAR_OR_NONE),
+)
+STATEFUL = Mapping(
+    Stateful,
+    extensions.Stateful,
+    field("replicas", "replicas", SCALAR_OR_NONE),
+    field("start_order", "start_order", words.START_ORDER),
+    field("lease_ns", "lease", DURATION_OR_NONE),
+)
 MODE = Mapping(
     ServiceMode,
     specs.ServiceSpec,
     field("replicated", "replicated", optional(REPLICATED)),
     field("global_", "global", optional(Mapping(GlobalMode, specs.GlobalService))),
+    field("replicated_job", "replicated_job", optional(REPLICATED_JOB)),
+    field("global_job", "global_job", optional(Mapping(GlobalJob, specs.GlobalJob))),
+    field("cron", "cron", optional(CRON)),
+    field("stateful", "stateful", optional(STATEFUL)),
 )
 SERVICE_SPEC = Mapping(
     ServiceSpec,
@@ -199,5 +339,7 @@ SERVICE_SPEC = Mapping(
     field("update_config", "update", optional(UPDATE_CONFIG)),
     field("rollback_config", "rollback", optional(UPDATE_CONFIG)),
     field("endpoint_spec", "endpoint", optional(ENDPOINT_SPEC)),
+    field("networks", "networks", each(NETWORK_ATTACHMENT_CONFIG)),
+    field("min_available", "min_available", SCALAR),
     present=("annotations",),
 )

@@ -12,16 +12,26 @@ from swarmd.model.spec import TaskSpec
 from swarmd.model.task import ContainerStatus, Task, TaskStatus
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import (
+    DURATION,
     LABELS,
     SCALAR,
     TIME,
     TIME_ALWAYS,
     VERSION,
+    VERSION_OR_NONE,
     always,
     each,
     optional,
 )
-from swarmd.rpc.convert.spec import ENDPOINT_SPEC, LOG_DRIVER, PORT, TASK_SPEC
+from swarmd.rpc.convert.network import NETWORK_ATTACHMENT
+from swarmd.rpc.convert.service import VIRTUAL_IP
+from swarmd.rpc.convert.spec import (
+    ENDPOINT_SPEC,
+    GENERIC_RESOURCE,
+    LOG_DRIVER,
+    PORT,
+    TASK_SPEC,
+)
 from swarmd.rpc.convert.table import Mapping, field
 from swarmd.rpc.convert.wire import length_delimited
 from swarmd.rpc.pb import objects, types
@@ -64,7 +74,12 @@ _TASK_ROWS = (
     field("status", "status", always(TASK_STATUS)),
     field("endpoint_spec", "endpoint.spec", optional(ENDPOINT_SPEC)),
     field("ports", "endpoint.ports", each(PORT)),
+    field("virtual_ips", "endpoint.virtual_ips", each(VIRTUAL_IP)),
     field("log_driver", "log_driver", optional(LOG_DRIVER)),
+    field("networks", "networks", each(NETWORK_ATTACHMENT)),
+    field("assigned_generic_resources", "assigned_generic_resources", each(GENERIC_RESOURCE)),
+    field("job_iteration", "job_iteration", VERSION_OR_NONE),
+    field("lease_ns", "lease", DURATION),
 )
 _PRESENT = ("annotations", "service_annotations", "endpoint")
 _WITHOUT_SPEC = Mapping(Task, objects.Task, *_TASK_ROWS, present=_PRESENT)

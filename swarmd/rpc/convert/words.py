@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 from swarmd.model.states import (
+    AddressFamily,
     Availability,
+    Concurrency,
     FailureAction,
     IssuanceState,
     Membership,
+    MissedRuns,
     NodeState,
     Protocol,
     PublishMode,
     ResolutionMode,
     RestartCondition,
     Role,
+    StartOrder,
+    Strategy,
     TaskState,
     UpdateOrder,
     UpdateState,
 )
 from swarmd.rpc.convert.codecs import enumeration
+from swarmd.rpc.convert.table import Codec
 
 TASK_STATE = enumeration({state: state.value for state in TaskState})
 NODE_STATE = enumeration(
@@ -64,3 +70,29 @@ ISSUANCE_STATE = enumeration(
         IssuanceState.ROTATE: 5,
     }
 )
+ADDRESS_FAMILY = enumeration(
+    {AddressFamily.UNKNOWN: 0, AddressFamily.IPV4: 4, AddressFamily.IPV6: 6}
+)
+CONCURRENCY = enumeration({Concurrency.FORBID: 0, Concurrency.ALLOW: 1, Concurrency.REPLACE: 2})
+MISSED_RUNS = enumeration({MissedRuns.ONCE: 0, MissedRuns.SKIP: 1, MissedRuns.ALL: 2})
+START_ORDER = enumeration({StartOrder.ORDERED: 0, StartOrder.PARALLEL: 1})
+_STRATEGIES = {Strategy.SPREAD: 1, Strategy.BINPACK: 2, Strategy.RANDOM: 3}
+
+
+def _strategy(open_means: Strategy | None) -> Codec:
+    """The number 0 is no strategy of its own: it leaves the choice to `open_means`."""
+    known = enumeration(_STRATEGIES)
+
+    def put(message: object, name: str, value: Strategy | None) -> None:
+        if value is not None:
+            known.put(message, name, value)
+
+    def get(message: object, name: str) -> Strategy | None:
+        found: Strategy | None = known.get(message, name) if getattr(message, name) else open_means
+        return found
+
+    return Codec(put, get)
+
+
+STRATEGY_OR_NONE = _strategy(None)
+STRATEGY = _strategy(Strategy.SPREAD)

@@ -18,6 +18,8 @@ from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as types
 from swarmd.rpc.pb.docker.swarmkit.v1 import watch_pb2 as watch
 from swarmd.rpc.pb.swarmd.v1 import cluster_pb2 as cluster
 from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
+from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as extensions
+from swarmd.rpc.pb.swarmd.v1 import history_pb2 as history
 from swarmd.rpc.pb.swarmd.v1 import local_pb2 as local
 
 __all__ = [
@@ -26,7 +28,9 @@ __all__ = [
     "control",
     "dispatcher",
     "endpoints",
+    "extensions",
     "health",
+    "history",
     "local",
     "logbroker",
     "objects",

@@ -84,7 +84,7 @@ async def test_a_job_is_refused_by_name(api):
     spec = service_spec_to_pb(a_spec())
     spec.replicated_job.SetInParent()
     refusal = await refused(api, "CreateService", control.CreateServiceRequest(spec=spec))
-    assert "replicated_job" in refusal.message
+    assert "replicated jobs" in refusal.message
 
 
 async def test_an_oversized_spec_is_refused(api):

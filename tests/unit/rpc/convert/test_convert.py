@@ -101,34 +101,29 @@ def test_an_unknown_enum_value_is_refused_with_its_name_and_the_known_ones() -> 
                     container=specs.ContainerSpec(
                         mounts=[types.Mount(target="/data")], read_only=True
                     ),
-                    networks=[types.NetworkAttachmentConfig(target="n1")],
                 )
             ),
-            ("task.container.mounts", "task.container.read_only", "task.networks"),
-            id="mounts, read-only roots and networks",
+            ("task.container.mounts", "task.container.read_only"),
+            id="mounts and read-only roots",
         ),
         pytest.param(
-            specs.ServiceSpec(global_job=specs.GlobalJob()), ("global_job",), id="an empty choice"
+            specs.ServiceSpec(task=specs.TaskSpec(attachment=specs.NetworkAttachmentSpec())),
+            ("task.attachment",),
+            id="an empty choice",
         ),
         pytest.param(
             specs.ServiceSpec(
                 task=specs.TaskSpec(
-                    resources=types.ResourceRequirements(
-                        reservations=types.Resources(
-                            nano_cpus=1,
-                            generic=[
-                                types.GenericResource(
-                                    discrete_resource_spec=types.DiscreteGenericResource(
-                                        kind="gpu", value=1
-                                    )
-                                )
-                            ],
-                        )
+                    container=specs.ContainerSpec(
+                        secrets=[types.SecretReference(secret_id="s1")],
+                        privileges=types.Privileges(
+                            selinux_context=types.Privileges.SELinuxContext(level="s0")
+                        ),
                     )
                 )
             ),
-            ("task.resources.reservations.generic",),
-            id="generic resources, deep inside",
+            ("task.container.privileges",),
+            id="something deep inside",
         ),
     ],
 )

@@ -11,9 +11,23 @@ from msgspec.structs import replace
 
 from swarmd.model.cluster import Cluster
 from swarmd.model.node import Node
-from swarmd.model.service import Service
-from swarmd.model.spec import GlobalMode, Replicated, ServiceMode, ServiceSpec, TaskSpec
-from swarmd.model.states import RestartCondition
+from swarmd.model.service import PastSpec, Service
+from swarmd.model.spec import (
+    ConfigReference,
+    ContainerSpec,
+    Cron,
+    FileTarget,
+    GlobalJob,
+    GlobalMode,
+    Replicated,
+    ReplicatedJob,
+    RuntimeTarget,
+    ServiceMode,
+    ServiceSpec,
+    Stateful,
+    TaskSpec,
+)
+from swarmd.model.states import Concurrency, MissedRuns, RestartCondition, StartOrder
 from swarmd.model.task import Task
 from swarmd.rpc import convert
 from tests.support.records import records
@@ -25,6 +39,25 @@ MODES = st.sampled_from(
         ServiceMode(replicated=Replicated(replicas=0)),
         ServiceMode(replicated=Replicated(replicas=7)),
         ServiceMode(global_=GlobalMode()),
+        ServiceMode(replicated_job=ReplicatedJob(max_concurrent=2, total_completions=9)),
+        ServiceMode(replicated_job=ReplicatedJob()),
+        ServiceMode(global_job=GlobalJob()),
+        ServiceMode(stateful=Stateful()),
+        ServiceMode(stateful=Stateful(replicas=0, lease_ns=5, start_order=StartOrder.PARALLEL)),
+        ServiceMode(cron=Cron(schedule="@daily")),
+        ServiceMode(
+            cron=Cron(
+                schedule="*/5 * * * *",
+                time_zone="Europe/Rome",
+                concurrency=Concurrency.REPLACE,
+                missed_runs=MissedRuns.ALL,
+                starting_deadline_ns=7,
+                suspended=True,
+                job=ReplicatedJob(max_concurrent=0, total_completions=4),
+                successful_runs_kept=0,
+                failed_runs_kept=8,
+            )
+        ),
     ]
 )
 
@@ -49,6 +82,8 @@ def service_as_the_wire_has_it(spec: ServiceSpec) -> ServiceSpec:
     mode = spec.mode
     if mode.replicated is not None and mode.replicated.replicas is None:
         mode = ServiceMode(replicated=Replicated(replicas=1))
+    if mode.replicated_job is not None and mode.replicated_job.total_completions is None:
+        mode = ServiceMode(replicated_job=ReplicatedJob(max_concurrent=1, total_completions=1))
     return replace(spec, mode=mode, task_template=as_the_wire_has_it(spec.task_template))
 
 
@@ -60,15 +95,36 @@ def node_as_the_wire_has_it(node: Node) -> Node:
     return node
 
 
-SPECS = records(ServiceSpec, mode=MODES).map(service_as_the_wire_has_it)
+CONFIGS = st.sampled_from(
+    [
+        (),
+        (ConfigReference(config_id="c", config_name="n", file=FileTarget(name="f", mode=0o440)),),
+        (ConfigReference(config_id="c", runtime=RuntimeTarget()), ConfigReference()),
+    ]
+)
+TASK_SPECS = records(
+    TaskSpec, container_spec=st.none() | records(ContainerSpec, configs=CONFIGS)
+).map(as_the_wire_has_it)
+SPECS = records(ServiceSpec, mode=MODES, task_template=TASK_SPECS).map(service_as_the_wire_has_it)
+EARLIER = st.builds(ServiceSpec, name=st.sampled_from(["", "web"]), mode=MODES).map(
+    service_as_the_wire_has_it
+)
 ROUND_TRIPS: dict[str, tuple[Any, Any]] = {
-    "cluster": (convert.CLUSTER, records(Cluster)),
+    "cluster": (
+        convert.CLUSTER,
+        records(Cluster, subnet_size=st.integers(1, 128), vxlan_udp_port=st.integers(1, 65535)),
+    ),
     "node": (convert.NODE, records(Node).map(node_as_the_wire_has_it)),
     "service": (
         convert.SERVICE,
-        records(Service, spec=SPECS, previous_spec=st.none() | SPECS),
+        records(
+            Service,
+            spec=SPECS,
+            previous_spec=st.none() | EARLIER,
+            history=st.lists(records(PastSpec, spec=EARLIER), max_size=2).map(tuple),
+        ),
     ),
-    "task": (convert.TASK, records(Task, spec=records(TaskSpec).map(as_the_wire_has_it))),
+    "task": (convert.TASK, records(Task, spec=TASK_SPECS)),
 }
 QUICK = settings(
     max_examples=60,

@@ -26,9 +26,10 @@ from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as docker_dot_swarmkit_do
 from google.protobuf import any_pb2 as google_dot_protobuf_dot_any__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 from google.protobuf import wrappers_pb2 as google_dot_protobuf_dot_wrappers__pb2
+from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as swarmd_dot_v1_dot_extensions__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64ocker/swarmkit/v1/specs.proto\x12\x12\x64ocker.swarmkit.v1\x1a\x1e\x64ocker/swarmkit/v1/types.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1egoogle/protobuf/wrappers.proto\"\xdb\x03\n\x0b\x43lusterSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x43\n\x11\x61\x63\x63\x65ptance_policy\x18\x02 \x01(\x0b\x32$.docker.swarmkit.v1.AcceptancePolicyB\x02\x18\x01\x12>\n\rorchestration\x18\x03 \x01(\x0b\x32\'.docker.swarmkit.v1.OrchestrationConfig\x12,\n\x04raft\x18\x04 \x01(\x0b\x32\x1e.docker.swarmkit.v1.RaftConfig\x12\x38\n\ndispatcher\x18\x05 \x01(\x0b\x32$.docker.swarmkit.v1.DispatcherConfig\x12/\n\tca_config\x18\x06 \x01(\x0b\x32\x1c.docker.swarmkit.v1.CAConfig\x12\x37\n\rtask_defaults\x18\x07 \x01(\x0b\x32 .docker.swarmkit.v1.TaskDefaults\x12?\n\x11\x65ncryption_config\x18\x08 \x01(\x0b\x32$.docker.swarmkit.v1.EncryptionConfig\"\x80\x01\n\nConfigSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12.\n\ntemplating\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\"\xfd\n\n\rContainerSpec\x12\r\n\x05image\x18\x01 \x01(\t\x12=\n\x06labels\x18\x02 \x03(\x0b\x32-.docker.swarmkit.v1.ContainerSpec.LabelsEntry\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12\x0c\n\x04\x61rgs\x18\x04 \x03(\t\x12\x0b\n\x03\x65nv\x18\x05 \x03(\t\x12\x0b\n\x03\x64ir\x18\x06 \x01(\t\x12\x0c\n\x04user\x18\x07 \x01(\t\x12)\n\x06mounts\x18\x08 \x03(\x0b\x32\x19.docker.swarmkit.v1.Mount\x12\x34\n\x11stop_grace_period\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n\x0cpull_options\x18\n \x01(\x0b\x32-.docker.swarmkit.v1.ContainerSpec.PullOptions\x12\x0e\n\x06groups\x18\x0b \x03(\t\x12\x34\n\x07secrets\x18\x0c \x03(\x0b\x32#.docker.swarmkit.v1.SecretReference\x12\x0b\n\x03tty\x18\r \x01(\x08\x12\x10\n\x08hostname\x18\x0e \x01(\t\x12?\n\ndns_config\x18\x0f \x01(\x0b\x32+.docker.swarmkit.v1.ContainerSpec.DNSConfig\x12\x35\n\x0bhealthcheck\x18\x10 \x01(\x0b\x32 .docker.swarmkit.v1.HealthConfig\x12\r\n\x05hosts\x18\x11 \x03(\t\x12\x12\n\nopen_stdin\x18\x12 \x01(\x08\x12\x11\n\tread_only\x18\x13 \x01(\x08\x12\x13\n\x0bstop_signal\x18\x14 \x01(\t\x12\x34\n\x07\x63onfigs\x18\x15 \x03(\x0b\x32#.docker.swarmkit.v1.ConfigReference\x12\x32\n\nprivileges\x18\x16 \x01(\x0b\x32\x1e.docker.swarmkit.v1.Privileges\x12(\n\x04init\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12>\n\tisolation\x18\x18 \x01(\x0e\x32+.docker.swarmkit.v1.ContainerSpec.Isolation\x12\x11\n\tpidsLimit\x18\x19 \x01(\x03\x12?\n\x07sysctls\x18\x1a \x03(\x0b\x32..docker.swarmkit.v1.ContainerSpec.SysctlsEntry\x12\x16\n\x0e\x63\x61pability_add\x18\x1b \x03(\t\x12\x17\n\x0f\x63\x61pability_drop\x18\x1c \x03(\t\x12\x39\n\x07ulimits\x18\x1d \x03(\x0b\x32(.docker.swarmkit.v1.ContainerSpec.Ulimit\x12\x15\n\room_score_adj\x18\x1e \x01(\x03\x12\x11\n\x08\x65xecutor\x18\xe8\x07 \x01(\t\x1a\x41\n\tDNSConfig\x12\x13\n\x0bnameservers\x18\x01 \x03(\t\x12\x0e\n\x06search\x18\x02 \x03(\t\x12\x0f\n\x07options\x18\x03 \x03(\t\x1a$\n\x0bPullOptions\x12\x15\n\rregistry_auth\x18@ \x01(\t\x1a\x32\n\x06Ulimit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04soft\x18\x02 \x01(\x03\x12\x0c\n\x04hard\x18\x03 \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cSysctlsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"O\n\tIsolation\x12\x15\n\x11ISOLATION_DEFAULT\x10\x00\x12\x15\n\x11ISOLATION_PROCESS\x10\x01\x12\x14\n\x10ISOLATION_HYPERV\x10\x02\"\xa2\x01\n\x0c\x45ndpointSpec\x12=\n\x04mode\x18\x01 \x01(\x0e\x32/.docker.swarmkit.v1.EndpointSpec.ResolutionMode\x12-\n\x05ports\x18\x02 \x03(\x0b\x32\x1e.docker.swarmkit.v1.PortConfig\"$\n\x0eResolutionMode\x12\x07\n\x03VIP\x10\x00\x12\t\n\x05\x44NSRR\x10\x01\"I\n\x12GenericRuntimeSpec\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12%\n\x07payload\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\"\x0b\n\tGlobalJob\"\x0f\n\rGlobalService\"-\n\x15NetworkAttachmentSpec\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\"\x94\x02\n\x0bNetworkSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x31\n\rdriver_config\x18\x02 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12\x14\n\x0cipv6_enabled\x18\x03 \x01(\x08\x12\x10\n\x08internal\x18\x04 \x01(\x08\x12-\n\x04ipam\x18\x05 \x01(\x0b\x32\x1f.docker.swarmkit.v1.IPAMOptions\x12\x12\n\nattachable\x18\x06 \x01(\x08\x12\x0f\n\x07ingress\x18\x07 \x01(\x08\x12\x11\n\x07network\x18\x08 \x01(\tH\x00\x42\r\n\x0b\x63onfig_from\"\xcd\x02\n\x08NodeSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x32\n\x0c\x64\x65sired_role\x18\x02 \x01(\x0e\x32\x1c.docker.swarmkit.v1.NodeRole\x12;\n\nmembership\x18\x03 \x01(\x0e\x32\'.docker.swarmkit.v1.NodeSpec.Membership\x12?\n\x0c\x61vailability\x18\x04 \x01(\x0e\x32).docker.swarmkit.v1.NodeSpec.Availability\"0\n\x0c\x41vailability\x12\n\n\x06\x41\x43TIVE\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\t\n\x05\x44RAIN\x10\x02\"\'\n\nMembership\x12\x0b\n\x07PENDING\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\"B\n\rReplicatedJob\x12\x16\n\x0emax_concurrent\x18\x01 \x01(\x04\x12\x19\n\x11total_completions\x18\x02 \x01(\x04\"%\n\x11ReplicatedService\x12\x10\n\x08replicas\x18\x01 \x01(\x04\"a\n\x11ResourceReference\x12\x13\n\x0bresource_id\x18\x01 \x01(\t\x12\x37\n\rresource_type\x18\x02 \x01(\x0e\x32 .docker.swarmkit.v1.ResourceType\"\xac\x01\n\nSecretSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12.\n\ntemplating\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12*\n\x06\x64river\x18\x04 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\"\xb8\x04\n\x0bServiceSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12*\n\x04task\x18\x02 \x01(\x0b\x32\x1c.docker.swarmkit.v1.TaskSpec\x12;\n\nreplicated\x18\x03 \x01(\x0b\x32%.docker.swarmkit.v1.ReplicatedServiceH\x00\x12\x33\n\x06global\x18\x04 \x01(\x0b\x32!.docker.swarmkit.v1.GlobalServiceH\x00\x12;\n\x0ereplicated_job\x18\n \x01(\x0b\x32!.docker.swarmkit.v1.ReplicatedJobH\x00\x12\x33\n\nglobal_job\x18\x0b \x01(\x0b\x32\x1d.docker.swarmkit.v1.GlobalJobH\x00\x12\x30\n\x06update\x18\x06 \x01(\x0b\x32 .docker.swarmkit.v1.UpdateConfig\x12\x41\n\x08networks\x18\x07 \x03(\x0b\x32+.docker.swarmkit.v1.NetworkAttachmentConfigB\x02\x18\x01\x12\x32\n\x08\x65ndpoint\x18\x08 \x01(\x0b\x32 .docker.swarmkit.v1.EndpointSpec\x12\x32\n\x08rollback\x18\t \x01(\x0b\x32 .docker.swarmkit.v1.UpdateConfigB\x06\n\x04mode\"\xb5\x04\n\x08TaskSpec\x12\x36\n\tcontainer\x18\x01 \x01(\x0b\x32!.docker.swarmkit.v1.ContainerSpecH\x00\x12?\n\nattachment\x18\x08 \x01(\x0b\x32).docker.swarmkit.v1.NetworkAttachmentSpecH\x00\x12\x39\n\x07generic\x18\n \x01(\x0b\x32&.docker.swarmkit.v1.GenericRuntimeSpecH\x00\x12;\n\tresources\x18\x02 \x01(\x0b\x32(.docker.swarmkit.v1.ResourceRequirements\x12\x32\n\x07restart\x18\x04 \x01(\x0b\x32!.docker.swarmkit.v1.RestartPolicy\x12\x30\n\tplacement\x18\x05 \x01(\x0b\x32\x1d.docker.swarmkit.v1.Placement\x12.\n\nlog_driver\x18\x06 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12=\n\x08networks\x18\x07 \x03(\x0b\x32+.docker.swarmkit.v1.NetworkAttachmentConfig\x12\x14\n\x0c\x66orce_update\x18\t \x01(\x04\x12\x42\n\x13resource_references\x18\x0b \x03(\x0b\x32%.docker.swarmkit.v1.ResourceReferenceB\t\n\x07runtime\"\xf3\x03\n\nVolumeSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\r\n\x05group\x18\x02 \x01(\t\x12*\n\x06\x64river\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12\x39\n\x0b\x61\x63\x63\x65ss_mode\x18\x04 \x01(\x0b\x32$.docker.swarmkit.v1.VolumeAccessMode\x12\x31\n\x07secrets\x18\x05 \x03(\x0b\x32 .docker.swarmkit.v1.VolumeSecret\x12J\n\x19\x41\x63\x63\x65ssibilityRequirements\x18\x06 \x01(\x0b\x32\'.docker.swarmkit.v1.TopologyRequirement\x12\x39\n\x0e\x63\x61pacity_range\x18\x07 \x01(\x0b\x32!.docker.swarmkit.v1.CapacityRange\x12G\n\x0c\x61vailability\x18\x08 \x01(\x0e\x32\x31.docker.swarmkit.v1.VolumeSpec.VolumeAvailability\"6\n\x12VolumeAvailability\x12\n\n\x06\x41\x43TIVE\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\t\n\x05\x44RAIN\x10\x02\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64ocker/swarmkit/v1/specs.proto\x12\x12\x64ocker.swarmkit.v1\x1a\x1e\x64ocker/swarmkit/v1/types.proto\x1a\x19google/protobuf/any.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1egoogle/protobuf/wrappers.proto\x1a\x1aswarmd/v1/extensions.proto\"\x8d\x04\n\x0b\x43lusterSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x43\n\x11\x61\x63\x63\x65ptance_policy\x18\x02 \x01(\x0b\x32$.docker.swarmkit.v1.AcceptancePolicyB\x02\x18\x01\x12>\n\rorchestration\x18\x03 \x01(\x0b\x32\'.docker.swarmkit.v1.OrchestrationConfig\x12,\n\x04raft\x18\x04 \x01(\x0b\x32\x1e.docker.swarmkit.v1.RaftConfig\x12\x38\n\ndispatcher\x18\x05 \x01(\x0b\x32$.docker.swarmkit.v1.DispatcherConfig\x12/\n\tca_config\x18\x06 \x01(\x0b\x32\x1c.docker.swarmkit.v1.CAConfig\x12\x37\n\rtask_defaults\x18\x07 \x01(\x0b\x32 .docker.swarmkit.v1.TaskDefaults\x12?\n\x11\x65ncryption_config\x18\x08 \x01(\x0b\x32$.docker.swarmkit.v1.EncryptionConfig\x12\x30\n\nscheduling\x18\xe8\x07 \x01(\x0b\x32\x1b.swarmd.v1.SchedulingConfig\"\x80\x01\n\nConfigSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12.\n\ntemplating\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\"\xfd\n\n\rContainerSpec\x12\r\n\x05image\x18\x01 \x01(\t\x12=\n\x06labels\x18\x02 \x03(\x0b\x32-.docker.swarmkit.v1.ContainerSpec.LabelsEntry\x12\x0f\n\x07\x63ommand\x18\x03 \x03(\t\x12\x0c\n\x04\x61rgs\x18\x04 \x03(\t\x12\x0b\n\x03\x65nv\x18\x05 \x03(\t\x12\x0b\n\x03\x64ir\x18\x06 \x01(\t\x12\x0c\n\x04user\x18\x07 \x01(\t\x12)\n\x06mounts\x18\x08 \x03(\x0b\x32\x19.docker.swarmkit.v1.Mount\x12\x34\n\x11stop_grace_period\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x43\n\x0cpull_options\x18\n \x01(\x0b\x32-.docker.swarmkit.v1.ContainerSpec.PullOptions\x12\x0e\n\x06groups\x18\x0b \x03(\t\x12\x34\n\x07secrets\x18\x0c \x03(\x0b\x32#.docker.swarmkit.v1.SecretReference\x12\x0b\n\x03tty\x18\r \x01(\x08\x12\x10\n\x08hostname\x18\x0e \x01(\t\x12?\n\ndns_config\x18\x0f \x01(\x0b\x32+.docker.swarmkit.v1.ContainerSpec.DNSConfig\x12\x35\n\x0bhealthcheck\x18\x10 \x01(\x0b\x32 .docker.swarmkit.v1.HealthConfig\x12\r\n\x05hosts\x18\x11 \x03(\t\x12\x12\n\nopen_stdin\x18\x12 \x01(\x08\x12\x11\n\tread_only\x18\x13 \x01(\x08\x12\x13\n\x0bstop_signal\x18\x14 \x01(\t\x12\x34\n\x07\x63onfigs\x18\x15 \x03(\x0b\x32#.docker.swarmkit.v1.ConfigReference\x12\x32\n\nprivileges\x18\x16 \x01(\x0b\x32\x1e.docker.swarmkit.v1.Privileges\x12(\n\x04init\x18\x17 \x01(\x0b\x32\x1a.google.protobuf.BoolValue\x12>\n\tisolation\x18\x18 \x01(\x0e\x32+.docker.swarmkit.v1.ContainerSpec.Isolation\x12\x11\n\tpidsLimit\x18\x19 \x01(\x03\x12?\n\x07sysctls\x18\x1a \x03(\x0b\x32..docker.swarmkit.v1.ContainerSpec.SysctlsEntry\x12\x16\n\x0e\x63\x61pability_add\x18\x1b \x03(\t\x12\x17\n\x0f\x63\x61pability_drop\x18\x1c \x03(\t\x12\x39\n\x07ulimits\x18\x1d \x03(\x0b\x32(.docker.swarmkit.v1.ContainerSpec.Ulimit\x12\x15\n\room_score_adj\x18\x1e \x01(\x03\x12\x11\n\x08\x65xecutor\x18\xe8\x07 \x01(\t\x1a\x41\n\tDNSConfig\x12\x13\n\x0bnameservers\x18\x01 \x03(\t\x12\x0e\n\x06search\x18\x02 \x03(\t\x12\x0f\n\x07options\x18\x03 \x03(\t\x1a$\n\x0bPullOptions\x12\x15\n\rregistry_auth\x18@ \x01(\t\x1a\x32\n\x06Ulimit\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04soft\x18\x02 \x01(\x03\x12\x0c\n\x04hard\x18\x03 \x01(\x03\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cSysctlsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"O\n\tIsolation\x12\x15\n\x11ISOLATION_DEFAULT\x10\x00\x12\x15\n\x11ISOLATION_PROCESS\x10\x01\x12\x14\n\x10ISOLATION_HYPERV\x10\x02\"\xa2\x01\n\x0c\x45ndpointSpec\x12=\n\x04mode\x18\x01 \x01(\x0e\x32/.docker.swarmkit.v1.EndpointSpec.ResolutionMode\x12-\n\x05ports\x18\x02 \x03(\x0b\x32\x1e.docker.swarmkit.v1.PortConfig\"$\n\x0eResolutionMode\x12\x07\n\x03VIP\x10\x00\x12\t\n\x05\x44NSRR\x10\x01\"I\n\x12GenericRuntimeSpec\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12%\n\x07payload\x18\x02 \x01(\x0b\x32\x14.google.protobuf.Any\"\x0b\n\tGlobalJob\"\x0f\n\rGlobalService\"-\n\x15NetworkAttachmentSpec\x12\x14\n\x0c\x63ontainer_id\x18\x01 \x01(\t\"\x94\x02\n\x0bNetworkSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x31\n\rdriver_config\x18\x02 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12\x14\n\x0cipv6_enabled\x18\x03 \x01(\x08\x12\x10\n\x08internal\x18\x04 \x01(\x08\x12-\n\x04ipam\x18\x05 \x01(\x0b\x32\x1f.docker.swarmkit.v1.IPAMOptions\x12\x12\n\nattachable\x18\x06 \x01(\x08\x12\x0f\n\x07ingress\x18\x07 \x01(\x08\x12\x11\n\x07network\x18\x08 \x01(\tH\x00\x42\r\n\x0b\x63onfig_from\"\xca\x03\n\x08NodeSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x32\n\x0c\x64\x65sired_role\x18\x02 \x01(\x0e\x32\x1c.docker.swarmkit.v1.NodeRole\x12;\n\nmembership\x18\x03 \x01(\x0e\x32\'.docker.swarmkit.v1.NodeSpec.Membership\x12?\n\x0c\x61vailability\x18\x04 \x01(\x0e\x32).docker.swarmkit.v1.NodeSpec.Availability\x12\x0f\n\x06taints\x18\xe8\x07 \x03(\t\x12&\n\x08oversell\x18\xe9\x07 \x01(\x0b\x32\x13.swarmd.v1.Oversell\x12\x42\n\x0b\x64rain_order\x18\xea\x07 \x01(\x0e\x32,.docker.swarmkit.v1.UpdateConfig.UpdateOrder\"0\n\x0c\x41vailability\x12\n\n\x06\x41\x43TIVE\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\t\n\x05\x44RAIN\x10\x02\"\'\n\nMembership\x12\x0b\n\x07PENDING\x10\x00\x12\x0c\n\x08\x41\x43\x43\x45PTED\x10\x01\"B\n\rReplicatedJob\x12\x16\n\x0emax_concurrent\x18\x01 \x01(\x04\x12\x19\n\x11total_completions\x18\x02 \x01(\x04\"%\n\x11ReplicatedService\x12\x10\n\x08replicas\x18\x01 \x01(\x04\"a\n\x11ResourceReference\x12\x13\n\x0bresource_id\x18\x01 \x01(\t\x12\x37\n\rresource_type\x18\x02 \x01(\x0e\x32 .docker.swarmkit.v1.ResourceType\"\xac\x01\n\nSecretSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\x12.\n\ntemplating\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12*\n\x06\x64river\x18\x04 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\"\x9c\x05\n\x0bServiceSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12*\n\x04task\x18\x02 \x01(\x0b\x32\x1c.docker.swarmkit.v1.TaskSpec\x12;\n\nreplicated\x18\x03 \x01(\x0b\x32%.docker.swarmkit.v1.ReplicatedServiceH\x00\x12\x33\n\x06global\x18\x04 \x01(\x0b\x32!.docker.swarmkit.v1.GlobalServiceH\x00\x12;\n\x0ereplicated_job\x18\n \x01(\x0b\x32!.docker.swarmkit.v1.ReplicatedJobH\x00\x12\x33\n\nglobal_job\x18\x0b \x01(\x0b\x32\x1d.docker.swarmkit.v1.GlobalJobH\x00\x12 \n\x04\x63ron\x18\xe8\x07 \x01(\x0b\x32\x0f.swarmd.v1.CronH\x00\x12(\n\x08stateful\x18\xe9\x07 \x01(\x0b\x32\x13.swarmd.v1.StatefulH\x00\x12\x30\n\x06update\x18\x06 \x01(\x0b\x32 .docker.swarmkit.v1.UpdateConfig\x12\x41\n\x08networks\x18\x07 \x03(\x0b\x32+.docker.swarmkit.v1.NetworkAttachmentConfigB\x02\x18\x01\x12\x32\n\x08\x65ndpoint\x18\x08 \x01(\x0b\x32 .docker.swarmkit.v1.EndpointSpec\x12\x32\n\x08rollback\x18\t \x01(\x0b\x32 .docker.swarmkit.v1.UpdateConfig\x12\x16\n\rmin_available\x18\xea\x07 \x01(\x04\x42\x06\n\x04mode\"\xc8\x04\n\x08TaskSpec\x12\x36\n\tcontainer\x18\x01 \x01(\x0b\x32!.docker.swarmkit.v1.ContainerSpecH\x00\x12?\n\nattachment\x18\x08 \x01(\x0b\x32).docker.swarmkit.v1.NetworkAttachmentSpecH\x00\x12\x39\n\x07generic\x18\n \x01(\x0b\x32&.docker.swarmkit.v1.GenericRuntimeSpecH\x00\x12;\n\tresources\x18\x02 \x01(\x0b\x32(.docker.swarmkit.v1.ResourceRequirements\x12\x32\n\x07restart\x18\x04 \x01(\x0b\x32!.docker.swarmkit.v1.RestartPolicy\x12\x30\n\tplacement\x18\x05 \x01(\x0b\x32\x1d.docker.swarmkit.v1.Placement\x12.\n\nlog_driver\x18\x06 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12=\n\x08networks\x18\x07 \x03(\x0b\x32+.docker.swarmkit.v1.NetworkAttachmentConfig\x12\x14\n\x0c\x66orce_update\x18\t \x01(\x04\x12\x42\n\x13resource_references\x18\x0b \x03(\x0b\x32%.docker.swarmkit.v1.ResourceReference\x12\x11\n\x08priority\x18\xe8\x07 \x01(\x03\x42\t\n\x07runtime\"\xf3\x03\n\nVolumeSpec\x12\x34\n\x0b\x61nnotations\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.Annotations\x12\r\n\x05group\x18\x02 \x01(\t\x12*\n\x06\x64river\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Driver\x12\x39\n\x0b\x61\x63\x63\x65ss_mode\x18\x04 \x01(\x0b\x32$.docker.swarmkit.v1.VolumeAccessMode\x12\x31\n\x07secrets\x18\x05 \x03(\x0b\x32 .docker.swarmkit.v1.VolumeSecret\x12J\n\x19\x41\x63\x63\x65ssibilityRequirements\x18\x06 \x01(\x0b\x32\'.docker.swarmkit.v1.TopologyRequirement\x12\x39\n\x0e\x63\x61pacity_range\x18\x07 \x01(\x0b\x32!.docker.swarmkit.v1.CapacityRange\x12G\n\x0c\x61vailability\x18\x08 \x01(\x0e\x32\x31.docker.swarmkit.v1.VolumeSpec.VolumeAvailability\"6\n\x12VolumeAvailability\x12\n\n\x06\x41\x43TIVE\x10\x00\x12\t\n\x05PAUSE\x10\x01\x12\t\n\x05\x44RAIN\x10\x02\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -43,58 +44,58 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CONTAINERSPEC_SYSCTLSENTRY']._serialized_options = b'8\001'
   _globals['_SERVICESPEC'].fields_by_name['networks']._loaded_options = None
   _globals['_SERVICESPEC'].fields_by_name['networks']._serialized_options = b'\030\001'
-  _globals['_CLUSTERSPEC']._serialized_start=178
-  _globals['_CLUSTERSPEC']._serialized_end=653
-  _globals['_CONFIGSPEC']._serialized_start=656
-  _globals['_CONFIGSPEC']._serialized_end=784
-  _globals['_CONTAINERSPEC']._serialized_start=787
-  _globals['_CONTAINERSPEC']._serialized_end=2192
-  _globals['_CONTAINERSPEC_DNSCONFIG']._serialized_start=1861
-  _globals['_CONTAINERSPEC_DNSCONFIG']._serialized_end=1926
-  _globals['_CONTAINERSPEC_PULLOPTIONS']._serialized_start=1928
-  _globals['_CONTAINERSPEC_PULLOPTIONS']._serialized_end=1964
-  _globals['_CONTAINERSPEC_ULIMIT']._serialized_start=1966
-  _globals['_CONTAINERSPEC_ULIMIT']._serialized_end=2016
-  _globals['_CONTAINERSPEC_LABELSENTRY']._serialized_start=2018
-  _globals['_CONTAINERSPEC_LABELSENTRY']._serialized_end=2063
-  _globals['_CONTAINERSPEC_SYSCTLSENTRY']._serialized_start=2065
-  _globals['_CONTAINERSPEC_SYSCTLSENTRY']._serialized_end=2111
-  _globals['_CONTAINERSPEC_ISOLATION']._serialized_start=2113
-  _globals['_CONTAINERSPEC_ISOLATION']._serialized_end=2192
-  _globals['_ENDPOINTSPEC']._serialized_start=2195
-  _globals['_ENDPOINTSPEC']._serialized_end=2357
-  _globals['_ENDPOINTSPEC_RESOLUTIONMODE']._serialized_start=2321
-  _globals['_ENDPOINTSPEC_RESOLUTIONMODE']._serialized_end=2357
-  _globals['_GENERICRUNTIMESPEC']._serialized_start=2359
-  _globals['_GENERICRUNTIMESPEC']._serialized_end=2432
-  _globals['_GLOBALJOB']._serialized_start=2434
-  _globals['_GLOBALJOB']._serialized_end=2445
-  _globals['_GLOBALSERVICE']._serialized_start=2447
-  _globals['_GLOBALSERVICE']._serialized_end=2462
-  _globals['_NETWORKATTACHMENTSPEC']._serialized_start=2464
-  _globals['_NETWORKATTACHMENTSPEC']._serialized_end=2509
-  _globals['_NETWORKSPEC']._serialized_start=2512
-  _globals['_NETWORKSPEC']._serialized_end=2788
-  _globals['_NODESPEC']._serialized_start=2791
-  _globals['_NODESPEC']._serialized_end=3124
-  _globals['_NODESPEC_AVAILABILITY']._serialized_start=3035
-  _globals['_NODESPEC_AVAILABILITY']._serialized_end=3083
-  _globals['_NODESPEC_MEMBERSHIP']._serialized_start=3085
-  _globals['_NODESPEC_MEMBERSHIP']._serialized_end=3124
-  _globals['_REPLICATEDJOB']._serialized_start=3126
-  _globals['_REPLICATEDJOB']._serialized_end=3192
-  _globals['_REPLICATEDSERVICE']._serialized_start=3194
-  _globals['_REPLICATEDSERVICE']._serialized_end=3231
-  _globals['_RESOURCEREFERENCE']._serialized_start=3233
-  _globals['_RESOURCEREFERENCE']._serialized_end=3330
-  _globals['_SECRETSPEC']._serialized_start=3333
-  _globals['_SECRETSPEC']._serialized_end=3505
-  _globals['_SERVICESPEC']._serialized_start=3508
-  _globals['_SERVICESPEC']._serialized_end=4076
-  _globals['_TASKSPEC']._serialized_start=4079
-  _globals['_TASKSPEC']._serialized_end=4644
-  _globals['_VOLUMESPEC']._serialized_start=4647
-  _globals['_VOLUMESPEC']._serialized_end=5146
-  _globals['_VOLUMESPEC_VOLUMEAVAILABILITY']._serialized_start=5092
-  _globals['_VOLUMESPEC_VOLUMEAVAILABILITY']._serialized_end=5146
+  _globals['_CLUSTERSPEC']._serialized_start=206
+  _globals['_CLUSTERSPEC']._serialized_end=731
+  _globals['_CONFIGSPEC']._serialized_start=734
+  _globals['_CONFIGSPEC']._serialized_end=862
+  _globals['_CONTAINERSPEC']._serialized_start=865
+  _globals['_CONTAINERSPEC']._serialized_end=2270
+  _globals['_CONTAINERSPEC_DNSCONFIG']._serialized_start=1939
+  _globals['_CONTAINERSPEC_DNSCONFIG']._serialized_end=2004
+  _globals['_CONTAINERSPEC_PULLOPTIONS']._serialized_start=2006
+  _globals['_CONTAINERSPEC_PULLOPTIONS']._serialized_end=2042
+  _globals['_CONTAINERSPEC_ULIMIT']._serialized_start=2044
+  _globals['_CONTAINERSPEC_ULIMIT']._serialized_end=2094
+  _globals['_CONTAINERSPEC_LABELSENTRY']._serialized_start=2096
+  _globals['_CONTAINERSPEC_LABELSENTRY']._serialized_end=2141
+  _globals['_CONTAINERSPEC_SYSCTLSENTRY']._serialized_start=2143
+  _globals['_CONTAINERSPEC_SYSCTLSENTRY']._serialized_end=2189
+  _globals['_CONTAINERSPEC_ISOLATION']._serialized_start=2191
+  _globals['_CONTAINERSPEC_ISOLATION']._serialized_end=2270
+  _globals['_ENDPOINTSPEC']._serialized_start=2273
+  _globals['_ENDPOINTSPEC']._serialized_end=2435
+  _globals['_ENDPOINTSPEC_RESOLUTIONMODE']._serialized_start=2399
+  _globals['_ENDPOINTSPEC_RESOLUTIONMODE']._serialized_end=2435
+  _globals['_GENERICRUNTIMESPEC']._serialized_start=2437
+  _globals['_GENERICRUNTIMESPEC']._serialized_end=2510
+  _globals['_GLOBALJOB']._serialized_start=2512
+  _globals['_GLOBALJOB']._serialized_end=2523
+  _globals['_GLOBALSERVICE']._serialized_start=2525
+  _globals['_GLOBALSERVICE']._serialized_end=2540
+  _globals['_NETWORKATTACHMENTSPEC']._serialized_start=2542
+  _globals['_NETWORKATTACHMENTSPEC']._serialized_end=2587
+  _globals['_NETWORKSPEC']._serialized_start=2590
+  _globals['_NETWORKSPEC']._serialized_end=2866
+  _globals['_NODESPEC']._serialized_start=2869
+  _globals['_NODESPEC']._serialized_end=3327
+  _globals['_NODESPEC_AVAILABILITY']._serialized_start=3238
+  _globals['_NODESPEC_AVAILABILITY']._serialized_end=3286
+  _globals['_NODESPEC_MEMBERSHIP']._serialized_start=3288
+  _globals['_NODESPEC_MEMBERSHIP']._serialized_end=3327
+  _globals['_REPLICATEDJOB']._serialized_start=3329
+  _globals['_REPLICATEDJOB']._serialized_end=3395
+  _globals['_REPLICATEDSERVICE']._serialized_start=3397
+  _globals['_REPLICATEDSERVICE']._serialized_end=3434
+  _globals['_RESOURCEREFERENCE']._serialized_start=3436
+  _globals['_RESOURCEREFERENCE']._serialized_end=3533
+  _globals['_SECRETSPEC']._serialized_start=3536
+  _globals['_SECRETSPEC']._serialized_end=3708
+  _globals['_SERVICESPEC']._serialized_start=3711
+  _globals['_SERVICESPEC']._serialized_end=4379
+  _globals['_TASKSPEC']._serialized_start=4382
+  _globals['_TASKSPEC']._serialized_end=4966
+  _globals['_VOLUMESPEC']._serialized_start=4969
+  _globals['_VOLUMESPEC']._serialized_end=5468
+  _globals['_VOLUMESPEC_VOLUMEAVAILABILITY']._serialized_start=5414
+  _globals['_VOLUMESPEC_VOLUMEAVAILABILITY']._serialized_end=5468
 # @@protoc_insertion_point(module_scope)

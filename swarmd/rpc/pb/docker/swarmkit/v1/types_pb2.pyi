@@ -3,6 +3,7 @@ import datetime
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf import wrappers_pb2 as _wrappers_pb2
+from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as _extensions_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -570,7 +571,7 @@ class NodeDescription(_message.Message):
     def __init__(self, hostname: _Optional[str] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., engine: _Optional[_Union[EngineDescription, _Mapping]] = ..., tls_info: _Optional[_Union[NodeTLSInfo, _Mapping]] = ..., fips: _Optional[bool] = ..., csi_info: _Optional[_Iterable[_Union[NodeCSIInfo, _Mapping]]] = ..., data_addr: _Optional[str] = ..., runtime: _Optional[str] = ..., balancer: _Optional[str] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
-    __slots__ = ("state", "message", "addr")
+    __slots__ = ("state", "message", "addr", "since")
     class State(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         UNKNOWN: _ClassVar[NodeStatus.State]
@@ -584,10 +585,12 @@ class NodeStatus(_message.Message):
     STATE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
     ADDR_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
     state: NodeStatus.State
     message: str
     addr: str
-    def __init__(self, state: _Optional[_Union[NodeStatus.State, str]] = ..., message: _Optional[str] = ..., addr: _Optional[str] = ...) -> None: ...
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, state: _Optional[_Union[NodeStatus.State, str]] = ..., message: _Optional[str] = ..., addr: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class NodeTLSInfo(_message.Message):
     __slots__ = ("trust_root", "cert_issuer_subject", "cert_issuer_public_key")
@@ -600,10 +603,12 @@ class NodeTLSInfo(_message.Message):
     def __init__(self, trust_root: _Optional[bytes] = ..., cert_issuer_subject: _Optional[bytes] = ..., cert_issuer_public_key: _Optional[bytes] = ...) -> None: ...
 
 class OrchestrationConfig(_message.Message):
-    __slots__ = ("task_history_retention_limit",)
+    __slots__ = ("task_history_retention_limit", "spec_history_limit")
     TASK_HISTORY_RETENTION_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    SPEC_HISTORY_LIMIT_FIELD_NUMBER: _ClassVar[int]
     task_history_retention_limit: int
-    def __init__(self, task_history_retention_limit: _Optional[int] = ...) -> None: ...
+    spec_history_limit: int
+    def __init__(self, task_history_retention_limit: _Optional[int] = ..., spec_history_limit: _Optional[int] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("node_id", "addr")
@@ -614,16 +619,22 @@ class Peer(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., addr: _Optional[str] = ...) -> None: ...
 
 class Placement(_message.Message):
-    __slots__ = ("constraints", "preferences", "platforms", "max_replicas")
+    __slots__ = ("constraints", "preferences", "platforms", "max_replicas", "strategy", "affinities", "tolerations")
     CONSTRAINTS_FIELD_NUMBER: _ClassVar[int]
     PREFERENCES_FIELD_NUMBER: _ClassVar[int]
     PLATFORMS_FIELD_NUMBER: _ClassVar[int]
     MAX_REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    STRATEGY_FIELD_NUMBER: _ClassVar[int]
+    AFFINITIES_FIELD_NUMBER: _ClassVar[int]
+    TOLERATIONS_FIELD_NUMBER: _ClassVar[int]
     constraints: _containers.RepeatedScalarFieldContainer[str]
     preferences: _containers.RepeatedCompositeFieldContainer[PlacementPreference]
     platforms: _containers.RepeatedCompositeFieldContainer[Platform]
     max_replicas: int
-    def __init__(self, constraints: _Optional[_Iterable[str]] = ..., preferences: _Optional[_Iterable[_Union[PlacementPreference, _Mapping]]] = ..., platforms: _Optional[_Iterable[_Union[Platform, _Mapping]]] = ..., max_replicas: _Optional[int] = ...) -> None: ...
+    strategy: _extensions_pb2.Strategy
+    affinities: _containers.RepeatedScalarFieldContainer[str]
+    tolerations: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, constraints: _Optional[_Iterable[str]] = ..., preferences: _Optional[_Iterable[_Union[PlacementPreference, _Mapping]]] = ..., platforms: _Optional[_Iterable[_Union[Platform, _Mapping]]] = ..., max_replicas: _Optional[int] = ..., strategy: _Optional[_Union[_extensions_pb2.Strategy, str]] = ..., affinities: _Optional[_Iterable[str]] = ..., tolerations: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class PlacementPreference(_message.Message):
     __slots__ = ("spread",)
@@ -798,7 +809,7 @@ class Resources(_message.Message):
     def __init__(self, nano_cpus: _Optional[int] = ..., memory_bytes: _Optional[int] = ..., generic: _Optional[_Iterable[_Union[GenericResource, _Mapping]]] = ...) -> None: ...
 
 class RestartPolicy(_message.Message):
-    __slots__ = ("condition", "delay", "max_attempts", "window")
+    __slots__ = ("condition", "delay", "max_attempts", "window", "max_delay")
     class RestartCondition(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         NONE: _ClassVar[RestartPolicy.RestartCondition]
@@ -811,11 +822,13 @@ class RestartPolicy(_message.Message):
     DELAY_FIELD_NUMBER: _ClassVar[int]
     MAX_ATTEMPTS_FIELD_NUMBER: _ClassVar[int]
     WINDOW_FIELD_NUMBER: _ClassVar[int]
+    MAX_DELAY_FIELD_NUMBER: _ClassVar[int]
     condition: RestartPolicy.RestartCondition
     delay: _duration_pb2.Duration
     max_attempts: int
     window: _duration_pb2.Duration
-    def __init__(self, condition: _Optional[_Union[RestartPolicy.RestartCondition, str]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_attempts: _Optional[int] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
+    max_delay: _duration_pb2.Duration
+    def __init__(self, condition: _Optional[_Union[RestartPolicy.RestartCondition, str]] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_attempts: _Optional[int] = ..., window: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class RootCA(_message.Message):
     __slots__ = ("ca_key", "ca_cert", "ca_cert_hash", "join_tokens", "root_rotation", "last_forced_rotation")
@@ -911,7 +924,7 @@ class TopologyRequirement(_message.Message):
     def __init__(self, requisite: _Optional[_Iterable[_Union[Topology, _Mapping]]] = ..., preferred: _Optional[_Iterable[_Union[Topology, _Mapping]]] = ...) -> None: ...
 
 class UpdateConfig(_message.Message):
-    __slots__ = ("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order")
+    __slots__ = ("parallelism", "delay", "failure_action", "monitor", "max_failure_ratio", "order", "task_timeout")
     class FailureAction(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         PAUSE: _ClassVar[UpdateConfig.FailureAction]
@@ -932,13 +945,15 @@ class UpdateConfig(_message.Message):
     MONITOR_FIELD_NUMBER: _ClassVar[int]
     MAX_FAILURE_RATIO_FIELD_NUMBER: _ClassVar[int]
     ORDER_FIELD_NUMBER: _ClassVar[int]
+    TASK_TIMEOUT_FIELD_NUMBER: _ClassVar[int]
     parallelism: int
     delay: _duration_pb2.Duration
     failure_action: UpdateConfig.FailureAction
     monitor: _duration_pb2.Duration
     max_failure_ratio: float
     order: UpdateConfig.UpdateOrder
-    def __init__(self, parallelism: _Optional[int] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_action: _Optional[_Union[UpdateConfig.FailureAction, str]] = ..., monitor: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_failure_ratio: _Optional[float] = ..., order: _Optional[_Union[UpdateConfig.UpdateOrder, str]] = ...) -> None: ...
+    task_timeout: _duration_pb2.Duration
+    def __init__(self, parallelism: _Optional[int] = ..., delay: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., failure_action: _Optional[_Union[UpdateConfig.FailureAction, str]] = ..., monitor: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ..., max_failure_ratio: _Optional[float] = ..., order: _Optional[_Union[UpdateConfig.UpdateOrder, str]] = ..., task_timeout: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
 class UpdateStatus(_message.Message):
     __slots__ = ("state", "started_at", "completed_at", "message")

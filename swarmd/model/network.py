@@ -1,0 +1,68 @@
+"""Networks: what was asked for, and the addresses and driver that the managers gave them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarmd.model.ids import NetworkId
+from swarmd.model.instant import Instant
+from swarmd.model.record import Record
+from swarmd.model.spec import Driver
+from swarmd.model.states import AddressFamily
+
+INGRESS_NAME = "ingress"
+
+
+class IPAMConfig(Record, frozen=True):
+    """One block of addresses, in CIDR notation; `range` narrows what tasks are given."""
+
+    family: AddressFamily = AddressFamily.UNKNOWN
+    subnet: str = ""
+    range: str = ""
+    gateway: str = ""
+    reserved: Mapping[str, str] = {}
+
+
+class IPAMOptions(Record, frozen=True):
+    driver: Driver | None = None
+    configs: tuple[IPAMConfig, ...] = ()
+
+
+class NetworkSpec(Record, frozen=True):
+    name: str = ""
+    labels: Mapping[str, str] = {}
+    driver_config: Driver | None = None  # absent: overlay
+    ipv6_enabled: bool = False
+    internal: bool = False
+    ipam: IPAMOptions | None = None
+    attachable: bool = False
+    ingress: bool = False
+    config_from: str = ""
+
+
+class Network(Record, frozen=True):
+    """`driver_state` and `ipam` are what was allocated; absent until then."""
+
+    id: NetworkId
+    version: int = 0
+    created_at: Instant = Instant(0)
+    updated_at: Instant = Instant(0)
+    spec: NetworkSpec = NetworkSpec()
+    driver_state: Driver | None = None
+    ipam: IPAMOptions | None = None
+
+
+class NetworkAttachment(Record, frozen=True):
+    """A task's, or a node's, place in a network; addresses are in CIDR notation."""
+
+    network_id: NetworkId = NetworkId("")
+    addresses: tuple[str, ...] = ()
+    aliases: tuple[str, ...] = ()
+    driver_opts: Mapping[str, str] = {}
+
+
+class VirtualIP(Record, frozen=True):
+    """The address of a service on one network, in CIDR notation."""
+
+    network_id: NetworkId = NetworkId("")
+    addr: str = ""
