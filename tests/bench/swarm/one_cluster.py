@@ -84,12 +84,11 @@ async def _scenarios(
     if "scale" in phases:
         await scenarios.scale(api, service_id, tasks, tasks // 2)
         await scenarios.scale(api, service_id, tasks // 2, tasks)
+    if "remove" in phases:
+        await scenarios.remove(api, service_id)
+        service_id = await scenarios.create(api, "second", tasks, "create again ")
     if "update" in phases:
         await scenarios.update(api, service_id, tasks)
-    if "remove" in phases:
-        await asyncio.sleep(SETTLE_S)
-        await scenarios.remove(api, service_id, tasks)
-        service_id = await scenarios.create(api, "second", tasks, "create again ")
     if "leave" in phases and isinstance(managers, SwarmdManagers):
         await Leaving(managers, api, scenarios.figures).run(WORKER, token)
     if "leader" in phases and options.managers > 2:

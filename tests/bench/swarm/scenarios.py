@@ -38,6 +38,7 @@ class Scenarios:
         self._fleet = fleet
         self._board: Board = fleet.board
         self._cpu: dict[str, float] = {}
+        self._reports = 0
 
     # --- a: joins
 
@@ -90,15 +91,14 @@ class Scenarios:
         name = f"update {replicas:,} tasks at once until RUNNING"
         self.figures.rate(name, replicas, took(), self._spent())
 
-    async def remove(self, api: Api, service_id: str, replicas: int) -> None:
+    async def remove(self, api: Api, service_id: str) -> None:
         known = len(await api.tasks(service_id))
         forgotten = self._board.forgotten
         async with self._phase() as took:
             await api.remove(service_id)
             await self._until(lambda: self._board.forgotten - forgotten >= known, "tasks to go")
             await api.until_tasks(service_id, 0)
-        note = f"{known - replicas:,} more in the history; {self._spent()}"
-        self.figures.rate(f"remove {replicas:,} tasks until gone", replicas, took(), note)
+        self.figures.rate(f"remove {known:,} tasks until gone", known, took(), self._spent())
 
     # --- d: idle
 
@@ -126,11 +126,11 @@ class Scenarios:
         leader = await self._leader(api)
         survivors = [name for name in self._managers.pids if name != leader]
         loop = asyncio.get_running_loop()
+        clients = [dial(name) for name in survivors]
         begun = loop.time()
         self._managers.kill(leader)
-        clients = [dial(name) for name in survivors]
         try:
-            async with asyncio.TaskGroup() as watches:
+            async with self._phase() as took, asyncio.TaskGroup() as watches:
                 watches.create_task(self._sessions_after(begun, nodes))
                 winner = await _first_write(clients, f"after-{leader}")
                 self.figures.cost(
@@ -141,6 +141,7 @@ class Scenarios:
                 self.figures.cost(
                     "leader killed: new service on all nodes", loop.time() - begun, "s"
                 )
+            print(f"  {self._spent()}; {took():.2f} s")
         finally:
             for client in clients:
                 await client.close()
@@ -185,19 +186,21 @@ class Scenarios:
         """Measure a block: its duration, and the processor time of managers and nodes."""
         pids = {**self._managers.pids, "nodes": os.getpid()}
         before = {name: cpu_s(pid) for name, pid in pids.items()}
+        reports = self._board.reports
         begun = time.monotonic()
         took = 0.0
         yield lambda: took
         took = time.monotonic() - begun
         self._cpu = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}
         self._cpu["seconds"] = took
+        self._reports = self._board.reports - reports
 
     def _spent(self) -> str:
         """Where the last phase's processor time went."""
         spent = dict(self._cpu)
         took = spent.pop("seconds")
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
-        return f"{took:.2f} s; CPU s: {parts}"
+        return f"{took:.2f} s; CPU s: {parts}; {self._reports:,} reports"
 
 
 async def _first_write(clients: list[Api], name: str) -> Api:
