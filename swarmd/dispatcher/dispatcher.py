@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 from msgspec.structs import replace
 
@@ -29,13 +30,14 @@ from swarmd.dispatcher.links import Link
 from swarmd.dispatcher.messages import HeartbeatAnswers, ManagerPeer, session_message
 from swarmd.model.cluster import DEFAULT_HEARTBEAT_NS, Cluster
 from swarmd.model.defaults import HEARTBEAT_FLOOR_NS
-from swarmd.model.env import Ids, Rng
+from swarmd.model.env import Ids
 from swarmd.model.errors import Code, Rejection, not_found
 from swarmd.model.ids import NodeId, SessionId, TaskId
 from swarmd.model.instant import HOUR, SECOND, Instant
 from swarmd.model.node import Node, NodeDescription, NodeStatus
 from swarmd.model.states import NodeState, TaskState
 from swarmd.model.task import Task, TaskStatus
+from swarmd.rpc.call import Line
 from swarmd.rpc.pb import dispatcher as pb
 from swarmd.runtime.clock import Clock
 from swarmd.store.changes import Change, Committed, Kind
@@ -43,8 +45,6 @@ from swarmd.store.store import Store
 
 log = logging.getLogger(__name__)
 
-LOOK_S_MIN = 0.05
-LOOK_S_MAX = 0.25
 STALL_S = 0.5
 
 
@@ -63,7 +63,6 @@ class Dispatcher:
         *,
         clock: Clock,
         ids: Ids,
-        rng: Rng,
         managers: Callable[[], Iterable[ManagerPeer]],
         leader_addr: Callable[[], str],
     ) -> None:
@@ -71,11 +70,10 @@ class Dispatcher:
         self.running = False
         self._clock = clock
         self._ids = ids
-        self._rng = rng
         self._managers = managers
         self._leader_addr = leader_addr
-        self._sessions = Sessions(DEFAULT_HEARTBEAT_NS)
-        self._answers = HeartbeatAnswers(DEFAULT_HEARTBEAT_NS)
+        self._sessions = Sessions(DEFAULT_HEARTBEAT_NS, heard=self._heard)
+        self._answers = HeartbeatAnswers()
         self._links: dict[NodeId, Link] = {}
         self._dirty: dict[NodeId, int] = {}
         self._work = asyncio.Event()
@@ -139,6 +137,25 @@ class Dispatcher:
             raise link.ended
         return link
 
+    @contextmanager
+    def attended(self, link: Link, line: Line | None) -> Iterator[None]:
+        """The node has its Session stream open for as long as the block lasts.
+
+        Args:
+            line: the connection of the stream, if it can be watched.
+        """
+        attendance = object()
+        link.attendance, link.line = attendance, line
+        if line is not None:
+            self._sessions.watch(link.node_id, link.session_id)
+        try:
+            yield
+        finally:
+            if link.attendance is attendance:
+                last_sign = line.heard_at() if line is not None else None
+                link.attendance = link.line = None
+                self._sessions.hang_up(link.node_id, link.session_id, last_sign or self._now())
+
     def link_of(self, node_id: NodeId, session_id: str) -> Link:
         """Raises: Rejection when this is not the node's session."""
         self.check_running()
@@ -148,8 +165,7 @@ class Dispatcher:
     def beat(self, node_id: NodeId, session_id: str) -> bytes:
         """A heartbeat; the answer is a serialized `HeartbeatResponse`."""
         self.check_running()
-        now = Instant(self._clock.monotonic())
-        return self._answers.of(self._sessions.beat(node_id, session_id, now, self._rng))
+        return self._answers.of(self._sessions.beat(node_id, session_id, self._now()))
 
     def report(self, node_id: NodeId, statuses: dict[TaskId, TaskStatus]) -> None:
         """Statuses of the node's tasks; they are committed soon.
@@ -208,7 +224,7 @@ class Dispatcher:
     def _recover(self) -> None:
         """Expect the nodes of the former leader back, without writing anything yet."""
         now = self._now()
-        self._sessions = Sessions(DEFAULT_HEARTBEAT_NS)
+        self._sessions = Sessions(DEFAULT_HEARTBEAT_NS, heard=self._heard)
         self._set_period()
         for node in self.store.nodes():
             if node.status.state is NodeState.DOWN:
@@ -223,6 +239,10 @@ class Dispatcher:
         self._links[node_id] = Link(node_id, session_id)
         log.debug("session.opened node.id=%s", node_id)
 
+    def _heard(self, node_id: NodeId) -> Instant | None:
+        link = self._links.get(node_id)
+        return link.line.heard_at() if link is not None and link.line is not None else None
+
     def _end(self, node_id: NodeId, reason: Rejection) -> None:
         link = self._links.pop(node_id, None)
         if link is not None:
@@ -234,25 +254,25 @@ class Dispatcher:
         period_ns = timing.scaled_period_ns(
             max(period_ns, HEARTBEAT_FLOOR_NS), len(self.store.nodes())
         )
-        if period_ns != self._answers.period_ns:
-            self._answers = HeartbeatAnswers(period_ns)
-        self._sessions.period_ns = period_ns
+        self._sessions.set_period(period_ns)
 
     async def _watch_deadlines(self) -> None:
-        """Notice silence, but never our own: time in which this process slept doesn't count."""
+        """Notice silence, but never our own: time in which this process slept doesn't count.
+
+        It looks when heartbeats are due as well, so that the process wakes once for both.
+        """
         loop = asyncio.get_running_loop()
         while True:
             for lapsed in self._sessions.lapse(self._now()):
                 self._lapse(lapsed)
-            deadline = self._sessions.next_deadline()
-            rest_s = LOOK_S_MAX if deadline is None else (deadline - self._now()) / SECOND
-            rest_s = min(max(rest_s, LOOK_S_MIN), LOOK_S_MAX)
+            slot_ns = timing.slot_ns(self._sessions.period_ns)
+            rest_s = (slot_ns - self._now() % slot_ns) / SECOND
             look_at = loop.time() + rest_s
             await asyncio.sleep(rest_s)
             late_s = loop.time() - look_at
             if late_s > STALL_S:
                 log.warning("dispatcher.stalled seconds=%.1f", late_s)
-                self._sessions.forgive(int(late_s * SECOND))
+                self._sessions.forgive(int(late_s * SECOND), self._now())
 
     def _lapse(self, lapsed: Lapsed) -> None:
         node_id = lapsed.node_id

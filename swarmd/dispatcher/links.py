@@ -12,6 +12,7 @@ from contextlib import contextmanager
 
 from swarmd.model.errors import Rejection
 from swarmd.model.ids import NodeId, SessionId, TaskId
+from swarmd.rpc.call import Line
 
 
 class Link:
@@ -21,6 +22,9 @@ class Link:
         self.node_id = node_id
         self.session_id = session_id
         self.ended: Rejection | None = None
+        # Stands for the latest Session stream while it is open, and `line` for its connection.
+        self.attendance: object | None = None
+        self.line: Line | None = None
         self._bells: set[Bell] = set()
 
     @contextmanager

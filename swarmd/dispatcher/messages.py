@@ -10,9 +10,8 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from swarmd.dispatcher.core.assignments import Step
-from swarmd.dispatcher.core.timing import JITTER_STEPS, jittered_ns
 from swarmd.model.ids import NodeId, SessionId
-from swarmd.model.instant import SECOND
+from swarmd.model.instant import MILLISECOND, SECOND
 from swarmd.model.node import Node
 from swarmd.rpc.convert import node_to_pb, task_to_bytes
 from swarmd.rpc.convert.wire import length_delimited, varint
@@ -20,6 +19,7 @@ from swarmd.rpc.pb import dispatcher as pb
 from swarmd.rpc.pb import objects
 
 MANAGER_WEIGHT = 10
+HEARTBEAT_ANSWERS_MAX = 4096
 
 _TYPE_FIELD = pb.AssignmentsMessage.TYPE_FIELD_NUMBER
 _APPLIES_TO_FIELD = pb.AssignmentsMessage.APPLIES_TO_FIELD_NUMBER
@@ -80,17 +80,21 @@ def session_message(
 
 
 class HeartbeatAnswers:
-    """Serialized answers to heartbeats for one period, by the step of jitter."""
+    """Serialized answers to heartbeats, by the period they tell in whole milliseconds."""
 
-    def __init__(self, period_ns: int) -> None:
-        self.period_ns = period_ns
-        self._answers = [
-            _heartbeat_answer(jittered_ns(period_ns, step))
-            for step in range(-JITTER_STEPS, JITTER_STEPS + 1)
-        ]
+    def __init__(self) -> None:
+        self._answers: dict[int, bytes] = {}
 
-    def of(self, step: int) -> bytes:
-        return self._answers[step + JITTER_STEPS]
+    def of(self, period_ns: int) -> bytes:
+        """The answer for the next millisecond that isn't earlier; never a period of zero."""
+        milliseconds = max(-(-period_ns // MILLISECOND), 1)
+        answer = self._answers.get(milliseconds)
+        if answer is None:
+            if len(self._answers) >= HEARTBEAT_ANSWERS_MAX:
+                self._answers.clear()
+            answer = _heartbeat_answer(milliseconds * MILLISECOND)
+            self._answers[milliseconds] = answer
+        return answer
 
 
 def _heartbeat_answer(period_ns: int) -> bytes:

@@ -40,7 +40,7 @@ class DispatcherService:
             addr=host_of(call.peer.address),
             description=description_from_pb(request.description),
         )
-        with link.listen() as bell:
+        with link.listen() as bell, self._dispatcher.attended(link, call.line):
             yield self._dispatcher.message_for(link)
             while True:
                 await bell.wait()

@@ -113,7 +113,6 @@ class Manager:
             self.writer,
             clock=clock,
             ids=self._ids,
-            rng=rng,
             managers=self._manager_peers,
             leader_addr=self.consensus.leader_addr,
         )

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 import msgspec
 
+from swarmd.model.instant import Instant
 from swarmd.rpc.identity import Identity
 from swarmd.rpc.metadata import EMPTY, Metadata
 
@@ -22,15 +25,28 @@ class Peer(msgspec.Struct, frozen=True):
     via: str = ""
 
 
+class Line(Protocol):
+    """The connection between this daemon and a peer, as far as it tells that the peer is there."""
+
+    def heard_at(self) -> Instant | None:
+        """When the peer's machine last gave a sign of life, on the monotonic clock.
+
+        None when that can't be told. It goes on for as long as the machine and the network do,
+        whatever has become of the peer's process.
+        """
+        ...
+
+
 class Call:
     """One call under way. Handlers may be run without a server: make one and pass it.
 
     `deadline_ns` is an instant of the monotonic clock; None when the caller waits for ever. A
     handler is cancelled when it passes, or when the caller goes away; `cancelled` says so to
-    clean-up code. `trailers` are sent with the status.
+    clean-up code. `trailers` are sent with the status. `line` is the connection the call came by;
+    None for a forwarded call, a local one, and where the kernel doesn't watch connections.
     """
 
-    __slots__ = ("cancelled", "deadline_ns", "metadata", "method", "peer", "trailers")
+    __slots__ = ("cancelled", "deadline_ns", "line", "metadata", "method", "peer", "trailers")
 
     def __init__(
         self,
@@ -38,11 +54,13 @@ class Call:
         method: str,
         metadata: Metadata = EMPTY,
         deadline_ns: int | None = None,
+        line: Line | None = None,
     ) -> None:
         self.peer = peer
         self.method = method
         self.metadata = metadata
         self.deadline_ns = deadline_ns
+        self.line = line
         self.cancelled = False
         self.trailers: list[tuple[str, str]] = []
 

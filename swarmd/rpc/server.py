@@ -22,6 +22,7 @@ from swarmd.rpc.h2 import limits
 from swarmd.rpc.h2.hpack_decoder import BlockCache
 from swarmd.rpc.h2.limits import Limits
 from swarmd.rpc.identity import Identity
+from swarmd.rpc.line import TcpLine, watch
 from swarmd.rpc.router import Router
 from swarmd.rpc.server_connection import Relay, ServerConnection
 from swarmd.rpc.tls import GRPC_ALPN, Credentials, ServerTls, shrink_read_buffers
@@ -176,19 +177,21 @@ class Server:
             identity=identity.from_certificate(der) if der else None,
             address=sockets.format_address(transport.get_extra_info("peername")),
         )
-        sockets.detect_dead_peers(transport.get_extra_info("socket"))
+        line = watch(transport.get_extra_info("socket"), self._clock)
         spoken = tls.selected_alpn_protocol()
         if spoken == GRPC_ALPN:
-            return self._serve_grpc(transport, peer)
+            return self._serve_grpc(transport, peer, line)
         if spoken in self._factories:
             return self._serve_foreign(transport, peer, spoken)
         log.info("rpc.refused peer=%s reason=no common protocol", peer.address)
         return None
 
-    def _serve_grpc(self, transport: asyncio.Transport, peer: Peer) -> ServerConnection | None:
+    def _serve_grpc(
+        self, transport: asyncio.Transport, peer: Peer, line: TcpLine | None
+    ) -> ServerConnection | None:
         if peer.identity is not None:
             chosen = limits.MANAGER if peer.identity.is_manager else limits.WORKER
-            return self._connect(peer, chosen)
+            return self._connect(peer, chosen, line)
         if self._anonymous >= self._limits.anonymous:
             log.warning("rpc.refused peer=%s reason=too many without certificate", peer.address)
             return None
@@ -218,11 +221,12 @@ class Server:
     def _local_context(self) -> ServerTls | None:
         return self._tls
 
-    def _connect(self, peer: Peer, chosen: Limits) -> ServerConnection:
+    def _connect(self, peer: Peer, chosen: Limits, line: TcpLine | None = None) -> ServerConnection:
         connection = ServerConnection(
             router=self._router,
             relay=self._relay,
             peer=peer,
+            line=line,
             limits=chosen,
             cache=self._cache,
             tasks=self._tasks,

@@ -33,6 +33,7 @@ from swarmd.rpc.h2.events import (
 )
 from swarmd.rpc.h2.hpack_decoder import BlockCache
 from swarmd.rpc.h2.limits import Limits
+from swarmd.rpc.line import TcpLine
 from swarmd.rpc.request_head import Malformed, Unsupported, parse_request_head
 from swarmd.rpc.router import Router
 from swarmd.runtime.clock import Clock, SystemClock
@@ -67,8 +68,10 @@ class ServerConnection(asyncio.Protocol):
         tasks: Supervisor,
         on_lost: Callable[[ServerConnection], None],
         clock: Clock | None = None,
+        line: TcpLine | None = None,
     ) -> None:
         self.peer = peer
+        self._line = line
         # Calls admitted so far.
         self.served = 0
         self._router = router
@@ -142,6 +145,8 @@ class ServerConnection(asyncio.Protocol):
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
+        if self._line is not None:
+            self._line.end(exc)
         for exchange in list(self._exchanges.values()):
             self._drop(exchange)
         self._on_lost(self)
@@ -179,7 +184,9 @@ class ServerConnection(asyncio.Protocol):
         deadline_ns = None
         if head.timeout_ns is not None:
             deadline_ns = self._clock.monotonic() + head.timeout_ns
-        call = Call(resolution.caller, head.path, head.metadata, deadline_ns)
+        # A line tells about the machine at its end, which for a forwarded call is another's.
+        line = self._line if resolution.caller is self.peer else None
+        call = Call(resolution.caller, head.path, head.metadata, deadline_ns, line)
         exchange = Exchange(self, stream_id, call, resolution)
         self._exchanges[stream_id] = exchange
         self.served += 1

@@ -7,10 +7,10 @@ from typing import Any
 
 # A machine that lost its power or its network says nothing. Probes of the kernel find out within
 # six seconds, at no cost to us; data that nobody acknowledges for as long has the same effect.
-_KEEPALIVE_IDLE_S = 2
+PROBE_AFTER_S = 2
 _KEEPALIVE_INTERVAL_S = 1
 _KEEPALIVE_PROBES = 4
-_UNANSWERED_MS = 6_000
+UNANSWERED_MS = 6_000
 
 UNIX_PREFIX = "unix:"
 
@@ -41,12 +41,12 @@ def split_address(address: str) -> tuple[str, int]:
     return host, int(port)
 
 
-def detect_dead_peers(sock: socket.socket | None) -> None:
+def detect_dead_peers(sock: socket.socket | None, *, probe_after_s: int = PROBE_AFTER_S) -> None:
     """Have the kernel end a TCP connection whose peer has silently gone."""
     if sock is None or sock.family not in (socket.AF_INET, socket.AF_INET6):
         return
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, _KEEPALIVE_IDLE_S)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPIDLE, probe_after_s)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPINTVL, _KEEPALIVE_INTERVAL_S)
     sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_KEEPCNT, _KEEPALIVE_PROBES)
-    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _UNANSWERED_MS)
+    sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNANSWERED_MS)

@@ -90,7 +90,6 @@ class Swarm:
             self.writer,
             clock=SystemClock(),
             ids=RandomIds(self.rng),
-            rng=self.rng,
             managers=lambda: [ManagerPeer(LEADER, addr) for addr in MANAGERS],
             leader_addr=lambda: self.leader,
         )

@@ -27,4 +27,4 @@ def answer_within_ns(period_ns: int) -> int:
     Short enough that an agent whose leader fell silent finds the next one within the grace that
     nodes are given after an election.
     """
-    return min(max(period_ns, ANSWER_NS_MIN), ANSWER_NS_MAX)
+    return min(max(period_ns // 3, ANSWER_NS_MIN), ANSWER_NS_MAX)

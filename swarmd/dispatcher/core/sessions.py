@@ -1,22 +1,26 @@
 """Liveness of the nodes, as one leader believes it.
 
-A node has at most one session; registering again ends the old one. Each heartbeat moves the node's
-deadline to three of the period it was told; silence past it makes the node down, never gone.
-After an election nobody has a session: nodes that don't come back within a second are marked
-unknown, after the grace period down. A node down for a day loses its tasks for good.
+A node has at most one session; registering again ends the old one. Two signs keep a session alive,
+and it needs both: heartbeats, which show that the agent works, and, where the kernel watches the
+connection of the session, that the machine at its other end has acknowledged something lately.
+Silence past the deadline makes the node down, never gone. So does a connection that ended, unless
+the node is back within the same time. After an election nobody has a session: nodes that don't
+come back within a second are marked unknown, after the grace period down. A node down for a day
+loses its tasks for good.
 
-Deadlines live in one heap with one entry per node. A heartbeat only notes the later deadline; the
-entry is moved when it comes to the top.
+Deadlines live in one heap with one entry per node. A sign of life only notes the later deadline;
+the entry is moved when it comes to the top.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
 
 from swarmd.dispatcher.core import timing
-from swarmd.model.env import Rng
+from swarmd.dispatcher.core.slots import Slots
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, SessionId
 from swarmd.model.instant import Instant
@@ -46,7 +50,16 @@ class Waiting(Enum):
 
 
 class _Entry:
-    __slots__ = ("deadline", "left_at", "queued", "registered_at", "session_id", "waiting")
+    __slots__ = (
+        "beat_at",
+        "deadline",
+        "left_at",
+        "queued",
+        "registered_at",
+        "session_id",
+        "waiting",
+        "watched",
+    )
 
     def __init__(self) -> None:
         self.session_id: SessionId | None = None
@@ -55,6 +68,8 @@ class _Entry:
         self.queued = 0  # the deadline under which the heap knows the node; 0: not in the heap
         self.registered_at: tuple[int, ...] = ()
         self.left_at: int | None = None
+        self.watched = False
+        self.beat_at = 0
 
 
 def session_invalid() -> Rejection:
@@ -66,15 +81,32 @@ def not_registered() -> Rejection:
 
 
 class Sessions:
-    """Sessions and deadlines of all nodes. Time and chance are arguments; nothing is awaited."""
+    """Sessions and deadlines of all nodes. Time is an argument; nothing is awaited.
 
-    def __init__(self, period_ns: int) -> None:
+    Args:
+        period_ns: the cluster's setting, scaled; `set_period` changes it.
+        heard: when the machine of a watched session gave its last sign of life, however small;
+            None when that can't be told at the moment.
+    """
+
+    def __init__(
+        self, period_ns: int, *, heard: Callable[[NodeId], Instant | None] = lambda _: None
+    ) -> None:
         self.period_ns = period_ns
+        self._heard = heard
         self._entries: dict[NodeId, _Entry] = {}
         self._heap: list[tuple[int, NodeId]] = []
+        self._slots = Slots(timing.slot_ns(period_ns))
+        self._awake_since = 0  # silence from before is our own
 
     def __len__(self) -> int:
         return sum(1 for entry in self._entries.values() if entry.session_id is not None)
+
+    def set_period(self, period_ns: int) -> None:
+        """Go by another period; nodes hear of it with the answers to their next heartbeats."""
+        self.period_ns = period_ns
+        if self._slots.slot_ns != timing.slot_ns(period_ns):
+            self._slots = Slots(timing.slot_ns(period_ns))
 
     def expect(self, node_id: NodeId, now: Instant) -> None:
         """A new leader knows of a node that was not down."""
@@ -106,10 +138,30 @@ class Sessions:
         entry.session_id = session_id
         entry.left_at = None
         entry.registered_at = (*recent, now)
+        entry.watched = False
         self._wait(
-            node_id, entry, Waiting.HEARTBEAT, now + timing.MISSED_HEARTBEATS * self.period_ns
+            node_id, entry, Waiting.HEARTBEAT, now + timing.SILENT_PERIODS_MAX * self.period_ns
         )
         return replaced
+
+    def watch(self, node_id: NodeId, session_id: SessionId) -> None:
+        """From now on `heard` tells of the node's machine, as long as this session lasts."""
+        entry = self._entries.get(node_id)
+        if entry is not None and entry.session_id == session_id:
+            entry.watched = True
+
+    def hang_up(self, node_id: NodeId, session_id: SessionId, last_sign: Instant) -> None:
+        """The session's connection has ended; the node was there at `last_sign`.
+
+        It may be back in a moment: until the time that silence is borne has passed, nothing comes
+        of it. A heartbeat in between, by whatever connection, is proof enough.
+        """
+        entry = self._entries.get(node_id)
+        if entry is None or entry.session_id != session_id:
+            return
+        entry.watched = False
+        entry.deadline = min(entry.deadline, self._silent_at(entry, last_sign))
+        self._queue(node_id, entry, entry.deadline)
 
     def check(self, node_id: NodeId, session_id: str) -> None:
         """Raises: Rejection when this is not the node's session."""
@@ -123,8 +175,8 @@ class Sessions:
         entry = self._entries.get(node_id)
         return entry is not None and bool(session_id) and entry.session_id == session_id
 
-    def beat(self, node_id: NodeId, session_id: str, now: Instant, rng: Rng) -> int:
-        """Note a heartbeat and answer how many hundredths the next period differs by.
+    def beat(self, node_id: NodeId, session_id: str, now: Instant) -> int:
+        """Note a heartbeat and answer after how many nanoseconds the next is wanted.
 
         Raises:
             Rejection: as `check`.
@@ -134,11 +186,15 @@ class Sessions:
             raise not_registered()
         if entry.session_id != session_id:
             raise session_invalid()
-        step = timing.jitter_step(rng)
-        entry.deadline = now + timing.MISSED_HEARTBEATS * timing.jittered_ns(self.period_ns, step)
+        period_ns = self.period_ns
+        watched = entry.watched and timing.can_watch(period_ns)
+        longest_ns = timing.heartbeat_period_ns(period_ns, watched=watched)
+        next_at = self._slots.take(now, longest_ns, len(self._entries))
+        entry.beat_at = now
+        entry.deadline = next_at + timing.LATE_PERIODS_MAX * period_ns
         if entry.deadline < entry.queued:  # the period was shortened
-            self._queue(node_id, entry)
-        return step
+            self._queue(node_id, entry, entry.deadline)
+        return next_at - now
 
     def leave(self, node_id: NodeId, now: Instant) -> SessionId | None:
         """The node says that it goes for good: it is down from now on. Answers its session."""
@@ -153,8 +209,9 @@ class Sessions:
         entry = self._entries.pop(node_id, None)
         return entry.session_id if entry is not None else None
 
-    def forgive(self, lost_ns: int) -> None:
+    def forgive(self, lost_ns: int, now: Instant) -> None:
         """This process stood still for a while and may not have read what nodes sent it."""
+        self._awake_since = now
         for entry in self._entries.values():
             if entry.waiting is not Waiting.ORPHANING:
                 entry.deadline += lost_ns
@@ -168,8 +225,9 @@ class Sessions:
             if entry is None or entry.queued != queued:
                 continue  # superseded by an earlier deadline or a removal
             entry.queued = 0
-            if entry.deadline > now:
-                self._queue(node_id, entry)
+            deadline = self._deadline(node_id, entry)
+            if deadline > now:
+                self._queue(node_id, entry, deadline)
                 continue
             lapsed.append(self._lapse(node_id, entry, now))
         return tuple(lapsed)
@@ -195,10 +253,23 @@ class Sessions:
     def _wait(self, node_id: NodeId, entry: _Entry, waiting: Waiting, deadline: int) -> None:
         entry.waiting = waiting
         entry.deadline = deadline
-        self._queue(node_id, entry)
+        self._queue(node_id, entry, deadline)
 
-    def _queue(self, node_id: NodeId, entry: _Entry) -> None:
-        """Make sure that the heap looks at the node no later than at its deadline."""
-        if entry.queued == 0 or entry.deadline < entry.queued:
-            entry.queued = entry.deadline
-            heapq.heappush(self._heap, (entry.deadline, node_id))
+    def _deadline(self, node_id: NodeId, entry: _Entry) -> int:
+        """When the node's time is up, by all that is known now."""
+        if entry.waiting is Waiting.HEARTBEAT and entry.watched:
+            heard = self._heard(node_id)
+            if heard is not None:
+                return min(entry.deadline, self._silent_at(entry, heard))
+        return entry.deadline
+
+    def _silent_at(self, entry: _Entry, last_sign: int) -> int:
+        """When a node that gives no sign after `last_sign` has been silent for too long."""
+        since = max(last_sign, entry.beat_at, self._awake_since)
+        return since + timing.SILENT_PERIODS_MAX * self.period_ns
+
+    def _queue(self, node_id: NodeId, entry: _Entry, deadline: int) -> None:
+        """Make sure that the heap looks at the node no later than at `deadline`."""
+        if entry.queued == 0 or deadline < entry.queued:
+            entry.queued = deadline
+            heapq.heappush(self._heap, (deadline, node_id))

@@ -19,7 +19,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from demo.machines import machines
-from demo.swarm import Swarm, wait_until
+from demo.swarm import Swarm
 
 MANAGERS = ("m1", "m2", "m3")
 SETTLE_S = 8.0

@@ -2,8 +2,8 @@
 
     python -m tests.bench.idle.agents ADDRESS TOKEN COUNT
 
-Says when all have joined and when all are in session, and ends when its input ends. Each agent is the daemon's own `AgentSession` over a connection of its
-own with a certificate of its own.
+Says when all have joined and when all are in session, and ends when its input ends. Each agent is
+the daemon's own `AgentSession` over a connection of its own with a certificate of its own.
 """
 
 from __future__ import annotations
@@ -74,8 +74,7 @@ async def main(address: str, token: str, count: int) -> None:
     print("joined", flush=True)
     workers = [PaperWorker(obliging=True) for _ in credentials]
     sessions = [
-        session(address, given, worker)
-        for given, worker in zip(credentials, workers, strict=True)
+        session(address, given, worker) for given, worker in zip(credentials, workers, strict=True)
     ]
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(agent.run()) for agent in sessions]

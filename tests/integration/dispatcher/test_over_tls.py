@@ -104,7 +104,6 @@ class Swarm:
             self.writer,
             clock=SystemClock(),
             ids=RandomIds(),
-            rng=random.Random(1),
             managers=lambda: [ManagerPeer(LEADER, self.addr)],
             leader_addr=lambda: self.addr,
         )

@@ -75,7 +75,6 @@ class Swarm:
             self.writer,
             clock=SystemClock(),
             ids=RandomIds(),
-            rng=random.Random(2),
             managers=lambda: self.managers,
             leader_addr=lambda: self.leader_addr,
         )

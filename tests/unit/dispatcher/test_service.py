@@ -17,9 +17,9 @@ from swarmd.dispatcher.service import DispatcherService, NodeLifecycleService, h
 from swarmd.model.cluster import DispatcherConfig
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, TaskId
-from swarmd.model.instant import MILLISECOND, SECOND
+from swarmd.model.instant import MILLISECOND, SECOND, Instant
 from swarmd.model.states import Availability, NodeState, TaskState
-from swarmd.rpc.call import Call, Peer
+from swarmd.rpc.call import Call, Line, Peer
 from swarmd.rpc.identity import WORKER, Identity
 from swarmd.rpc.pb import cluster as cluster_pb
 from swarmd.rpc.pb import dispatcher as pb
@@ -63,17 +63,18 @@ class Desk:
             writer,
             clock=self.clock,
             ids=RandomIds(random.Random(1)),
-            rng=random.Random(2),
             managers=lambda: self.managers,
             leader_addr=lambda: "10.0.0.9:2377",
         )
         self.service = DispatcherService(self.dispatcher, own_node_id=LEADER)
         self.lifecycle = NodeLifecycleService(self.dispatcher, own_node_id=LEADER)
 
-    def session(self, node: str, session_id: str = "") -> Any:
+    def session(self, node: str, session_id: str = "", line: Line | None = None) -> Any:
         request = pb.SessionRequest(session_id=session_id)
         request.description.hostname = f"host-{node}"
-        return self.service.Session(call_of(node), request)
+        call = call_of(node)
+        call.line = line
+        return self.service.Session(call, request)
 
     async def open(self, node: str) -> str:
         """A session of the node, its stream closed again."""
@@ -208,7 +209,50 @@ async def test_heartbeats_tell_a_period_near_the_setting() -> None:
     async with a_desk("n1") as desk:
         session_id = await desk.open("n1")
         period = desk.beat("n1", session_id).period
-        assert 1.35 * SECOND <= period.seconds * SECOND + period.nanos <= 1.65 * SECOND
+        assert 1.25 * SECOND <= period.seconds * SECOND + period.nanos <= 1.501 * SECOND
+
+
+class SetLine:
+    """A connection to a machine that lives until a test says otherwise."""
+
+    def __init__(self, clock: SetClock) -> None:
+        self._clock = clock
+        self.silent_since: Instant | None = None
+
+    def heard_at(self) -> Instant | None:
+        return self.silent_since or Instant(self._clock.monotonic())
+
+
+async def test_a_session_over_a_watched_connection_needs_half_the_heartbeats() -> None:
+    async with a_desk("n1") as desk:
+        async with aclosing(desk.session("n1", line=SetLine(desk.clock))) as stream:
+            session_id = (await anext(stream)).session_id
+            period = desk.beat("n1", session_id).period
+            assert 2.75 * SECOND <= period.seconds * SECOND + period.nanos <= 3.001 * SECOND
+        period = desk.beat("n1", session_id).period
+        assert 1.25 * SECOND <= period.seconds * SECOND + period.nanos <= 1.501 * SECOND
+
+
+async def test_a_machine_that_falls_silent_takes_its_node_down_before_heartbeats_are_missed() -> (
+    None
+):
+    async with a_desk("n1") as desk:
+        line = SetLine(desk.clock)
+        async with aclosing(desk.session("n1", line=line)) as stream:
+            desk.beat("n1", (await anext(stream)).session_id)
+            line.silent_since = Instant(desk.clock.monotonic())
+            desk.clock.ahead_ns += 4500 * MILLISECOND
+            await until(lambda: desk.store.get_node("n1").status.state is NodeState.DOWN)
+
+
+async def test_a_stream_that_took_over_the_session_keeps_it_when_the_former_ends() -> None:
+    async with a_desk("n1") as desk:
+        former, line = desk.session("n1", line=SetLine(desk.clock)), SetLine(desk.clock)
+        session_id = (await anext(former)).session_id
+        async with aclosing(desk.session("n1", session_id, line=line)) as stream:
+            await anext(stream)
+            await former.aclose()
+            assert desk.beat("n1", session_id).period.seconds >= 2
 
 
 async def test_a_changed_period_holds_from_the_next_heartbeat() -> None:
@@ -257,7 +301,7 @@ async def test_a_node_of_the_former_leader_goes_unknown_and_then_down() -> None:
         await asyncio.sleep(0)
         desk.clock.ahead_ns += 1100 * MILLISECOND
         await until(lambda: store.get_node("n1").status.state is NodeState.UNKNOWN)
-        desk.clock.ahead_ns += 4 * SECOND
+        desk.clock.ahead_ns += 5 * SECOND
         await until(lambda: store.get_node("n1").status.state is NodeState.DOWN)
         running.cancel()
 

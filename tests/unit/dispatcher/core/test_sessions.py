@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,14 +16,6 @@ N1, N2 = NodeId("n1"), NodeId("n2")
 S1, S2 = SessionId("s1"), SessionId("s2")
 PERIOD_NS = 1500 * MILLISECOND
 START = Instant(100 * SECOND)
-
-
-class NoJitter:
-    def random(self) -> float:
-        return 0.5
-
-    def randrange(self, start: int, stop: int) -> int:
-        return (start + stop) // 2
 
 
 def later(seconds: float) -> Instant:
@@ -47,7 +37,7 @@ def test_a_silent_node_is_down_after_three_periods_and_not_before() -> None:
 
 def test_a_heartbeat_moves_the_deadline() -> None:
     sessions = a_table()
-    assert sessions.beat(N1, S1, later(4), NoJitter()) == 0
+    assert sessions.beat(N1, S1, later(4)) == PERIOD_NS
     assert sessions.lapse(later(4.5)) == ()
     assert sessions.next_deadline() == later(8.5)
     assert sessions.lapse(later(8.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
@@ -55,20 +45,14 @@ def test_a_heartbeat_moves_the_deadline() -> None:
 
 def test_a_shorter_period_is_noticed_with_the_next_heartbeat() -> None:
     sessions = a_table()
-    sessions.period_ns = 100 * MILLISECOND
-    sessions.beat(N1, S1, later(1), NoJitter())
-    assert sessions.lapse(later(1.3)) == (Lapsed(N1, Lapse.DOWN, S1),)
-
-
-def test_periods_differ_by_up_to_a_tenth() -> None:
-    sessions, rng = a_table(), random.Random(1)
-    steps = {sessions.beat(N1, S1, START, rng) for _ in range(500)}
-    assert steps == set(range(-10, 11))
+    sessions.set_period(96 * MILLISECOND)
+    assert sessions.beat(N1, S1, later(1)) <= 96 * MILLISECOND
+    assert sessions.lapse(later(1.288)) == (Lapsed(N1, Lapse.DOWN, S1),)
 
 
 def test_a_node_that_was_never_registered_is_told_so() -> None:
     with pytest.raises(Rejection) as refusal:
-        Sessions(PERIOD_NS).beat(N1, S1, START, NoJitter())
+        Sessions(PERIOD_NS).beat(N1, S1, START)
     assert refusal.value == Rejection(Code.NOT_FOUND, "node not registered")
 
 
@@ -84,7 +68,7 @@ def test_a_down_node_has_no_session_any_more() -> None:
     sessions.lapse(later(5))
     assert not sessions.holds(N1, S1)
     with pytest.raises(Rejection, match="node not registered"):
-        sessions.beat(N1, S1, later(5), NoJitter())
+        sessions.beat(N1, S1, later(5))
 
 
 def test_registering_again_ends_the_session_before() -> None:
@@ -114,13 +98,13 @@ def test_after_an_election_silence_means_unknown_and_then_down() -> None:
     sessions.expect(N1, START)
     assert sessions.lapse(Instant(later(1) - 1)) == ()
     assert sessions.lapse(later(1)) == (Lapsed(N1, Lapse.UNKNOWN, None),)
-    assert sessions.lapse(Instant(later(5) - 1)) == ()
-    assert sessions.lapse(later(5)) == (Lapsed(N1, Lapse.DOWN, None),)
+    assert sessions.lapse(Instant(later(6) - 1)) == ()
+    assert sessions.lapse(later(6)) == (Lapsed(N1, Lapse.DOWN, None),)
 
 
 def test_the_grace_after_an_election_grows_with_the_period() -> None:
-    assert timing.recovery_grace_ns(PERIOD_NS) == 5 * SECOND
-    assert timing.recovery_grace_ns(4 * SECOND) == 12 * SECOND
+    assert timing.recovery_grace_ns(PERIOD_NS) == 6 * SECOND
+    assert timing.recovery_grace_ns(4 * SECOND) == 13 * SECOND
 
 
 def test_a_node_that_comes_back_in_time_is_never_unknown() -> None:
@@ -165,7 +149,7 @@ def test_a_removed_node_is_forgotten() -> None:
 def test_a_leader_that_stood_still_does_not_take_its_own_silence_for_that_of_nodes() -> None:
     sessions = a_table()
     sessions.expect_down(N2, START)
-    sessions.forgive(10 * SECOND)
+    sessions.forgive(10 * SECOND, later(0))
     assert sessions.lapse(later(14)) == ()
     assert sessions.lapse(later(14.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
     assert sessions.lapse(Instant(START + 24 * HOUR))[0] == Lapsed(N2, Lapse.ORPHANED, None)
@@ -186,6 +170,116 @@ def test_the_period_grows_beyond_a_thousand_nodes() -> None:
     assert timing.scaled_period_ns(PERIOD_NS, 4000) == 4 * PERIOD_NS
 
 
+class Machines:
+    """When the machine of each node was last heard of, as a kernel would tell."""
+
+    def __init__(self) -> None:
+        self.signs: dict[NodeId, Instant] = {}
+
+    def heard(self, node_id: NodeId) -> Instant | None:
+        return self.signs.get(node_id)
+
+
+def a_watched_table() -> tuple[Sessions, Machines]:
+    machines = Machines()
+    sessions = Sessions(PERIOD_NS, heard=machines.heard)
+    sessions.register(N1, S1, START)
+    sessions.watch(N1, S1)
+    return sessions, machines
+
+
+def test_a_watched_node_is_asked_for_half_as_many_heartbeats() -> None:
+    sessions, _ = a_watched_table()
+    assert sessions.beat(N1, S1, START) == 2 * PERIOD_NS
+
+
+def test_a_short_period_is_kept_even_where_the_kernel_watches() -> None:
+    sessions, _ = a_watched_table()
+    sessions.set_period(960 * MILLISECOND)
+    assert sessions.beat(N1, S1, START) == 960 * MILLISECOND
+
+
+def test_a_machine_that_falls_silent_is_down_three_periods_after_its_last_sign() -> None:
+    sessions, machines = a_watched_table()
+    sessions.beat(N1, S1, START)
+    machines.signs[N1] = later(1.2)
+    assert sessions.lapse(Instant(later(5.7) - 1)) == ()
+    assert sessions.lapse(later(5.7)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_a_machine_that_lives_on_does_not_keep_a_frozen_agent_in_session() -> None:
+    sessions, machines = a_watched_table()
+    sessions.beat(N1, S1, START)
+    for second in (4.5, 5, 5.5, 5.9):
+        machines.signs[N1] = later(second)
+        assert sessions.lapse(later(second)) == ()
+    machines.signs[N1] = later(6)
+    assert sessions.lapse(later(6)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_where_the_kernel_can_not_tell_heartbeats_decide() -> None:
+    sessions, _ = a_watched_table()
+    sessions.beat(N1, S1, START)
+    assert sessions.lapse(Instant(later(6) - 1)) == ()
+    assert sessions.lapse(later(6)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_a_node_whose_connection_ended_is_down_unless_it_comes_back_in_time() -> None:
+    sessions, _ = a_watched_table()
+    sessions.beat(N1, S1, later(1))
+    sessions.hang_up(N1, S1, later(1.5))
+    assert sessions.lapse(Instant(later(6) - 1)) == ()
+    assert sessions.lapse(later(6)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_a_daemon_that_is_restarted_in_time_keeps_its_tasks() -> None:
+    sessions, _ = a_watched_table()
+    sessions.hang_up(N1, S1, later(1))
+    sessions.register(N1, S2, later(5.4))
+    assert sessions.lapse(later(9.8)) == ()
+    assert sessions.holds(N1, S2)
+
+
+def test_a_connection_that_ended_is_made_up_for_by_a_heartbeat_on_another() -> None:
+    sessions, _ = a_watched_table()
+    sessions.hang_up(N1, S1, later(1))
+    assert sessions.beat(N1, S1, later(5)) <= PERIOD_NS
+    assert sessions.lapse(later(7.9)) == ()
+
+
+def test_heartbeats_on_another_connection_count_for_one_that_fell_silent() -> None:
+    sessions, machines = a_watched_table()
+    machines.signs[N1] = START
+    sessions.beat(N1, S1, later(4))
+    assert sessions.lapse(later(8.4)) == ()
+    assert sessions.lapse(later(8.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_a_kernel_that_gave_up_after_a_long_silence_does_not_prolong_it() -> None:
+    sessions, _ = a_watched_table()
+    sessions.beat(N1, S1, later(4))
+    sessions.hang_up(N1, S1, later(-2))
+    assert sessions.lapse(Instant(later(8.5) - 1)) == ()
+    assert sessions.lapse(later(8.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_the_end_of_a_former_connection_says_nothing_of_the_new_session() -> None:
+    sessions, _ = a_watched_table()
+    sessions.register(N1, S2, later(1))
+    sessions.watch(N1, S2)
+    sessions.beat(N1, S2, later(1))
+    sessions.hang_up(N1, S1, later(1))
+    assert sessions.lapse(later(5.6)) == ()
+
+
+def test_silence_from_before_the_leader_stood_still_is_not_held_against_a_machine() -> None:
+    sessions, machines = a_watched_table()
+    machines.signs[N1] = START
+    sessions.forgive(10 * SECOND, later(10))
+    assert sessions.lapse(later(14.4)) == ()
+    assert sessions.lapse(later(14.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["register", "beat", "leave", "forget", "expect", "expect_down", "wait"]),
@@ -202,7 +296,7 @@ def test_a_session_lives_exactly_as_long_as_its_heartbeats(
     steps: list[tuple[str, NodeId, int]],
 ) -> None:
     """Against a model without a heap: the deadline of each session, by hand."""
-    sessions, now, rng = Sessions(PERIOD_NS), int(START), random.Random(0)
+    sessions, now = Sessions(PERIOD_NS), int(START)
     alive: dict[NodeId, tuple[SessionId, int]] = {}
     for number, (kind, node, pause_ns) in enumerate(steps):
         now += pause_ns
@@ -219,8 +313,9 @@ def test_a_session_lives_exactly_as_long_as_its_heartbeats(
             alive[node] = (session_id, now + 3 * PERIOD_NS)
         elif kind == "beat" and node in alive:
             session_id, _ = alive[node]
-            step = sessions.beat(node, session_id, at, rng)
-            alive[node] = (session_id, now + 3 * (PERIOD_NS + PERIOD_NS * step // 100))
+            rest_ns = sessions.beat(node, session_id, at)
+            assert 0 < rest_ns <= PERIOD_NS
+            alive[node] = (session_id, now + rest_ns + 2 * PERIOD_NS)
         elif kind == "leave":
             sessions.leave(node, at)
             alive.pop(node, None)
