@@ -51,7 +51,7 @@ def ensure_daemon(target: Target, *, command: Command | None = None) -> None:
             process.terminate()
             raise CliError(f"the daemon is not up after {START_S:g} s", hint=f"its log: {log}")
         time.sleep(LOOK_S)
-    click.echo(f"daemon started in the background: pid {process.pid}, log {log}")
+    click.echo(f"daemon started in the background: pid {process.pid}, log {log}", err=True)
 
 
 def answers(path: Path) -> bool:

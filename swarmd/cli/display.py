@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import click
 
+from swarmd.cli import render
 from swarmd.cli.convergence import Phase, Progress
 from swarmd.model.instant import SECOND
 
@@ -23,8 +24,10 @@ class Display(Protocol):
         ...
 
 
-def choose(*, quiet: bool) -> Display:
-    """The display that fits where standard output goes."""
+def choose(*, quiet: bool, as_json: bool) -> Display:
+    """The display that was asked for, or else the one that fits where standard output goes."""
+    if as_json:
+        return Documents()
     if quiet:
         return Silence()
     return Bars() if sys.stdout.isatty() else Lines()
@@ -36,6 +39,33 @@ class Silence:
 
     def finish(self) -> None:
         """Nothing."""
+
+
+class Documents:
+    """One object per service with the state it was left in, for programs."""
+
+    def __init__(self) -> None:
+        self._latest: dict[str, tuple[Progress, int]] = {}
+
+    def show(self, name: str, state: Progress, elapsed_ns: int) -> None:
+        self._latest[name] = (state, elapsed_ns)
+
+    def finish(self) -> None:
+        latest, self._latest = self._latest, {}
+        render.json_lines(
+            [
+                {
+                    "Name": name,
+                    "Phase": state.phase.value,
+                    "Running": state.running,
+                    "Wanted": state.wanted,
+                    "Note": state.note,
+                    "Problems": list(state.problems),
+                    "Seconds": round(elapsed_ns / SECOND, 3),
+                }
+                for name, (state, elapsed_ns) in latest.items()
+            ]
+        )
 
 
 def summary(state: Progress, elapsed_ns: int) -> str:

@@ -28,10 +28,7 @@ def info(target: Target, /, output: str) -> None:
         if output == "json":
             render.as_json(document(answer))
             return
-        rows = lines(answer)
-        width = max(len(name) for name, _ in rows) + 2
-        for name, value in rows:
-            click.echo(f"{name + ':':<{width}}{value}")
+        render.fields(lines(answer))
         for warning in answer.warnings:
             click.echo(f"WARNING: {warning}", err=True)
         if answer.state == 0:
@@ -41,45 +38,52 @@ def info(target: Target, /, output: str) -> None:
 
 
 @click.command()
+@click.option("--format", "output", type=click.Choice(["text", "json"]), default="text")
 @click.pass_obj
-def version(target: Target, /) -> None:
+def version(target: Target, /, output: str) -> None:
     """Show the versions of this program and of the daemon."""
     from swarmd import __version__
+    from swarmd.cli import render
     from swarmd.cli.client import Client, run
     from swarmd.cli.errors import CliError
 
     async def work(client: Client) -> str:
         return (await client.info()).version
 
-    click.echo(f"swarmd {__version__}")
     try:
-        click.echo(f"daemon {run(target, work)} at {target.socket}")
+        daemon = run(target, work)
     except CliError:
-        click.echo(f"daemon not running at {target.socket}")
+        daemon = ""
+    if output == render.JSON:
+        socket = str(target.socket)
+        render.as_json({"Program": __version__, "Daemon": daemon or None, "Socket": socket})
+        return
+    click.echo(f"swarmd {__version__}")
+    click.echo(f"daemon {daemon or 'not running'} at {target.socket}")
 
 
-def lines(answer: pb.InfoResponse) -> list[tuple[str, str]]:
-    """What `info` prints, without what is empty."""
+def lines(answer: pb.InfoResponse) -> dict[str, str]:
+    """What `info` prints; what is empty is left out."""
     role = "leader" if answer.is_leader else "manager" if answer.is_manager else "worker"
     active = answer.state == STATES.index("active")
-    rows = [
-        ("State", _state(answer)),
-        ("Node", answer.node_id),
-        ("Role", role if active else ""),
-        ("Cluster", answer.cluster_id),
-        ("Managers", str(answer.managers) if answer.managers else ""),
-        ("Nodes", str(answer.nodes) if answer.nodes else ""),
-        ("Leader", answer.leader_addr or ("none known" if active else "")),
-        ("Address", answer.addr),
-        ("Data address", answer.data_addr),
-        ("Runtime", _chosen(answer.runtime, answer.runtime_reason)),
-        ("Balancing", _chosen(answer.balancer, answer.balancer_reason)),
-        ("Raft", _raft(answer)),
-        ("State directory", answer.state_dir),
-        ("Daemon", f"swarmd {answer.version}, pid {answer.pid}"),
-    ]
-    rows += [(f"Manager {peer.node_id}", _peer(peer)) for peer in answer.managers_list]
-    return [(name, value) for name, value in rows if value]
+    return dict(
+        [
+            ("State", _state(answer)),
+            ("Node", answer.node_id),
+            ("Role", role if active else ""),
+            ("Cluster", answer.cluster_id),
+            *_managers(answer),
+            ("Nodes", str(answer.nodes) if answer.nodes else ""),
+            ("Leader", answer.leader_addr or ("none known" if active else "")),
+            ("Address", answer.addr),
+            ("Data address", answer.data_addr),
+            ("Runtime", _chosen(answer.runtime, answer.runtime_reason)),
+            ("Balancing", _chosen(answer.balancer, answer.balancer_reason)),
+            ("Raft", _raft(answer)),
+            ("State directory", answer.state_dir),
+            ("Daemon", f"swarmd {answer.version}, pid {answer.pid}"),
+        ]
+    )
 
 
 def document(answer: pb.InfoResponse) -> dict[str, object]:
@@ -134,16 +138,20 @@ def _chosen(choice: str, reason: str) -> str:
     return f"{choice} ({reason})" if reason else choice
 
 
-def _peer(peer: pb.Peer) -> str:
-    standing = "leader" if peer.leader else "reachable" if peer.reachable else "unreachable"
-    return f"{peer.addr} {standing}"
+def _managers(answer: pb.InfoResponse) -> list[tuple[str, str]]:
+    """How many there are, and a row for each."""
+    rows = [("Managers", str(answer.managers) if answer.managers else "")]
+    for number, peer in enumerate(answer.managers_list, start=1):
+        standing = "leader" if peer.leader else "reachable" if peer.reachable else "unreachable"
+        rows.append((f"  manager {number}", f"{peer.addr} {standing} ({peer.node_id})"))
+    return rows
 
 
 def _raft(answer: pb.InfoResponse) -> str:
     if not answer.HasField("raft"):
         return ""
     raft = answer.raft
+    members = "1 member" if raft.members == 1 else f"{raft.members} members"
     return (
-        f"term {raft.term}, {raft.members} members, committed {raft.commit_index}, "
-        f"applied {raft.applied_index}"
+        f"term {raft.term}, {members}, committed {raft.commit_index}, applied {raft.applied_index}"
     )

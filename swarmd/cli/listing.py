@@ -32,6 +32,17 @@ LISTING: list[Any] = [
     ),
 ]
 
+INSPECTING: list[Any] = [
+    click.option(
+        "--format",
+        "output",
+        type=click.Choice(["json", "pretty"]),
+        default="json",
+        help="pretty is for people.",
+    ),
+    click.option("--pretty", "output", flag_value="pretty", help="The same as --format pretty."),
+]
+
 
 def options(*groups: list[Any]) -> Callable[[F], F]:
     """Give a command all flags of the groups, in their order."""

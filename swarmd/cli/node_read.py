@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from swarmd.cli.completion import node_names
-from swarmd.cli.listing import LISTING, Filters, chosen, options, require_known
+from swarmd.cli.listing import INSPECTING, LISTING, Filters, chosen, options, require_known
 from swarmd.cli.target import Target
 
-SELF = "self"
+if TYPE_CHECKING:
+    from swarmd.cli.standing import Listed
 
 
 @click.command()
@@ -78,7 +81,7 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
 @click.command()
 @options(LISTING)
 @click.option("--no-trunc", is_flag=True, help="Show ids whole.")
-@click.argument("nodes", nargs=-1, metavar="[NODE...]", shell_complete=node_names)
+@click.argument("nodes", nargs=-1, metavar="[NODE|self...]", shell_complete=node_names)
 @click.pass_obj
 def ps(
     target: Target,
@@ -94,12 +97,15 @@ def ps(
     Filters: id, name, node, desired-state.
     """
     from swarmd.cli.client import Client, run
+    from swarmd.cli.nodes import SELF, node_finder
     from swarmd.cli.tasks import FILTERS, list_tasks
 
     require_known(filters, *FILTERS)
 
     async def work(client: Client) -> None:
-        ids = [await _node_id(client, word) for word in nodes or (SELF,)]
+        wanted = nodes or (SELF,)
+        find = await node_finder(client, wanted)
+        ids = [find(word).node.id for word in wanted]
         await list_tasks(
             client,
             await client.tasks(node_ids=ids),
@@ -110,33 +116,51 @@ def ps(
             now=target.clock.now(),
         )
 
-    async def _node_id(client: Client, word: str) -> str:
-        from swarmd.cli.lookup import find_node
-
-        if word == SELF:
-            return (await client.info()).node_id
-        return find_node([listed.node for listed in await client.nodes()], word).id
-
     run(target, work)
 
 
 @click.command()
+@options(INSPECTING)
 @click.argument("nodes", nargs=-1, required=True, metavar="NODE|self...", shell_complete=node_names)
 @click.pass_obj
-def inspect(target: Target, /, nodes: tuple[str, ...]) -> None:
+def inspect(target: Target, /, nodes: tuple[str, ...], output: str) -> None:
     """Show nodes in full, as JSON in the names of the Docker API."""
     from swarmd.cli import render
     from swarmd.cli.client import Client, run
     from swarmd.cli.documents import node_document
-    from swarmd.cli.lookup import find_node
+    from swarmd.cli.nodes import node_finder
 
     async def work(client: Client) -> None:
-        listed = {one.node.id: one for one in await client.nodes()}
-        own_id = (await client.info()).node_id if SELF in nodes else ""
-        found = [
-            find_node((one.node for one in listed.values()), own_id if word == SELF else word)
-            for word in nodes
-        ]
-        render.as_json([node_document(listed[node.id]) for node in found])
+        find = await node_finder(client, nodes)
+        found = [find(word) for word in nodes]
+        if output == "pretty":
+            for one in found:
+                render.fields(_pretty(one))
+        else:
+            render.as_json([node_document(one) for one in found])
 
     run(target, work)
+
+
+def _pretty(listed: Listed) -> dict[str, str]:
+    """The lines people look for first."""
+    from swarmd.cli import words
+
+    node, standing = listed
+    description = node.description
+    platform = description.platform if description else None
+    resources = description.resources if description else None
+    return {
+        "ID": node.id,
+        "Hostname": node.hostname,
+        "Status": words.node_status(node),
+        "Availability": node.spec.availability.value,
+        "Role": node.role.value,
+        "Manager": words.manager_status(node, standing),
+        "Address": standing.addr if standing else node.status.addr,
+        "Platform": f"{platform.os}/{platform.architecture}" if platform else "",
+        "CPUs": f"{resources.nano_cpus / 10**9:g}" if resources else "",
+        "Memory": words.size(resources.memory_bytes) if resources else "",
+        "Engine": words.engine_version(node),
+        "Labels": ", ".join(f"{key}={value}" for key, value in node.spec.labels.items()),
+    }

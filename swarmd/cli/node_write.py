@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 @click.option("--role", type=click.Choice(["worker", "manager"]))
 @click.option("--label-add", multiple=True, type=PAIR)
 @click.option("--label-rm", multiple=True, metavar="KEY")
-@click.argument("node", metavar="NODE", shell_complete=node_names)
+@click.argument("node", metavar="NODE|self", shell_complete=node_names)
 @click.pass_obj
 def update(
     target: Target,
@@ -35,7 +35,7 @@ def update(
     from msgspec.structs import replace
 
     from swarmd.cli.client import Client, run
-    from swarmd.cli.lookup import find_node
+    from swarmd.cli.nodes import node_finder
     from swarmd.model.states import Availability, Role
 
     def changed(spec: NodeSpec) -> NodeSpec:
@@ -48,7 +48,7 @@ def update(
         )
 
     async def work(client: Client) -> None:
-        found = find_node([listed.node for listed in await client.nodes()], node)
+        found = (await node_finder(client, [node]))(node).node
         await client.update_node(found.id, changed)
         click.echo(found.hostname or found.id)
 
@@ -56,7 +56,7 @@ def update(
 
 
 @click.command()
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=node_names)
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE|self...", shell_complete=node_names)
 @click.pass_obj
 def promote(target: Target, /, nodes: tuple[str, ...]) -> None:
     """Make nodes managers."""
@@ -66,7 +66,7 @@ def promote(target: Target, /, nodes: tuple[str, ...]) -> None:
 
 
 @click.command()
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=node_names)
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE|self...", shell_complete=node_names)
 @click.pass_obj
 def demote(target: Target, /, nodes: tuple[str, ...]) -> None:
     """Make managers workers; refused when the swarm would lose its quorum."""
@@ -82,13 +82,13 @@ def _set_role(
 
     from swarmd.cli.client import Client, run
     from swarmd.cli.each import each_or_fail
-    from swarmd.cli.lookup import find_node
+    from swarmd.cli.nodes import node_finder
 
     async def work(client: Client) -> None:
-        present = [listed.node for listed in await client.nodes()]
+        find = await node_finder(client, nodes)
 
         async def change(word: str) -> str:
-            found = find_node(present, word)
+            found = find(word).node
             if found.spec.role is role:
                 return f"Node {word} is {nothing_to_do}."
             await client.update_node(found.id, lambda spec: replace(spec, role=role))
@@ -101,19 +101,19 @@ def _set_role(
 
 @click.command()
 @click.option("--force", is_flag=True, help="Remove a node that is up as well.")
-@click.argument("nodes", nargs=-1, required=True, metavar="NODE...", shell_complete=node_names)
+@click.argument("nodes", nargs=-1, required=True, metavar="NODE|self...", shell_complete=node_names)
 @click.pass_obj
 def rm(target: Target, /, nodes: tuple[str, ...], force: bool) -> None:
     """Remove nodes; their certificates are refused from then on."""
     from swarmd.cli.client import Client, run
     from swarmd.cli.each import each_or_fail
-    from swarmd.cli.lookup import find_node
+    from swarmd.cli.nodes import node_finder
 
     async def work(client: Client) -> None:
-        present = [listed.node for listed in await client.nodes()]
+        find = await node_finder(client, nodes)
 
         async def remove(word: str) -> str:
-            await client.remove_node(find_node(present, word).id, force=force)
+            await client.remove_node(find(word).node.id, force=force)
             return word
 
         await each_or_fail(nodes, remove)

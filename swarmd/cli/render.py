@@ -28,6 +28,14 @@ def table(columns: Sequence[str], rows: Sequence[Sequence[str]], *, wrap: str) -
         click.echo(line)
 
 
+def fields(rows: Mapping[str, str]) -> None:
+    """Print names with their values below each other, without those that are empty."""
+    present = {name: value for name, value in rows.items() if value}
+    width = max(map(len, present), default=0) + 2
+    for name, value in present.items():
+        click.echo(f"{name + ':':<{width}}{value}")
+
+
 def as_json(value: Any) -> None:
     """Print documents as indented JSON."""
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=4).decode())

@@ -14,8 +14,7 @@ from typing import Any
 import click
 
 from swarmd.cli.listing import options
-from swarmd.cli.params import DURATION
-from swarmd.cli.service_options import CREATE, SHARED, changes
+from swarmd.cli.service_options import CREATE, SHARED, WAITING, changes
 from swarmd.cli.target import Target
 
 
@@ -23,10 +22,7 @@ from swarmd.cli.target import Target
 @click.option("--name", help="Name of the service [after the image or command].")
 @click.option("--mode", type=click.Choice(["replicated", "global"]), default="replicated")
 @click.option("--process", is_flag=True, help="Run a command on the hosts, without an image.")
-@options(SHARED, CREATE)
-@click.option("-d", "--detach", is_flag=True, help="Do not wait until the tasks run.")
-@click.option("--timeout", type=DURATION, help="Stop waiting after so long, with exit code 124.")
-@click.option("-q", "--quiet", is_flag=True, help="Print the id only.")
+@options(SHARED, CREATE, WAITING)
 @click.argument("words", nargs=-1, required=True, metavar="IMAGE|COMMAND [ARG...]")
 @click.pass_obj
 def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
@@ -37,23 +33,14 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
     swarmd service create --name web -p 8080:80 --process -- python3 -m http.server 80
     """
     from swarmd.cli.client import Client, run
-    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
 
     spec = _spec(words, flags)
 
     async def work(client: Client) -> None:
         service = await client.create_service(spec)
-        if flags["quiet"] or flags["detach"]:
-            click.echo(service.id)
-        if not flags["detach"]:
-            await awaiting(
-                client,
-                [Awaited(service)],
-                clock=target.clock,
-                timeout_ns=flags["timeout"],
-                quiet=flags["quiet"],
-            )
+        await conclude(client, [Awaited(service)], target.clock, flags)
 
     run(target, work)
 

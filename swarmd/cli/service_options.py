@@ -1,7 +1,8 @@
 """The flags of `service create` and `service update`, and what they mean as `Changes`.
 
 `SHARED` are those that set a value and mean the same in both commands; lists are given whole on
-creation (`--env`) and changed by an update (`--env-add`, `--env-rm`).
+creation (`--env`) and changed by an update (`--env-add`, `--env-rm`). `WAITING` says how commands
+that change services end.
 """
 
 from __future__ import annotations
@@ -82,6 +83,21 @@ UPDATE: list[Any] = [
     click.option("--publish-add", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET"),
     click.option("--publish-rm", multiple=True, type=PORTS, metavar="TARGET[/udp]"),
     click.option("--force", is_flag=True, help="Replace all tasks even if nothing changed."),
+]
+
+WAITING: list[Any] = [
+    click.option("-d", "--detach", is_flag=True, help="Do not wait until the tasks run."),
+    click.option(
+        "--timeout", type=DURATION, help="Stop waiting after so long, with exit code 124."
+    ),
+    click.option("-q", "--quiet", is_flag=True, help="Show no progress, print the id only."),
+    click.option(
+        "--format",
+        "output",
+        type=click.Choice(["text", "json"]),
+        default="text",
+        help="json prints one object per service, at the end.",
+    ),
 ]
 
 

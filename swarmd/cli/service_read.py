@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmd.cli.completion import service_names
-from swarmd.cli.listing import LISTING, Filters, chosen, options, require_known
+from swarmd.cli.listing import INSPECTING, LISTING, Filters, chosen, options, require_known
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
@@ -110,12 +110,12 @@ def ps(
 
 
 @click.command()
-@click.option("--pretty", is_flag=True, help="For people instead of programs.")
+@options(INSPECTING)
 @click.argument(
     "services", nargs=-1, required=True, metavar="SERVICE...", shell_complete=service_names
 )
 @click.pass_obj
-def inspect(target: Target, /, services: tuple[str, ...], pretty: bool) -> None:
+def inspect(target: Target, /, services: tuple[str, ...], output: str) -> None:
     """Show services in full, as JSON in the names of the Docker API."""
     from swarmd.cli import render
     from swarmd.cli.client import run
@@ -125,16 +125,16 @@ def inspect(target: Target, /, services: tuple[str, ...], pretty: bool) -> None:
     async def work(client: Client) -> None:
         present = await client.services()
         found = [find_service(present, word) for word in services]
-        if pretty:
+        if output == "pretty":
             for service in found:
-                await _pretty(client, service)
+                render.fields(await _pretty(client, service))
         else:
             render.as_json([service_document(service) for service in found])
 
     run(target, work)
 
 
-async def _pretty(client: Client, service: Service) -> None:
+async def _pretty(client: Client, service: Service) -> dict[str, str]:
     """The lines people look for first."""
     from swarmd.cli import words
 
@@ -152,7 +152,4 @@ async def _pretty(client: Client, service: Service) -> None:
     }
     if service.update_status is not None:
         lines["Update"] = f"{service.update_status.state.value} {service.update_status.message}"
-    width = max(map(len, lines))
-    for name, value in lines.items():
-        if value:
-            click.echo(f"{name + ':':<{width + 2}}{value}".rstrip())
+    return lines

@@ -9,15 +9,8 @@ import click
 
 from swarmd.cli.completion import service_names
 from swarmd.cli.listing import options
-from swarmd.cli.params import DURATION
-from swarmd.cli.service_options import SHARED, UPDATE, changes
+from swarmd.cli.service_options import SHARED, UPDATE, WAITING, changes
 from swarmd.cli.target import Target
-
-WAITING: list[Any] = [
-    click.option("-d", "--detach", is_flag=True, help="Do not wait until it is done."),
-    click.option("--timeout", type=DURATION, help="Stop waiting after so long, with code 124."),
-    click.option("-q", "--quiet", is_flag=True, help="Show no progress."),
-]
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
@@ -30,6 +23,11 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     """Change a service; its tasks are replaced as its update settings say.
 
     Words after the service replace the command of a process, or the arguments of an image.
+
+    \b
+    swarmd service update --image nginx:1.28 --update-order start-first web
+    swarmd service update --env-add LEVEL=debug --env-rm COLOR web
+    swarmd service update web -- python3 -m http.server 80
     """
     from msgspec.structs import replace
 
@@ -37,7 +35,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     from swarmd.cli.client import Client, run
     from swarmd.cli.errors import CliError
     from swarmd.cli.lookup import find_service
-    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
     from swarmd.model.spec import ContainerSpec, ServiceSpec
 
@@ -75,17 +73,8 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
             updated = await client.roll_back_service(found.id)
         else:
             updated = await client.update_service(found.id, changed)
-        if flags["quiet"] or flags["detach"]:
-            click.echo(updated.id)
-        if not flags["detach"]:
-            item = Awaited(updated, rolling_back=flags["rollback"])
-            await awaiting(
-                client,
-                [item],
-                clock=target.clock,
-                timeout_ns=flags["timeout"],
-                quiet=flags["quiet"],
-            )
+        item = Awaited(updated, rolling_back=flags["rollback"])
+        await conclude(client, [item], target.clock, flags)
 
     run(target, work)
 
@@ -95,26 +84,21 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
 @click.argument("service", metavar="SERVICE", shell_complete=service_names)
 @click.pass_obj
 def rollback(target: Target, /, service: str, **flags: Any) -> None:
-    """Go back to the spec before the last update."""
+    """Go back to the spec before the last update.
+
+    \b
+    swarmd service rollback web
+    """
     from swarmd.cli.client import Client, run
     from swarmd.cli.lookup import find_service
-    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
 
     async def work(client: Client) -> None:
         found = find_service(await client.services(), service)
         updated = await client.roll_back_service(found.id)
-        if flags["quiet"] or flags["detach"]:
-            click.echo(updated.id)
-        if not flags["detach"]:
-            item = Awaited(updated, rolling_back=True)
-            await awaiting(
-                client,
-                [item],
-                clock=target.clock,
-                timeout_ns=flags["timeout"],
-                quiet=flags["quiet"],
-            )
+        item = Awaited(updated, rolling_back=True)
+        await conclude(client, [item], target.clock, flags)
 
     run(target, work)
 
@@ -124,12 +108,16 @@ def rollback(target: Target, /, service: str, **flags: Any) -> None:
 @click.argument("scales", nargs=-1, required=True, metavar="SERVICE=REPLICAS...")
 @click.pass_obj
 def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
-    """Change the number of tasks of services: `swarmd service scale web=5 api=2`."""
+    """Change the number of tasks of services.
+
+    \b
+    swarmd service scale web=5 api=2
+    """
     from swarmd.cli.changes import scaled
     from swarmd.cli.client import Client, run
     from swarmd.cli.errors import CliError
     from swarmd.cli.lookup import find_service
-    from swarmd.cli.outcome import awaiting
+    from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
     from swarmd.model.spec import ServiceSpec
 
@@ -148,16 +136,7 @@ def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
                     raise CliError(f"{spec.name}: {error}") from None
 
             awaited.append(Awaited(await client.update_service(service.id, change)))
-            if flags["detach"] and not flags["quiet"]:
-                click.echo(f"{service.spec.name} scaled to {replicas}")
-        if not flags["detach"]:
-            await awaiting(
-                client,
-                awaited,
-                clock=target.clock,
-                timeout_ns=flags["timeout"],
-                quiet=flags["quiet"],
-            )
+        await conclude(client, awaited, target.clock, flags)
 
     run(target, work)
 

@@ -21,6 +21,7 @@ ADDRESSES: list[Any] = [
         "--availability", type=click.Choice(["active", "pause", "drain"]), default="active"
     ),
     click.option("--print-unit", is_flag=True, help="Print a systemd unit for the daemon and end."),
+    click.option("--format", "output", type=click.Choice(["text", "json"]), default="text"),
 ]
 
 
@@ -46,6 +47,7 @@ def init(target: Target, /, **flags: Any) -> None:
     if flags["print_unit"]:
         _print_unit(target)
         return
+    from swarmd.cli import render
     from swarmd.cli.background import ensure_daemon
     from swarmd.cli.client import Client, run
     from swarmd.rpc.pb import local as pb
@@ -63,6 +65,10 @@ def init(target: Target, /, **flags: Any) -> None:
     async def work(client: Client) -> None:
         answer = await client.init(request)
         info = await client.info()
+        if flags["output"] == render.JSON:
+            tokens = {"WorkerToken": answer.worker_token, "ManagerToken": answer.manager_token}
+            render.as_json({**_document(answer, info), "Role": "manager", **tokens})
+            return
         made = "rebuilt" if request.force_new_cluster else "created"
         click.echo(f"swarm {made}: node {answer.node_id} is a manager; {_choices(info)}")
         _notes(answer.notes)
@@ -82,6 +88,9 @@ def join(target: Target, /, token: str | None, managers: tuple[str, ...], **flag
     """Make this node part of a swarm; the token decides whether as worker or manager.
 
     Starts the daemon in the background if none runs.
+
+    \b
+    swarmd join --token SWMTKN-1-... 10.0.0.5:2377
     """
     if flags["print_unit"]:
         _print_unit(target)
@@ -90,6 +99,7 @@ def join(target: Target, /, token: str | None, managers: tuple[str, ...], **flag
         raise click.UsageError("--token is missing: `swarmd token worker` on a manager prints it")
     if not managers:
         raise click.UsageError("the address of a manager is missing")
+    from swarmd.cli import render
     from swarmd.cli.background import ensure_daemon
     from swarmd.cli.client import Client, run
     from swarmd.rpc.pb import local as pb
@@ -100,6 +110,9 @@ def join(target: Target, /, token: str | None, managers: tuple[str, ...], **flag
         answer = await client.join(request)
         info = await client.info()
         role = "manager" if answer.role == pb.ROLE_MANAGER else "worker"
+        if flags["output"] == render.JSON:
+            render.as_json({**_document(answer, info), "Role": role})
+            return
         click.echo(f"node {answer.node_id} joined the swarm as a {role}; {_choices(info)}")
         _notes(answer.notes)
 
@@ -134,6 +147,18 @@ def _addresses(flags: dict[str, Any]) -> dict[str, Any]:
             "pause": pb.AVAILABILITY_PAUSE,
             "drain": pb.AVAILABILITY_DRAIN,
         }[flags["availability"]],
+    }
+
+
+def _document(answer: Any, info: pb.InfoResponse) -> dict[str, object]:
+    """What programs are told about a node that became part of a swarm."""
+    return {
+        "NodeID": answer.node_id,
+        "ClusterID": info.cluster_id,
+        "Addr": info.addr,
+        "Runtime": info.runtime,
+        "Balancer": info.balancer,
+        "Notes": list(answer.notes),
     }
 
 

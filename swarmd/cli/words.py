@@ -10,7 +10,7 @@ from swarmd.model.instant import HOUR, MINUTE, SECOND
 from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.spec import PortConfig, TaskSpec
-from swarmd.model.states import PublishMode, Role
+from swarmd.model.states import PublishMode, Role, TaskState
 from swarmd.model.task import Task
 
 SHORT_ID = 12
@@ -43,11 +43,12 @@ def current_state(task: Task, now: int) -> str:
 
 
 def task_error(task: Task) -> str:
-    """Why a task is not running, whole."""
+    """Why a task is not running, whole; one that was told to stop ended as it should."""
     if task.status.err:
         return task.status.err
     container = task.status.container
-    if task.status.state.terminal and container is not None and container.exit_code:
+    told = task.status.state is TaskState.SHUTDOWN
+    if task.status.state.terminal and not told and container and container.exit_code:
         return f"exit code {container.exit_code}"
     return ""
 
@@ -63,6 +64,14 @@ def program(spec: TaskSpec) -> str:
     if len(command) > COMMAND_LENGTH_MAX:
         command = command[: COMMAND_LENGTH_MAX - 1] + "…"
     return command
+
+
+def size(size_bytes: int) -> str:
+    """`23.5 GiB`, in the largest unit that the size reaches."""
+    for shift, unit in ((40, "TiB"), (30, "GiB"), (20, "MiB"), (10, "KiB")):
+        if size_bytes >= 1 << shift:
+            return f"{size_bytes / (1 << shift):.4g} {unit}"
+    return f"{size_bytes} B"
 
 
 def mode(service: Service) -> str:

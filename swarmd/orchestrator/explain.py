@@ -17,7 +17,7 @@ from swarmd.model import defaults
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import SECOND, Instant
 from swarmd.model.service import Service
-from swarmd.model.states import RestartCondition, TaskState
+from swarmd.model.states import RestartCondition, TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator import updater
 from swarmd.orchestrator.global_services import Wish, wish
@@ -29,6 +29,7 @@ from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judg
 from swarmd.store.view import View
 
 NAMED_MAX = 8  # of tasks with one cause, and of nodes refused by one filter
+_UPDATE_DONE = (UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
 _FAILED = (TaskState.FAILED, TaskState.REJECTED)
 
 
@@ -80,7 +81,7 @@ def explain_service(service: Service, view: View, now: Instant) -> Explanation:
     if wanted > len(slots):
         reasons.append(f"{wanted - len(slots)} tasks are yet to be made")
     reasons += [_sentence(cause) for cause in causes]
-    if service.update_status is not None and service.update_status.message:
+    if service.update_status is not None and service.update_status.state not in _UPDATE_DONE:
         status = service.update_status
         reasons.append(f"its last update is {_words(status.state.value)}: {status.message}")
     reasons.append(_room(able, total, ranked))
@@ -265,10 +266,10 @@ def _remedies(
 ) -> tuple[str, ...]:
     name = service.spec.name
     found = [remedy(verdict.why, requirement) for verdict in ranked]
-    newest = [slot.history[-1] for slot in slots]
-    if any(task.status.state in _FAILED for slot in slots for task in slot.history):
+    stuck = [slot for slot in slots if not any(_runs(task) for task in slot.current)]
+    if any(task.status.state is TaskState.FAILED for slot in stuck for task in slot.history):
         found.append(f"see what the tasks print: swarmd service logs {name}")
-    if any(task.status.state.terminal for task in newest):
+    if any(_is_over(slot) for slot in stuck):
         found.append(f"start the ended tasks again: swarmd service update --force {name}")
     status = service.update_status
     if status is not None and status.state in updater.PAUSED:
@@ -277,6 +278,12 @@ def _remedies(
             f"or go back with swarmd service rollback {name}"
         )
     return tuple(dict.fromkeys(found))
+
+
+def _is_over(slot: Slot) -> bool:
+    """Whether the slot's newest task has ended and gets no successor."""
+    newest = slot.history[-1]
+    return newest.status.state.terminal and not should_restart(newest, slot.history)
 
 
 def _words(identifier: str) -> str:

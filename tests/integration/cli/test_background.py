@@ -55,7 +55,7 @@ def test_a_daemon_is_started_once_and_said_so(target, capsys):
     pid, session, directory = (
         (target.socket.parent / "swarmd.sock.pid").read_text().split(maxsplit=2)
     )
-    said = capsys.readouterr().out
+    said = capsys.readouterr().err
     assert said == f"daemon started in the background: pid {pid}, log {log}\n"
     assert log.read_text() == "hello from the daemon\n"
     assert (session, directory) == (pid, "/")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from swarmd.rpc.pb import local
@@ -63,3 +65,32 @@ def test_tokens_are_shown_and_rotated(daemon):
     )
     assert "the manager token was replaced" in daemon.ok("token", "--rotate", "manager")
     assert daemon.ok("token", "-q", "worker").strip() == first
+
+
+def test_both_tokens_are_shown_when_no_role_is_named(daemon):
+    lines = daemon.ok("token").splitlines()
+    assert [line.split(":")[0] for line in lines] == ["to add a worker", "to add a manager"]
+    documents = [json.loads(line) for line in daemon.ok("token", "--format", "json").splitlines()]
+    assert [document["Role"] for document in documents] == ["worker", "manager"]
+    assert documents[0]["Token"] in lines[0]
+    assert documents[0]["Addr"] == "10.0.0.1:2377"
+
+
+@pytest.mark.parametrize("flag", ["--rotate", "-q"])
+def test_one_token_is_rotated_or_printed_at_a_time(daemon, flag):
+    assert "needs a role" in failing(daemon, "token", flag, code=2)
+
+
+def test_a_swarm_is_rebuilt_on_request_only(daemon):
+    assert daemon.ok("init", "--force-new-cluster").startswith(
+        "swarm rebuilt: node n1 is a manager"
+    )
+    daemon.ok("init")
+    assert [request.force_new_cluster for request in daemon.local.requests] == [True, False]
+
+
+def test_programs_are_told_what_became_of_a_node(daemon):
+    founded = json.loads(daemon.ok("init", "--format", "json"))
+    assert (founded["NodeID"], founded["WorkerToken"]) == ("n1", "SWMTKN-1-w")
+    joined = json.loads(daemon.ok("join", "--token", "T", "--format", "json", "10.0.0.1"))
+    assert (joined["NodeID"], joined["Role"], joined["Runtime"]) == ("n2", "manager", "process")

@@ -67,3 +67,20 @@ def test_a_node_is_inspected_by_name_or_as_self(daemon):
     documents = json.loads(daemon.ok("node", "inspect", "self", "n2"))
     assert [document["ID"] for document in documents] == ["n1", "n2"]
     assert documents[0]["ManagerStatus"]["Leader"] is True
+
+
+def test_a_node_is_inspected_by_people_without_what_is_empty(daemon):
+    lines = daemon.ok("node", "inspect", "--pretty", "n2").splitlines()
+    assert lines[:3] == ["ID:           n2", "Hostname:     n2", "Status:       Ready"]
+    assert "Memory:       8 GiB" in lines
+    assert "CPUs:         4" in lines
+    assert not any(line.startswith("Manager:") for line in lines)
+    assert daemon.ok("node", "inspect", "--format", "pretty", "n2").splitlines() == lines
+
+
+def test_this_node_is_called_self_by_every_command_on_nodes(daemon):
+    assert daemon.ok("node", "update", "--label-add", "a=b", "self") == "n1\n"
+    assert daemon.swarm.store.get_node("n1").spec.labels == {"a": "b"}
+    assert daemon.ok("node", "promote", "self") == "Node self promoted to a manager.\n"
+    assert "last manager" in failing(daemon, "node", "demote", "self")
+    assert "must be demoted" in failing(daemon, "node", "rm", "self")

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from swarmd import __version__
 from swarmd.cli.main import ENTRIES, cli
 from swarmd.model.errors import Code, Rejection
 from swarmd.rpc.pb import local
@@ -22,6 +23,30 @@ def test_info_shows_what_was_chosen_and_why(daemon):
     assert "Role:            leader\n" in result.stdout
     assert result.stderr == "WARNING: port 8080/tcp is taken by another program\n"
     assert json.loads(daemon.ok("info", "--format", "json"))["Raft"]["Term"] == 2
+
+
+def test_info_lists_the_managers_below_their_number(daemon):
+    for name, leader, reachable in (("n1", True, True), ("n2", False, False)):
+        daemon.local.info.managers_list.add(
+            node_id=name, addr=f"{name}:2377", leader=leader, reachable=reachable
+        )
+    out = daemon.ok("info")
+    assert "Managers:        1\n  manager 1:     n1:2377 leader (n1)\n" in out
+    assert "  manager 2:     n2:2377 unreachable (n2)\n" in out
+    assert "term 2, 1 member, committed 9" in out
+
+
+def test_versions_are_those_of_program_and_daemon(daemon):
+    assert daemon.ok("version") == f"swarmd {__version__}\ndaemon 0.1.0 at {daemon.socket}\n"
+    assert json.loads(daemon.ok("version", "--format", "json")) == {
+        "Program": __version__,
+        "Daemon": "0.1.0",
+        "Socket": str(daemon.socket),
+    }
+    daemon.close()
+    daemon.socket.unlink()
+    assert daemon.ok("version").endswith(f"daemon not running at {daemon.socket}\n")
+    assert json.loads(daemon.ok("version", "--format", "json"))["Daemon"] is None
 
 
 def test_info_of_a_node_without_a_swarm_says_how_to_get_one(daemon):

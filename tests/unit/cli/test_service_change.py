@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
-import pytest
+import json
+from typing import Any
 
-from swarmd.model.states import TaskState
-from tests.support.commands import create, failing, spec_of
+import pytest
+from click import Option
+
+from swarmd.cli.service_write import update
+from swarmd.model.instant import SECOND
+from swarmd.model.spec import ServiceSpec
+from swarmd.model.states import FailureAction, TaskState, UpdateOrder
+from tests.support.commands import SERVER, create, failing, spec_of
 
 
 def test_scale_changes_several_services_and_waits_for_all(daemon):
@@ -38,6 +45,162 @@ def test_update_changes_what_it_is_told_and_waits_for_the_update(daemon):
     assert [port.published_port for port in spec.endpoint_spec.ports] == [8081]
     service = daemon.swarm.store.find_service_by_name("web")
     assert all(task.spec == spec.task_template for task in daemon.swarm.running(service.id))
+
+
+# What every flag of `service update` is given, and what the spec holds after it.
+EVERY_FLAG = {
+    "--replicas": ("3", lambda s: s.mode.replicated.replicas, 3),
+    "--executor": ("process", lambda s: container(s).executor, "process"),
+    "--entrypoint": ("serve -v", lambda s: container(s).command, ("serve", "-v")),
+    "--workdir": ("/srv", lambda s: container(s).dir, "/srv"),
+    "--user": ("nobody", lambda s: container(s).user, "nobody"),
+    "--hostname": ("h", lambda s: container(s).hostname, "h"),
+    "--stop-signal": ("SIGINT", lambda s: container(s).stop_signal, "SIGINT"),
+    "--stop-grace-period": ("3s", lambda s: container(s).stop_grace_period_ns, 3 * SECOND),
+    "--limit-cpu": ("1.5", lambda s: limits(s).nano_cpus, 1_500_000_000),
+    "--limit-memory": ("64m", lambda s: limits(s).memory_bytes, 64 << 20),
+    "--limit-pids": ("9", lambda s: limits(s).pids, 9),
+    "--reserve-cpu": ("0.5", lambda s: reserved(s).nano_cpus, 500_000_000),
+    "--reserve-memory": ("32m", lambda s: reserved(s).memory_bytes, 32 << 20),
+    "--restart-condition": ("none", lambda s: restart(s).condition.value, "none"),
+    "--restart-delay": ("2s", lambda s: restart(s).delay_ns, 2 * SECOND),
+    "--restart-max-attempts": ("4", lambda s: restart(s).max_attempts, 4),
+    "--restart-window": ("1m", lambda s: restart(s).window_ns, 60 * SECOND),
+    "--replicas-max-per-node": ("2", lambda s: s.task_template.placement.max_replicas, 2),
+    "--log-driver": ("local", lambda s: s.task_template.log_driver.name, "local"),
+    "--log-opt": ("max-size=1m", lambda s: s.task_template.log_driver.options["max-size"], "1m"),
+    "--image": ("web:2", lambda s: container(s).image, "web:2"),
+    "--args": ("-q 'a b'", lambda s: container(s).args, ("-q", "a b")),
+    "--env-add": ("B=2", lambda s: container(s).env, ("A=1", "B=2")),
+    "--env-rm": ("A", lambda s: container(s).env, ()),
+    "--label-add": ("x=y", lambda s: s.labels, {"l": "1", "x": "y"}),
+    "--label-rm": ("l", lambda s: s.labels, {}),
+    "--container-label-add": ("x=y", lambda s: container(s).labels, {"c": "1", "x": "y"}),
+    "--container-label-rm": ("c", lambda s: container(s).labels, {}),
+    "--constraint-add": ("node.role==worker", lambda s: len(constraints(s)), 2),
+    "--constraint-rm": ("node.id!=none", lambda s: constraints(s), ()),
+    "--placement-pref-add": ("spread=node.labels.b", lambda s: spreads(s)[1:], ["node.labels.b"]),
+    "--placement-pref-rm": ("spread=node.labels.a", lambda s: spreads(s), []),
+    "--group-add": ("video", lambda s: container(s).groups, ("adm", "video")),
+    "--group-rm": ("adm", lambda s: container(s).groups, ()),
+    "--publish-add": ("81:81", lambda s: len(s.endpoint_spec.ports), 2),
+    "--publish-rm": ("80", lambda s: s.endpoint_spec.ports, ()),
+    "--force": ("", lambda s: s.task_template.force_update, 1),
+    **{
+        f"--{kind}-{flag}": (given, lambda s, k=kind, f=field: getattr(policy(s, k), f), expected)
+        for kind in ("update", "rollback")
+        for flag, given, field, expected in (
+            ("parallelism", "2", "parallelism", 2),
+            ("delay", "1s", "delay_ns", SECOND),
+            ("monitor", "2s", "monitor_ns", 2 * SECOND),
+            ("failure-action", "continue", "failure_action", FailureAction.CONTINUE),
+            ("max-failure-ratio", "0.25", "max_failure_ratio", 0.25),
+            ("order", "start-first", "order", UpdateOrder.START_FIRST),
+        )
+    },
+}
+OTHER_FLAGS = {
+    "--endpoint-mode",
+    "--detach",
+    "--timeout",
+    "--quiet",
+    "--format",
+    "--rollback",
+    "--help",
+}
+
+
+def container(spec: ServiceSpec) -> Any:
+    return spec.task_template.container_spec
+
+
+def limits(spec: ServiceSpec) -> Any:
+    return spec.task_template.resources.limits  # type: ignore[union-attr]
+
+
+def reserved(spec: ServiceSpec) -> Any:
+    return spec.task_template.resources.reservations  # type: ignore[union-attr]
+
+
+def restart(spec: ServiceSpec) -> Any:
+    return spec.task_template.restart_policy
+
+
+def constraints(spec: ServiceSpec) -> Any:
+    return spec.task_template.placement.constraints  # type: ignore[union-attr]
+
+
+def spreads(spec: ServiceSpec) -> list[str]:
+    preferences = spec.task_template.placement.preferences  # type: ignore[union-attr]
+    return [item.spread.spread_descriptor for item in preferences if item.spread]
+
+
+def policy(spec: ServiceSpec, kind: str) -> Any:
+    return spec.update_config if kind == "update" else spec.rollback_config
+
+
+def test_every_flag_of_update_is_tried_below():
+    options = {max(param.opts, key=len) for param in update.params if isinstance(param, Option)}
+    assert options - OTHER_FLAGS == set(EVERY_FLAG)
+
+
+@pytest.mark.parametrize("flag", EVERY_FLAG)
+def test_a_flag_of_update_changes_what_it_names(daemon, flag):
+    create(
+        daemon,
+        "web",
+        *("-d", "-e", "A=1", "-l", "l=1", "--container-label", "c=1", "--group", "adm"),
+        *("--constraint", "node.id!=none", "--placement-pref", "spread=node.labels.a"),
+        *(() if flag == "--publish-add" else ("-p", "80:80")),
+        *(("-p", "8080:8080") if flag == "--publish-add" else ()),
+    )
+    given, seen, expected = EVERY_FLAG[flag]
+    same_before = ("--executor",)  # there is only one so far
+    assert flag in same_before or seen_or_none(spec_of(daemon), seen) != expected
+    daemon.ok("service", "update", "-d", flag, *([given] if given else []), "web")
+    assert seen(spec_of(daemon)) == expected
+
+
+def test_an_endpoint_mode_that_is_not_served_yet_is_refused_with_the_one_that_is(daemon):
+    create(daemon)
+    message = failing(daemon, "service", "update", "--endpoint-mode", "dnsrr", "web")
+    assert "use endpoint mode vip" in message
+
+
+def seen_or_none(spec: ServiceSpec, seen: Any) -> Any:
+    """What a spec holds, where it holds anything there."""
+    try:
+        return seen(spec)
+    except (AttributeError, KeyError):
+        return None
+
+
+def test_programs_are_told_how_a_change_ended(daemon):
+    out = create(daemon, "web", "--format", "json")
+    assert json.loads(out) == {
+        "Name": "web",
+        "Phase": "done",
+        "Running": 1,
+        "Wanted": 1,
+        "Note": "",
+        "Problems": [],
+        "Seconds": 1.0,
+    }
+    scaled = json.loads(daemon.ok("service", "scale", "--format", "json", "web=2"))
+    assert (scaled["Name"], scaled["Running"], scaled["Wanted"]) == ("web", 2, 2)
+    detached = daemon.ok("service", "update", "-d", "--force", "--format", "json", "web")
+    assert json.loads(detached) == {"ID": "id1", "Name": "web"}
+
+
+def test_programs_are_told_why_a_change_failed(daemon):
+    daemon.swarm.fate = lambda task: TaskState.FAILED
+    result = daemon.run(
+        *("service", "create", "--name", "web", "--restart-condition", "none"),
+        *("--format", "json", *SERVER),
+    )
+    assert result.exit_code == 1
+    answer = json.loads(result.stdout)
+    assert (answer["Phase"], answer["Problems"]) == ("failed", ["boom"])
 
 
 def test_words_behind_the_service_replace_its_command(daemon):
