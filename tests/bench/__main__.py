@@ -7,6 +7,7 @@ import sys
 
 BENCHES = (
     "tests.bench.failover",
+    "tests.bench.kills",
     "tests.bench.swarm",
     "tests.bench.raft.bench_raft",
     "tests.bench.orchestrator.bench_planner",

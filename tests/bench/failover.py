@@ -18,48 +18,9 @@ import time
 
 from demo.machines import Machine, machines
 from demo.swarm import Swarm, wait_until
-from swarmd.model.errors import Code
-from swarmd.rpc.channel import Channel
-from swarmd.rpc.errors import RpcError
-from swarmd.rpc.pb import control, specs
+from tests.support.managers import MANAGERS, names, settled, three_managers, write
 
-MANAGERS = ("m1", "m2", "m3")
 PAUSE_S = 0.02
-
-
-async def write(machine: Machine, name: str) -> bool:
-    """Create a service without tasks through one manager; whether it was accepted."""
-    spec = specs.ServiceSpec()
-    spec.annotations.name = name
-    spec.task.container.executor = "process"
-    spec.task.container.command.append("true")
-    spec.replicated.replicas = 0
-    channel = Channel(f"unix:{machine.socket}")
-    try:
-        stub = channel.stub("docker.swarmkit.v1.Control")
-        await stub.CreateService(control.CreateServiceRequest(spec=spec), timeout_s=3)
-    except RpcError as error:
-        # A write of unknown outcome that did happen is found when it is repeated.
-        if error.code is Code.ALREADY_EXISTS:
-            return True
-        # FAILED_PRECONDITION: a daemon of the last round that is still starting its manager half.
-        transient = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.FAILED_PRECONDITION)
-        if error.code not in transient:
-            raise
-        return False
-    finally:
-        await channel.close()
-    return True
-
-
-async def names(machine: Machine) -> set[str]:
-    channel = Channel(f"unix:{machine.socket}")
-    try:
-        stub = channel.stub("docker.swarmkit.v1.Control")
-        answer = await stub.ListServices(control.ListServicesRequest(), timeout_s=10)
-    finally:
-        await channel.close()
-    return {service.spec.annotations.name for service in answer.services}
 
 
 async def until_written(others: list[Machine], name: str) -> float:
@@ -97,17 +58,6 @@ def one_round(swarm: Swarm, number: int) -> float:
     return took
 
 
-def settled(swarm: Swarm) -> bool:
-    for machine in swarm.machines.nodes():
-        info = swarm.json(machine, "info")
-        known = info.get("RemoteManagers", ())
-        if not info["LeaderAddr"] or len(known) != len(MANAGERS):
-            return False
-        if not all(manager["Reachable"] for manager in known):
-            return False
-    return True
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--rounds", type=int, default=20)
@@ -115,10 +65,7 @@ def main() -> None:
     with machines(MANAGERS) as made:
         swarm = Swarm(made)
         try:
-            first = made.by_name["m1"]
-            swarm.init(first)
-            for name in MANAGERS[1:]:
-                swarm.join(made.by_name[name], first, "manager")
+            three_managers(swarm)
             times = [one_round(swarm, number) for number in range(rounds)]
             wait_until(lambda: settled(swarm), what="the last daemon to be a manager again")
             present = asyncio.run(names(made.by_name["m2"]))

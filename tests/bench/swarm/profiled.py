@@ -31,6 +31,7 @@ class Sampler:
         self._within: Counter[str] = Counter()
         self._held: list[tuple[float, str]] = []
         self._samples = 0
+        self._writing = False
 
     def start(self) -> None:
         signal.signal(signal.SIGPROF, self._sample)
@@ -40,6 +41,12 @@ class Sampler:
 
     def write(self) -> None:
         """Write what was counted since the last time, and begin anew."""
+        # The timer goes on, and must not count into what is being read.
+        self._writing = True
+        self._write()
+        self._writing = False
+
+    def _write(self) -> None:
         lines = [f"{self._samples} samples"]
         for title, counts in (("within", self._within), ("alone", self._alone)):
             lines += ["", title]
@@ -66,9 +73,11 @@ class Sampler:
             if ms >= HELD_MS_MIN:
                 self._held.append((ms, repr(handle)[:300]))
 
-        asyncio.Handle._run = timed  # type: ignore[method-assign]
+        asyncio.Handle._run = timed  # type: ignore[assignment, method-assign]
 
     def _sample(self, _number: int, frame: FrameType | None) -> None:
+        if self._writing:
+            return
         self._samples += 1
         seen = set()
         if frame is not None:
