@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from swarmd.model.errors import Code, Rejection
-from swarmd.rpc.access import forwarding_metadata, without_forwarding
+from swarmd.rpc.access import REDIRECT, forwarding_metadata, without_forwarding
 from swarmd.rpc.answering import answer
 from swarmd.rpc.channel import Channel, only_answer
 from swarmd.rpc.client_connection import ClientCall
@@ -64,6 +64,14 @@ class LeaderRelay:
             if not leader:
                 # This manager was elected in the meantime.
                 return await answer(self._router.find_handler(method), exchange)
+            if REDIRECT in exchange.call.metadata:
+                # Not before the leader is known: who passed the call on may have learnt of this
+                # manager's election before it can act on it.
+                raise Rejection(
+                    Code.RESOURCE_EXHAUSTED,
+                    "more than one redirect to leader from: "
+                    f"{exchange.call.metadata.all(REDIRECT)}",
+                )
             if exchange.call.metadata.get(REDIRECT_WANTED) == "1":
                 raise RpcError(
                     Code.UNAVAILABLE,

@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import msgspec
 
 from swarmd.model.errors import Code, Rejection, failed_precondition
-from swarmd.rpc.access import REDIRECT, check_access, check_member, originator
+from swarmd.rpc.access import check_access, check_member, originator
 from swarmd.rpc.call import Peer
 from swarmd.rpc.metadata import Metadata
 from swarmd.rpc.methods import BY_PATH, SERVICES, Method
@@ -129,11 +129,6 @@ class Router:
         if answers is Answers.NOBODY:
             raise Rejection(Code.UNIMPLEMENTED, f"{method.service} is not offered here")
         if answers is Answers.LEADER and not self._leads():
-            if REDIRECT in metadata:
-                raise Rejection(
-                    Code.RESOURCE_EXHAUSTED,
-                    f"more than one redirect to leader from: {metadata.all(REDIRECT)}",
-                )
             return Resolution(method, caller, None)
         return Resolution(method, caller, self.find_handler(method))
 

@@ -61,6 +61,33 @@ async def test_two_followers_that_point_at_each_other_do_not_loop() -> None:
     assert caught.value.code == Code.RESOURCE_EXHAUSTED
 
 
+async def test_a_call_passed_on_to_a_manager_about_to_lead_is_answered_once_it_does() -> None:
+    class Elected:
+        def __init__(self) -> None:
+            self.ready = asyncio.Event()
+
+        def is_leader(self) -> bool:
+            return self.ready.is_set()
+
+        async def find_leader(self) -> str:
+            await self.ready.wait()
+            return ""
+
+    elected, dispatcher = a_leader()
+    leading = Elected()
+    elected.router.leadership = leading
+    follower = Manager({}, "m2")
+    async with asyncio.timeout(30), elected.running(), follower.running():
+        follower.leadership.leader = elected.address
+        async with follower.channel(pair_of("w1")) as channel, asyncio.TaskGroup() as tasks:
+            waiting = tasks.create_task(channel.stub(DISPATCHER).Heartbeat(BEAT()))
+            await asyncio.sleep(0.1)
+            assert not waiting.done()
+            leading.ready.set()
+            assert (await waiting).period.seconds == 5
+    assert dispatcher.calls[0].node_id == "w1"
+
+
 @pytest.mark.parametrize("method", ["Heartbeat", "Session"])
 async def test_a_caller_that_wants_to_be_redirected_is_told_the_leader(method: str) -> None:
     follower = Manager({}, "m2")
