@@ -31,6 +31,12 @@ STORE_RETRY_S = 1.0
 DATABASE = "tasks.db"
 
 
+def open_state(directory: Path) -> StateDb:
+    """The database of the worker that lives in `directory`, made if need be; blocks."""
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return StateDb.open(directory / DATABASE)
+
+
 class Worker:
     """Runs what the node is assigned.
 
@@ -39,13 +45,20 @@ class Worker:
     """
 
     def __init__(
-        self, directory: Path, node_id: NodeId, executor: Executor, *, clock: Clock
+        self,
+        directory: Path,
+        node_id: NodeId,
+        executor: Executor,
+        *,
+        clock: Clock,
+        open_db: Callable[[Path], StateDb] = open_state,
     ) -> None:
         self.on_status: Callable[[TaskId, TaskStatus], None] = lambda _task_id, _status: None
         self._directory = directory
         self._node_id = node_id
         self._executor = executor
         self._clock = clock
+        self._open_db = open_db
         self._supervisor = Supervisor("worker")
         self._db: StateDb | None = None
         self._runners: dict[TaskId, Runner] = {}
@@ -65,8 +78,7 @@ class Worker:
         Raises:
             StateUnwritable: the directory cannot be used at all.
         """
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._db = await asyncio.to_thread(StateDb.open, self._directory / DATABASE)
+        self._db = await asyncio.to_thread(self._open_db, self._directory)
         tasks = await asyncio.to_thread(self._db.load)
         running = await self._executor.start()
         self._unclaimed = running - {task.id for task in tasks}

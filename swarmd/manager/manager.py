@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from ssl import SSLContext
+from typing import NamedTuple
 
 from swarmd.dispatcher.dispatcher import Dispatcher
 from swarmd.dispatcher.messages import ManagerPeer
@@ -33,12 +34,15 @@ from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.replica import Replica
 from swarmd.manager.role_manager import RoleManager
 from swarmd.manager.writer import Writer
-from swarmd.model.env import Env
+from swarmd.model.env import Env, Ids
 from swarmd.model.errors import Rejection
 from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
+from swarmd.raft.config import RaftConfig
 from swarmd.raft.node import RaftNode
+from swarmd.raft.ports import Disk
 from swarmd.raft.status import Leadership
+from swarmd.raft.threads import StoppableWorker, ThreadWorker
 from swarmd.rpc.router import Router
 from swarmd.runtime.chance import RandomIds
 from swarmd.runtime.clock import Clock
@@ -59,9 +63,19 @@ SERVICES = (
 )
 
 
-def draw_raft_id() -> str:
+def draw_raft_id(entropy: Callable[[int], bytes] = secrets.token_bytes) -> str:
     """A Raft id that no member ever had: 63 random bits, never zero."""
-    return str(secrets.randbelow((1 << 63) - 1) + 1)
+    return str((int.from_bytes(entropy(8)) >> 1) or 1)
+
+
+class Ground(NamedTuple):
+    """What a manager stands on besides its arguments: the machine's, unless it is simulated."""
+
+    raft_config: RaftConfig | None = None
+    raft_disk: Disk | None = None  # None: the Raft directory
+    raft_worker: Callable[[str], StoppableWorker] = ThreadWorker
+    ids: Ids = RandomIds()
+    entropy: Callable[[int], bytes] = secrets.token_bytes
 
 
 class Manager:
@@ -85,7 +99,9 @@ class Manager:
         founding: Transaction | None,
         on_removed_node: Callable[[str], None],
         on_fatal: Callable[[str], None],
+        ground: Ground | None = None,
     ) -> None:
+        ground = ground or Ground()
         self.store = Store()
         self.raft = RaftNode(
             raft_directory,
@@ -95,6 +111,9 @@ class Manager:
             address=advertise_addr,
             on_leadership=self._on_leadership,
             on_fatal=on_fatal,
+            config=ground.raft_config,
+            disk=ground.raft_disk,
+            make_worker=ground.raft_worker,
         )
         self.consensus = Consensus(self.raft)
         self.founded = asyncio.Event()
@@ -102,7 +121,8 @@ class Manager:
         self._router = router
         self._clock = clock
         self._rng = rng
-        self._ids = RandomIds()
+        self._ids = ground.ids
+        self._entropy = ground.entropy
         self._founding = founding
         self._on_removed_node = on_removed_node
         self._leadership = asyncio.Event()
@@ -117,7 +137,9 @@ class Manager:
             leader_addr=self.consensus.leader_addr,
         )
         self._log_broker = LogBroker(self.store, ids=self._ids, own_node_id=node_id)
-        self._membership = MembershipService(self.raft, draw_raft_id=draw_raft_id)
+        self._membership = MembershipService(
+            self.raft, draw_raft_id=lambda: draw_raft_id(ground.entropy)
+        )
         self._endpoints: EndpointsService | None = None
 
     async def start(self) -> None:
@@ -139,7 +161,7 @@ class Manager:
                 ids=self._ids,
                 members=self.consensus.members,
                 demotion_blocker=self.consensus.demotion_blocker,
-                entropy=secrets.token_bytes,
+                entropy=self._entropy,
             )
         )
         implementations: dict[str, object] = {

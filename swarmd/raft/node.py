@@ -33,7 +33,7 @@ from swarmd.raft.reads import Reads
 from swarmd.raft.replica import Replica
 from swarmd.raft.status import Leadership, PeerStatus, RaftStatus
 from swarmd.raft.storage import Storage
-from swarmd.raft.threads import ThreadWorker
+from swarmd.raft.threads import StoppableWorker, ThreadWorker
 from swarmd.raft.transfer import TransferFailed, fetch_snapshot, serve_snapshot
 from swarmd.rpc.identity import Identity
 from swarmd.runtime.supervise import Supervisor
@@ -55,7 +55,8 @@ class RaftNode:
         address: where this member is to be found now; None keeps the stored address.
         on_leadership: told of every change, on the loop; must not block.
         on_fatal: told once when the member stops because it cannot keep its promises.
-        disk: another place than `directory` for the files, for tests.
+        disk: another place than `directory` for the files, for tests and simulations.
+        make_worker: makes a worker for blocking calls, given its name.
     """
 
     def __init__(
@@ -71,11 +72,13 @@ class RaftNode:
         on_leadership: Callable[[Leadership], None] | None = None,
         on_fatal: Callable[[str], None] | None = None,
         disk: Disk | None = None,
+        make_worker: Callable[[str], StoppableWorker] = ThreadWorker,
     ) -> None:
         self.config = config or RaftConfig()
         self._directory, self._machine, self._client_ssl = directory, machine, client_ssl
         self._rng, self._kek, self._address = rng, kek, address
         self._on_fatal, self._given_disk = on_fatal, disk
+        self._make_worker = make_worker
         self.removed = asyncio.Event()
         self.fatal: FatalError | None = None
         self._tasks = Supervisor("raft")
@@ -103,8 +106,8 @@ class RaftNode:
             ) from None
         except StateError as error:
             raise type(error)(f"the raft state in {self._directory}: {error}") from None
-        self._wal_worker = ThreadWorker("raft-journal")
-        self._snapshot_worker = ThreadWorker("raft-snapshot")
+        self._wal_worker = self._make_worker("raft-journal")
+        self._snapshot_worker = self._make_worker("raft-snapshot")
         self._replica = replica = self._build(opened)
         self._core = replica.core
         self._proposer = Proposer(self._core, self.config, replica.driver.wake)

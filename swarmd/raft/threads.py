@@ -1,10 +1,25 @@
-"""A thread for blocking calls, behind the `Worker` protocol."""
+"""A thread for blocking calls, behind the `Worker` protocol of `ports`."""
 
 from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Protocol
+
+from swarmd.raft.ports import Worker
+
+
+class StoppableWorker(Worker, Protocol):
+    """A `Worker` that can also be awaited, and ended when its owner stops."""
+
+    async def run(self, call: Callable[[], object]) -> None:
+        """Run `call` in turn and wait for it; raises what it raised."""
+        ...
+
+    async def stop(self) -> None:
+        """Wait for the calls under way; no more may be submitted."""
+        ...
 
 
 class ThreadWorker:
