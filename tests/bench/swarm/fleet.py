@@ -9,7 +9,7 @@ from swarmd.model.errors import Rejection
 from swarmd.rpc.errors import RpcError
 from tests.bench.swarm.agent import SimulatedAgent
 from tests.bench.swarm.board import Board
-from tests.bench.swarm.enrol import enrol
+from tests.bench.swarm.enrol import Enrolment
 from tests.bench.swarm.keys import KeyPair
 
 JOINING_MAX = 64  # nodes on their way in at a time
@@ -28,7 +28,7 @@ class Fleet:
         self.agents: list[SimulatedAgent] = []
         self._pairs = pairs
         self._addresses = addresses
-        self._token = token
+        self._enrolment = Enrolment(addresses, token)
         self._seed = seed
         self._joining = asyncio.Semaphore(JOINING_MAX)
 
@@ -42,7 +42,7 @@ class Fleet:
         rng = random.Random(f"{self._seed}/{number}")
         try:
             async with self._joining:
-                identity = await enrol(self._addresses, self._token, pair, rng)
+                identity = await self._enrolment.enrol(pair, rng)
         except (RpcError, Rejection) as error:
             self.board.failed.append(str(error))
             return
