@@ -141,7 +141,8 @@ class Router:
         handler = self._handlers.get(method.path)
         if handler is not None:
             return handler
-        if method.routing.network is Answers.LEADER and not self._serves(method.service):
+        is_leaders = Answers.LEADER in (method.routing.network, method.routing.socket)
+        if is_leaders and not self._serves(method.service):
             raise Rejection(Code.UNAVAILABLE, f"the leader is still starting {method.service}")
         raise Rejection(Code.UNIMPLEMENTED, f"{method.path} is not implemented")
 

@@ -60,6 +60,8 @@ def test_unknown_and_unimplemented_methods_say_so() -> None:
     made.unregister(DISPATCHER)
     # A leader that has just been elected starts its services one by one.
     assert refusal(made, WORKER_PEER, HEARTBEAT) == Code.UNAVAILABLE
+    # Relayed by another manager whose view of the leader is ahead of the leader's own start.
+    assert refusal(made, MANAGER_PEER, LIST_NODES) == Code.UNAVAILABLE
 
 
 def test_permission_is_decided_before_anything_else_is_told() -> None:
