@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable
-from typing import Any
 
 from swarmd.model.errors import Code
+from swarmd.rpc.connection import Connection
 from swarmd.rpc.errors import OK, RpcError, unavailable
 from swarmd.rpc.h2.endpoint import Endpoint
 from swarmd.rpc.h2.errors import ErrorCode
 from swarmd.rpc.h2.events import (
     ConnectionFailed,
-    Event,
     HeadersReceived,
     MessageReceived,
     MessageRefused,
@@ -124,27 +122,13 @@ class ClientCall:
             future.set_result(None)
 
 
-class ClientConnection(asyncio.Protocol):
+class ClientConnection(Connection):
     """Calls over one connection. Once it is `closed`, calls fail and another one is needed."""
 
     def __init__(self, *, limits: Limits, clock: Clock) -> None:
+        super().__init__(Endpoint(client=True, limits=limits, cache=_CACHE), clock)
         self.closed = False
-        self._clock = clock
-        self._h2 = Endpoint(client=True, limits=limits, cache=_CACHE)
         self._calls: dict[int, ClientCall] = {}
-        self._flush_scheduled = False
-        self._transport: asyncio.Transport
-        self._loop = asyncio.get_running_loop()
-        self._on_event: dict[type[Event], Callable[[Any], None]] = {
-            HeadersReceived: self._on_headers,
-            MessageReceived: self._on_message,
-            PeerFinished: self._on_finished,
-            StreamLost: self._on_stream_lost,
-            MessageRefused: self._on_refused,
-            SendReady: self._on_send_ready,
-            PeerLeaving: self._on_leaving,
-            ConnectionFailed: self._on_failed,
-        }
 
     def start(
         self, block: bytes, message: bytes | None, timeout_ns: int | None, *, label: str
@@ -200,11 +184,6 @@ class ClientConnection(asyncio.Protocol):
         self._h2.finish_request(stream_id)
         self._flush_soon()
 
-    def consumed(self, stream_id: int, message: bytes) -> None:
-        """A message was taken: the server may send more."""
-        self._h2.consumed(stream_id, message)
-        self._flush_soon()
-
     def cancel(self, call: ClientCall, code: Code, message: str) -> None:
         """End a call from our side."""
         if self._calls.pop(call.stream_id, None) is not None:
@@ -213,29 +192,6 @@ class ClientConnection(asyncio.Protocol):
             call.end(RpcError(code, message))
 
     # --- asyncio.Protocol
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise AssertionError("a stream transport is needed")
-        self._transport = transport
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        handlers = self._on_event
-        for event in self._h2.receive(data, self._clock.monotonic()):
-            handlers[type(event)](event)
-        self._flush()
-
-    def eof_received(self) -> bool:
-        return False
-
-    def pause_writing(self) -> None:
-        self._h2.hold()
-
-    def resume_writing(self) -> None:
-        for event in self._h2.release():
-            self._on_event[type(event)](event)
-        self._flush()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.closed = True
@@ -309,20 +265,9 @@ class ClientConnection(asyncio.Protocol):
         for call in calls:
             call.end(RpcError(error.code, error.message))
 
-    # --- writing
-
-    def _flush(self) -> None:
-        self._flush_scheduled = False
-        data = self._h2.take()
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
+    def _flushed(self) -> None:
         if self._h2.peer_leaving and not self._calls and not self.closed:
             self.close()
-
-    def _flush_soon(self) -> None:
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
 
 
 def _name(code: int) -> str:

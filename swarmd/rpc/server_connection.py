@@ -7,7 +7,6 @@ calls: when it is lost, they are cancelled.
 
 from __future__ import annotations
 
-import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol
@@ -16,13 +15,13 @@ from swarmd.model.errors import Code, Rejection
 from swarmd.rpc import answers
 from swarmd.rpc.answering import answer, parse, serialize
 from swarmd.rpc.call import Call, Peer
+from swarmd.rpc.connection import Connection
 from swarmd.rpc.errors import OK, RpcError
 from swarmd.rpc.exchange import Exchange
 from swarmd.rpc.h2.endpoint import Endpoint
 from swarmd.rpc.h2.errors import ErrorCode
 from swarmd.rpc.h2.events import (
     ConnectionFailed,
-    Event,
     HeadersReceived,
     MessageReceived,
     MessageRefused,
@@ -54,7 +53,7 @@ class Relay(Protocol):
         ...
 
 
-class ServerConnection(asyncio.Protocol):
+class ServerConnection(Connection):
     """Serves the calls of one peer. `on_lost` is called once, when the connection is over."""
 
     def __init__(
@@ -70,6 +69,8 @@ class ServerConnection(asyncio.Protocol):
         clock: Clock | None = None,
         line: TcpLine | None = None,
     ) -> None:
+        endpoint = Endpoint(client=False, limits=limits, cache=cache)
+        super().__init__(endpoint, clock if clock is not None else SystemClock())
         self.peer = peer
         self._line = line
         # Calls admitted so far.
@@ -77,25 +78,10 @@ class ServerConnection(asyncio.Protocol):
         self._router = router
         self._relay = relay
         self._tasks = tasks
-        self._clock = clock if clock is not None else SystemClock()
         self._on_lost = on_lost
-        self._h2 = Endpoint(client=False, limits=limits, cache=cache)
         self._exchanges: dict[int, Exchange] = {}
-        self._flush_scheduled = False
         self._stopping = False
         self._lost = False
-        self._transport: asyncio.Transport
-        self._loop = asyncio.get_running_loop()
-        self._on_event: dict[type[Event], Callable[[Any], None]] = {
-            HeadersReceived: self._on_headers,
-            MessageReceived: self._on_message,
-            PeerFinished: self._on_finished,
-            StreamLost: self._on_stream_lost,
-            MessageRefused: self._on_refused,
-            SendReady: self._on_send_ready,
-            PeerLeaving: self._on_leaving,
-            ConnectionFailed: self._on_failed,
-        }
 
     @property
     def calls(self) -> int:
@@ -117,31 +103,14 @@ class ServerConnection(asyncio.Protocol):
 
     # --- asyncio.Protocol
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        if not isinstance(transport, asyncio.Transport):
-            raise AssertionError("a stream transport is needed")
-        self._transport = transport
-        self._flush()
-
-    def data_received(self, data: bytes) -> None:
-        handlers = self._on_event
-        for event in self._h2.receive(data, self._clock.monotonic()):
-            handlers[type(event)](event)
-        self._flush()
-
-    def eof_received(self) -> bool:
-        return False
-
     def pause_writing(self) -> None:
         # Answers that need no flow control would pile up for a client that sends and never reads.
-        self._h2.hold()
+        super().pause_writing()
         self._transport.pause_reading()
 
     def resume_writing(self) -> None:
         self._transport.resume_reading()
-        for event in self._h2.release():
-            self._on_event[type(event)](event)
-        self._flush()
+        super().resume_writing()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._lost = True
@@ -288,11 +257,6 @@ class ServerConnection(asyncio.Protocol):
         self._flush_soon()
         return sent
 
-    def consumed(self, stream_id: int, message: bytes) -> None:
-        """A handler took a message: the client may send more."""
-        self._h2.consumed(stream_id, message)
-        self._flush_soon()
-
     def _respond(self, exchange: Exchange, response: bytes) -> None:
         if exchange.finished:
             return
@@ -354,13 +318,9 @@ class ServerConnection(asyncio.Protocol):
         if exchange.timer is not None:
             exchange.timer.cancel()
 
-    # --- writing
+    # --- closing
 
-    def _flush(self) -> None:
-        self._flush_scheduled = False
-        data = self._h2.take()
-        if data and not self._transport.is_closing():
-            self._transport.write(data)
+    def _flushed(self) -> None:
         if self._stopping and not self._h2.streams:
             self._close()
 
@@ -377,9 +337,3 @@ class ServerConnection(asyncio.Protocol):
             self._loop.call_later(_GOODBYE_S, self._hang_up)
         else:
             self._transport.abort()
-
-    def _flush_soon(self) -> None:
-        """Write at the end of this turn of the loop, with whatever else it brings."""
-        if not self._flush_scheduled:
-            self._flush_scheduled = True
-            self._loop.call_soon(self._flush)
