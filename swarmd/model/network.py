@@ -11,6 +11,11 @@ from swarmd.model.spec import Driver
 from swarmd.model.states import AddressFamily
 
 INGRESS_NAME = "ingress"
+OVERLAY = "overlay"
+# Drivers whose networks are made by each node for itself: nothing is allocated for them.
+NODE_LOCAL_DRIVERS = ("bridge", "host", "ipvlan", "macvlan")
+VXLAN_IDS_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
+PREDEFINED_LABEL = "com.docker.swarm.predefined"
 
 
 class IPAMConfig(Record, frozen=True):
@@ -66,3 +71,19 @@ class VirtualIP(Record, frozen=True):
 
     network_id: NetworkId = NetworkId("")
     addr: str = ""
+
+
+def driver_of(spec: NetworkSpec) -> str:
+    """The driver's name; a spec that names none means overlay."""
+    return (spec.driver_config.name if spec.driver_config else "") or OVERLAY
+
+
+def is_node_local(network: Network) -> bool:
+    """Whether each node makes the network for itself, so that the swarm gives it no addresses."""
+    return driver_of(network.spec) in NODE_LOCAL_DRIVERS
+
+
+def vxlan_ids(network: Network) -> tuple[str, ...]:
+    """The VXLAN ids of the network's blocks of addresses, in their order."""
+    options = network.driver_state.options if network.driver_state else {}
+    return tuple(number for number in options.get(VXLAN_IDS_OPTION, "").split(",") if number)

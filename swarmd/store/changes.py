@@ -13,15 +13,20 @@ from typing import TypeAlias
 from msgspec import Struct
 
 from swarmd.model.cluster import Cluster
+from swarmd.model.custom import Extension, Resource
 from swarmd.model.errors import Rejection
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import Instant
+from swarmd.model.network import Network
 from swarmd.model.node import Node
+from swarmd.model.secret import Config, Secret
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 
-Object: TypeAlias = Cluster | Node | Service | Task
+Object: TypeAlias = (
+    Cluster | Node | Service | Task | Network | Secret | Config | Extension | Resource
+)
 
 
 class Kind(Enum):
@@ -29,6 +34,11 @@ class Kind(Enum):
     NODE = "node"
     SERVICE = "service"
     TASK = "task"
+    NETWORK = "network"
+    SECRET = "secret"
+    CONFIG = "config"
+    EXTENSION = "extension"
+    RESOURCE = "resource"
 
 
 KIND_OF: dict[type, Kind] = {
@@ -36,6 +46,11 @@ KIND_OF: dict[type, Kind] = {
     Node: Kind.NODE,
     Service: Kind.SERVICE,
     Task: Kind.TASK,
+    Network: Kind.NETWORK,
+    Secret: Kind.SECRET,
+    Config: Kind.CONFIG,
+    Extension: Kind.EXTENSION,
+    Resource: Kind.RESOURCE,
 }
 
 

@@ -6,12 +6,18 @@ Tests and simulations check after every entry; the daemon at start and after a r
 from __future__ import annotations
 
 from collections.abc import Iterator
+from ipaddress import IPv4Network, IPv6Network, ip_network
+from itertools import pairwise
 
+from swarmd.model.custom import Extension, Resource
 from swarmd.model.ids import ServiceId
+from swarmd.model.network import Network, vxlan_ids
+from swarmd.model.secret import Config, Secret
 from swarmd.model.service import Service
 from swarmd.model.states import PublishMode, TaskState
 from swarmd.model.task import Task
-from swarmd.store.changes import Kind, Object
+from swarmd.store.changes import Kind
+from swarmd.store.held_addresses import held_addresses
 from swarmd.store.view import View
 
 DESIRED_STATES = frozenset(
@@ -33,6 +39,8 @@ def check(view: View) -> tuple[str, ...]:
         *_check_services(view),
         *_check_tasks(view),
         *_check_slots(view),
+        *_check_names(view),
+        *_check_addresses(view),
     )
 
 
@@ -44,13 +52,8 @@ def assert_sound(view: View) -> None:
 
 
 def _check_records(view: View) -> Iterator[str]:
-    tables: dict[Kind, tuple[Object, ...]] = {
-        Kind.NODE: view.nodes(),
-        Kind.SERVICE: view.services(),
-        Kind.TASK: view.tasks(),
-    }
-    for kind, records in tables.items():
-        for record in records:
+    for kind in Kind:
+        for record in view.all(kind):
             if view.find(kind, record.id) is not record:
                 yield f"{kind.value} {record.id} is listed but not found under its id"
             if record.version > view.index:
@@ -106,3 +109,61 @@ def _check_slots(view: View) -> Iterator[str]:
         other = running.setdefault(slot, task)
         if other.id != task.id and task.service_id:
             yield f"tasks {other.id} and {task.id} both run in slot {slot[1]} of {slot[0]}"
+
+
+def _check_names(view: View) -> Iterator[str]:
+    """What has a unique name is found under it, and a resource's kind exists."""
+    found: list[tuple[Kind, str, str, str | None]] = [
+        *(
+            (Kind.NETWORK, row.id, row.spec.name, _id(view.find_network_by_name(row.spec.name)))
+            for row in view.networks()
+        ),
+        *(
+            (Kind.SECRET, row.id, row.spec.name, _id(view.find_secret_by_name(row.spec.name)))
+            for row in view.secrets()
+        ),
+        *(
+            (Kind.CONFIG, row.id, row.spec.name, _id(view.find_config_by_name(row.spec.name)))
+            for row in view.configs()
+        ),
+        *(
+            (Kind.EXTENSION, row.id, row.name, _id(view.find_extension_by_name(row.name)))
+            for row in view.extensions()
+        ),
+        *(
+            (Kind.RESOURCE, row.id, row.name, _id(view.find_resource_by_name(row.name)))
+            for row in view.resources()
+        ),
+    ]
+    for kind, object_id, name, found_id in found:
+        if found_id != object_id:
+            yield f"{kind.value} {object_id} shares its name {name} with another"
+    for resource in view.resources():
+        if view.find_extension_by_name(resource.kind) is None:
+            yield f"resource {resource.id} is of kind {resource.kind}, which no extension names"
+
+
+def _id(row: Network | Secret | Config | Extension | Resource | None) -> str | None:
+    return row.id if row is not None else None
+
+
+def _check_addresses(view: View) -> Iterator[str]:
+    """No address, block or VXLAN id has two holders."""
+    holders: dict[tuple[str, str], str] = {}
+    for held in held_addresses(view):
+        other = holders.setdefault((held.network_id, held.address), held.holder)
+        if other != held.holder:
+            yield f"{other} and {held.holder} both hold {held.address} on {held.network_id}"
+    ids: dict[str, str] = {}
+    blocks: list[tuple[IPv4Network | IPv6Network, str]] = []
+    for network in view.networks():
+        for vxlan_id in vxlan_ids(network):
+            other = ids.setdefault(vxlan_id, network.id)
+            if other != network.id:
+                yield f"networks {other} and {network.id} both hold VXLAN id {vxlan_id}"
+        configs = network.ipam.configs if network.ipam else ()
+        blocks += [(ip_network(config.subnet), network.id) for config in configs]
+    blocks.sort(key=lambda block: (block[0].version, int(block[0].network_address), block[1]))
+    for (one, one_id), (next_one, next_id) in pairwise(blocks):
+        if one.version == next_one.version and one.overlaps(next_one):
+            yield f"networks {one_id} and {next_id} share addresses of {one} and {next_one}"

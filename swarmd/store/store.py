@@ -13,7 +13,6 @@ from msgspec.structs import replace
 
 from swarmd.model.errors import Code, Rejection, not_found, out_of_sequence
 from swarmd.model.instant import Instant
-from swarmd.model.service import Service
 from swarmd.store.changes import (
     Action,
     Applied,
@@ -30,7 +29,7 @@ from swarmd.store.changes import (
     Update,
     kind_of,
 )
-from swarmd.store.tables import Table
+from swarmd.store.integrity import delete_refusal, put_refusal
 from swarmd.store.view import View
 
 Listener = Callable[[Committed], None]
@@ -85,34 +84,25 @@ class Store(View):
         fresh = {(kind_of(record), record.id): record for record in records}
         changes: list[Change] = []
         for kind in Kind:
-            for old in self._table(kind).all():
+            for old in self._tables[kind].all():
                 if (kind, old.id) not in fresh:
-                    self._table(kind).drop(old.id)
+                    self._tables[kind].drop(old.id)
                     changes.append(Change(kind, old.id, old, None, "snapshot installed"))
         for (kind, object_id), record in fresh.items():
             before = self.find(kind, object_id)
             if before != record:
-                self._table(kind).put(object_id, record)
+                self._tables[kind].put(object_id, record)
                 changes.append(Change(kind, object_id, before, record, "snapshot installed"))
         self._index = index
         self._tell(Committed(index=index, now=Instant(0), changes=tuple(changes)))
 
     def records(self) -> list[Object]:
         """Every record, by kind and then by creation: the content of a snapshot."""
-        return [record for kind in Kind for record in self._table(kind).all()]
+        return [record for kind in Kind for record in self._tables[kind].all()]
 
     def _tell(self, committed: Committed) -> None:
         for listener in tuple(self._listeners):
             listener(committed)
-
-    def _table(self, kind: Kind) -> Table[Object]:
-        tables: dict[Kind, Table[Object]] = {
-            Kind.CLUSTER: self._clusters,  # type: ignore[dict-item]
-            Kind.NODE: self._nodes,  # type: ignore[dict-item]
-            Kind.SERVICE: self._services,  # type: ignore[dict-item]
-            Kind.TASK: self._tasks,  # type: ignore[dict-item]
-        }
-        return tables[kind]
 
     def _apply_transaction(
         self, transaction: Transaction, entry: Entry, index: int, changes: list[Change]
@@ -137,16 +127,16 @@ class Store(View):
         if not transaction.atomic or len(transaction.actions) < 2:
             return {}
         kinds = {action.kind for action in transaction.actions if isinstance(action, Delete)}
-        return {kind: self._table(kind).order() for kind in kinds}
+        return {kind: self._tables[kind].order() for kind in kinds}
 
     def _undo(self, changes: list[Change], orders: dict[Kind, tuple[str, ...]]) -> None:
         for change in reversed(changes):
             if change.old is None:
-                self._table(change.kind).drop(change.id)
+                self._tables[change.kind].drop(change.id)
             else:
-                self._table(change.kind).put(change.id, change.old)
+                self._tables[change.kind].put(change.id, change.old)
         for kind in {change.kind for change in changes if change.new is None}:
-            self._table(kind).reorder(orders[kind])
+            self._tables[kind].reorder(orders[kind])
 
     def _apply_action(self, action: Action, entry: Entry, index: int) -> Change | Rejection | None:
         match action:
@@ -165,11 +155,11 @@ class Store(View):
         record, kind = action.record, kind_of(action.record)
         if self.find(kind, record.id) is not None:
             return Rejection(Code.ALREADY_EXISTS, f"{kind.value} {record.id} already exists")
-        refusal = self._name_conflict(record)
+        refusal = put_refusal(record, self)
         if refusal is not None:
             return refusal
         record = replace(record, version=index, created_at=now, updated_at=now)
-        self._table(kind).put(record.id, record)
+        self._tables[kind].put(record.id, record)
         return Change(kind, record.id, None, record, action.reason)
 
     def _update(self, action: Update, now: Instant, index: int) -> Change | Rejection:
@@ -179,11 +169,11 @@ class Store(View):
             return not_found(kind.value, record.id)
         if old.version != action.base:
             return out_of_sequence()
-        refusal = self._name_conflict(record)
+        refusal = put_refusal(record, self)
         if refusal is not None:
             return refusal
         record = replace(record, version=index, created_at=old.created_at, updated_at=now)
-        self._table(kind).put(record.id, record)
+        self._tables[kind].put(record.id, record)
         return Change(kind, record.id, old, record, action.reason)
 
     def _delete(self, action: Delete) -> Change | Rejection:
@@ -192,7 +182,10 @@ class Store(View):
             return not_found(action.kind.value, action.id)
         if action.base is not None and old.version != action.base:
             return out_of_sequence()
-        self._table(action.kind).drop(action.id)
+        refusal = delete_refusal(action, self)
+        if refusal is not None:
+            return refusal
+        self._tables[action.kind].drop(action.id)
         return Change(action.kind, action.id, old, None, action.reason)
 
     def _set_status(self, action: SetTaskStatus, entry: Entry, index: int) -> Change | None:
@@ -213,16 +206,3 @@ class Store(View):
         new = replace(task, desired_state=action.state, version=index, updated_at=now)
         self._tasks.put(task.id, new)
         return Change(Kind.TASK, task.id, task, new, action.reason)
-
-    def _name_conflict(self, record: Object) -> Rejection | None:
-        if not isinstance(record, Service):
-            return None
-        holder = self.find_service_by_name(record.spec.name)
-        if holder is None or holder.id == record.id:
-            return None
-        return Rejection(
-            Code.ALREADY_EXISTS,
-            "name conflicts with an existing object: "
-            f"service {record.spec.name} already exists as {holder.id}; "
-            "choose another name or update that service",
-        )

@@ -12,6 +12,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 Key = str | int | tuple[str, int]
 KeyOf = Callable[[T], Key | None]
+KeysOf = Callable[[T], tuple[Key, ...]]
 
 
 class Index(Generic[T]):
@@ -54,12 +55,62 @@ class Index(Generic[T]):
             del self._rows[key]
 
 
-class Table(Generic[T]):
-    """Rows of one kind by id, in creation order."""
+class ManyIndex(Generic[T]):
+    """Rows by any number of keys each: what a row refers to, for those who may not remove it."""
 
-    def __init__(self, indexes: dict[str, KeyOf[T]]) -> None:
+    def __init__(self, keys_of: KeysOf[T]) -> None:
+        self._keys_of = keys_of
+        self._rows: dict[Key, dict[str, T]] = {}
+
+    def put(self, row_id: str, old: T | None, new: T) -> None:
+        keys = dict.fromkeys(self._keys_of(new))
+        for key in self._keys_of(old) if old is not None else ():
+            if key not in keys:
+                self._remove(key, row_id)
+        for key in keys:
+            self._rows.setdefault(key, {})[row_id] = new
+
+    def drop(self, row_id: str, old: T) -> None:
+        for key in self._keys_of(old):
+            self._remove(key, row_id)
+
+    def clear(self) -> None:
+        self._rows.clear()
+
+    def get(self, key: Key) -> tuple[T, ...]:
+        return tuple(self._rows.get(key, {}).values())
+
+    def count(self, key: Key) -> int:
+        return len(self._rows.get(key, ()))
+
+    def keys(self) -> tuple[Key, ...]:
+        return tuple(self._rows)
+
+    def _remove(self, key: Key, row_id: str) -> None:
+        rows = self._rows.get(key, {})
+        rows.pop(row_id, None)  # a row may name one key twice
+        if not rows:
+            self._rows.pop(key, None)
+
+
+class Table(Generic[T]):
+    """Rows of one kind by id, in creation order.
+
+    Args:
+        indexes: by one key per row.
+        references: by any number of keys per row.
+    """
+
+    def __init__(
+        self,
+        indexes: dict[str, KeyOf[T]] | None = None,
+        references: dict[str, KeysOf[T]] | None = None,
+    ) -> None:
         self._rows: dict[str, T] = {}
-        self._indexes = {name: Index(key_of) for name, key_of in indexes.items()}
+        self._indexes: dict[str, Index[T] | ManyIndex[T]] = {
+            **{name: Index(key_of) for name, key_of in (indexes or {}).items()},
+            **{name: ManyIndex(keys_of) for name, keys_of in (references or {}).items()},
+        }
 
     def find(self, row_id: str) -> T | None:
         return self._rows.get(row_id)

@@ -6,23 +6,31 @@ it, so a view costs nothing; whoever awaits must read again afterwards.
 
 from __future__ import annotations
 
+from typing import Any
+
 from swarmd.model.cluster import Cluster
 from swarmd.model.errors import not_found
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.task import Task
+from swarmd.store.catalogue import Catalogue
 from swarmd.store.changes import Kind, Object
+from swarmd.store.references import config_ids, network_ids, secret_ids
 from swarmd.store.tables import Table
 
 
-class View:
+class View(Catalogue):
     """Read access to the tables, by id and by index. `find_` may return None, `get_` rejects."""
 
     def __init__(self) -> None:
-        self._clusters: Table[Cluster] = Table({})
+        super().__init__()
+        self._clusters: Table[Cluster] = Table()
         self._nodes: Table[Node] = Table({"hostname": lambda node: node.hostname or None})
-        self._services: Table[Service] = Table({"name": lambda row: row.spec.name.lower()})
+        self._services: Table[Service] = Table(
+            {"name": lambda row: row.spec.name.lower()},
+            references={"network": network_ids, "secret": secret_ids, "config": config_ids},
+        )
         self._tasks: Table[Task] = Table(
             {
                 "service": lambda task: task.service_id or None,
@@ -30,6 +38,17 @@ class View:
                 "slot": lambda task: (task.service_id, task.slot) if task.slot else None,
             }
         )
+        self._tables: dict[Kind, Table[Any]] = {
+            Kind.CLUSTER: self._clusters,
+            Kind.NODE: self._nodes,
+            Kind.SERVICE: self._services,
+            Kind.TASK: self._tasks,
+            Kind.NETWORK: self._networks,
+            Kind.SECRET: self._secrets,
+            Kind.CONFIG: self._configs,
+            Kind.EXTENSION: self._extensions,
+            Kind.RESOURCE: self._resources,
+        }
         self._index = 0
 
     @property
@@ -38,15 +57,12 @@ class View:
         return self._index
 
     def find(self, kind: Kind, object_id: str) -> Object | None:
-        match kind:
-            case Kind.CLUSTER:
-                return self._clusters.find(object_id)
-            case Kind.NODE:
-                return self._nodes.find(object_id)
-            case Kind.SERVICE:
-                return self._services.find(object_id)
-            case Kind.TASK:
-                return self._tasks.find(object_id)
+        row: Object | None = self._tables[kind].find(object_id)
+        return row
+
+    def all(self, kind: Kind) -> tuple[Object, ...]:
+        """All records of a kind, in creation order."""
+        return self._tables[kind].all()
 
     def find_cluster(self) -> Cluster | None:
         """The one cluster object; None before the cluster was founded."""
@@ -88,6 +104,15 @@ class View:
 
     def services(self) -> tuple[Service, ...]:
         return self._services.all()
+
+    def services_using_network(self, network_id: str) -> tuple[Service, ...]:
+        return self._services.by("network", network_id)
+
+    def services_using_secret(self, secret_id: str) -> tuple[Service, ...]:
+        return self._services.by("secret", secret_id)
+
+    def services_using_config(self, config_id: str) -> tuple[Service, ...]:
+        return self._services.by("config", config_id)
 
     def find_task(self, task_id: str) -> Task | None:
         return self._tasks.find(task_id)

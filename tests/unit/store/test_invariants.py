@@ -5,9 +5,19 @@ from __future__ import annotations
 import pytest
 from msgspec.structs import replace
 
-from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.custom import Resource
+from swarmd.model.ids import NetworkId, NodeId, ResourceId, SecretId, ServiceId, TaskId
+from swarmd.model.network import (
+    VXLAN_IDS_OPTION,
+    IPAMConfig,
+    IPAMOptions,
+    Network,
+    NetworkAttachment,
+    NetworkSpec,
+)
+from swarmd.model.secret import Secret, SecretSpec
 from swarmd.model.service import Endpoint, Service
-from swarmd.model.spec import PortConfig
+from swarmd.model.spec import Driver, PortConfig
 from swarmd.model.states import PublishMode, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.store.changes import Object
@@ -24,7 +34,8 @@ def restored(*records: Object) -> Store:
 
 def a_task(name: str, **fields: object) -> Task:
     fields.setdefault("desired_state", TaskState.RUNNING)
-    return Task(id=TaskId(name), service_id=ServiceId("s"), slot=1, **fields)  # type: ignore[arg-type]
+    fields.setdefault("slot", 1)
+    return Task(id=TaskId(name), service_id=ServiceId("s"), **fields)  # type: ignore[arg-type]
 
 
 def a_service(name: str, *ports: PortConfig) -> Service:
@@ -32,6 +43,20 @@ def a_service(name: str, *ports: PortConfig) -> Service:
     return Service(id=ServiceId(name), spec=a_service_spec(name), endpoint=endpoint)
 
 
+def a_secret(name: str) -> Secret:
+    return Secret(id=SecretId(name), spec=SecretSpec(name=name))
+
+
+def a_network(name: str, subnet: str, vxlan_id: str = "") -> Network:
+    return Network(
+        id=NetworkId(name),
+        spec=NetworkSpec(name=name),
+        driver_state=Driver(name="overlay", options={VXLAN_IDS_OPTION: vxlan_id}),
+        ipam=IPAMOptions(configs=(IPAMConfig(subnet=subnet),)),
+    )
+
+
+PLACE = NetworkAttachment(network_id=NetworkId("a"), addresses=("10.0.0.9/24",))
 RUNNING = TaskStatus(state=TaskState.RUNNING)
 PORT = PortConfig(target_port=80, published_port=80)
 
@@ -63,6 +88,31 @@ PORT = PortConfig(target_port=80, published_port=80)
             [a_service("a"), replace(a_service("a"), id=ServiceId("b"))],
             "service b shares its name a with another",
             id="name",
+        ),
+        pytest.param(
+            [a_secret("a"), replace(a_secret("a"), id=SecretId("b"))],
+            "secret b shares its name a with another",
+            id="secret name",
+        ),
+        pytest.param(
+            [Resource(id=ResourceId("r"), name="bolt", kind="widget")],
+            "resource r is of kind widget, which no extension names",
+            id="resource kind",
+        ),
+        pytest.param(
+            [a_network("a", "10.0.0.0/24"), a_network("b", "10.0.0.128/25")],
+            "networks a and b share addresses of 10.0.0.0/24 and 10.0.0.128/25",
+            id="overlap",
+        ),
+        pytest.param(
+            [a_network("a", "10.0.0.0/24", "4096"), a_network("b", "10.0.1.0/24", "4096")],
+            "networks a and b both hold VXLAN id 4096",
+            id="vxlan",
+        ),
+        pytest.param(
+            [a_task("t", networks=(PLACE,)), a_task("u", networks=(PLACE,), slot=2)],
+            "task t and task u both hold 10.0.0.9 on a",
+            id="address",
         ),
     ],
 )
