@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmd.model import modes
 from swarmd.model.instant import MILLISECOND, SECOND
 from swarmd.model.spec import (
     ContainerSpec,
@@ -63,10 +64,8 @@ def stop_grace_period_ns(spec: TaskSpec) -> int:
 
 
 def replicas(spec: ServiceSpec) -> int:
-    """How many slots a replicated service wants; absent means one."""
-    if spec.mode.replicated is None or spec.mode.replicated.replicas is None:
-        return 1
-    return spec.mode.replicated.replicas
+    """How many slots a replicated or stateful service wants; absent means one."""
+    return modes.replicas(spec.mode)
 
 
 def update_config(spec: ServiceSpec) -> UpdateConfig:

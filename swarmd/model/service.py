@@ -7,7 +7,7 @@ from swarmd.model.instant import Instant
 from swarmd.model.network import VirtualIP
 from swarmd.model.record import Record
 from swarmd.model.spec import EndpointSpec, PortConfig, ServiceSpec
-from swarmd.model.states import UpdateState
+from swarmd.model.states import RunOutcome, UpdateState
 
 
 class Endpoint(Record, frozen=True):
@@ -25,11 +25,22 @@ class JobStatus(Record, frozen=True):
     last_execution: Instant = Instant(0)
 
 
+class CronRun(Record, frozen=True):
+    """One run of a cron service; its tasks carry its `iteration`."""
+
+    iteration: int
+    due_at: Instant = Instant(0)
+    started_at: Instant = Instant(0)
+    ended_at: Instant = Instant(0)  # 0 while it is going
+    outcome: RunOutcome = RunOutcome.RUNNING
+
+
 class CronStatus(Record, frozen=True):
     """How far a schedule has been followed: runs due up to `considered_until` are settled."""
 
     considered_until: Instant = Instant(0)
     missed: int = 0  # runs skipped by policy, ever
+    runs: tuple[CronRun, ...] = ()  # that are going or remembered, oldest first
 
 
 class PastSpec(Record, frozen=True):

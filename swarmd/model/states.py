@@ -89,6 +89,15 @@ class MissedRuns(Enum):
     ALL = "all"
 
 
+class RunOutcome(Enum):
+    """What became of one run of a cron service."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    REPLACED = "replaced"  # a later run took its place
+
+
 class StartOrder(Enum):
     """Whether the ordinals of a stateful service start one after the other or all at once."""
 

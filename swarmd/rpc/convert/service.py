@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmd.model.network import VirtualIP
 from swarmd.model.service import (
+    CronRun,
     CronStatus,
     Endpoint,
     JobStatus,
@@ -37,11 +38,21 @@ JOB_STATUS = Mapping(
     field("job_iteration", "job_iteration", VERSION),
     field("last_execution", "last_execution", TIME),
 )
+CRON_RUN = Mapping(
+    CronRun,
+    extensions.CronRun,
+    field("iteration", "iteration", SCALAR),
+    field("due_at", "due_at", TIME),
+    field("started_at", "started_at", TIME),
+    field("ended_at", "ended_at", TIME),
+    field("outcome", "outcome", words.RUN_OUTCOME),
+)
 CRON_STATUS = Mapping(
     CronStatus,
     extensions.CronStatus,
     field("considered_until", "considered_until", TIME),
     field("missed", "missed", SCALAR),
+    field("runs", "runs", each(CRON_RUN)),
 )
 PAST_SPEC = Mapping(
     PastSpec,

@@ -16,6 +16,7 @@ from swarmd.model.states import (
     ResolutionMode,
     RestartCondition,
     Role,
+    RunOutcome,
     StartOrder,
     Strategy,
     TaskState,
@@ -75,6 +76,14 @@ ADDRESS_FAMILY = enumeration(
 )
 CONCURRENCY = enumeration({Concurrency.FORBID: 0, Concurrency.ALLOW: 1, Concurrency.REPLACE: 2})
 MISSED_RUNS = enumeration({MissedRuns.ONCE: 0, MissedRuns.SKIP: 1, MissedRuns.ALL: 2})
+RUN_OUTCOME = enumeration(
+    {
+        RunOutcome.RUNNING: 0,
+        RunOutcome.SUCCEEDED: 1,
+        RunOutcome.FAILED: 2,
+        RunOutcome.REPLACED: 3,
+    }
+)
 START_ORDER = enumeration({StartOrder.ORDERED: 0, StartOrder.PARALLEL: 1})
 _STRATEGIES = {Strategy.SPREAD: 1, Strategy.BINPACK: 2, Strategy.RANDOM: 3}
 

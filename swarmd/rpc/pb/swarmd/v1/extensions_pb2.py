@@ -26,15 +26,15 @@ from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aswarmd/v1/extensions.proto\x12\tswarmd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\x08Oversell\x12\x0c\n\x04\x63pus\x18\x01 \x01(\x01\x12\x0e\n\x06memory\x18\x02 \x01(\x01\"\x8b\x04\n\x04\x43ron\x12\x10\n\x08schedule\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x30\n\x0b\x63oncurrency\x18\x03 \x01(\x0e\x32\x1b.swarmd.v1.Cron.Concurrency\x12/\n\x0bmissed_runs\x18\x04 \x01(\x0e\x32\x1a.swarmd.v1.Cron.MissedRuns\x12\x34\n\x11starting_deadline\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tsuspended\x18\x06 \x01(\x08\x12\x1b\n\x0emax_concurrent\x18\x07 \x01(\x04H\x00\x88\x01\x01\x12\x1e\n\x11total_completions\x18\x08 \x01(\x04H\x01\x88\x01\x01\x12!\n\x14successful_runs_kept\x18\t \x01(\x04H\x02\x88\x01\x01\x12\x1d\n\x10\x66\x61iled_runs_kept\x18\n \x01(\x04H\x03\x88\x01\x01\"1\n\x0b\x43oncurrency\x12\n\n\x06\x46ORBID\x10\x00\x12\t\n\x05\x41LLOW\x10\x01\x12\x0b\n\x07REPLACE\x10\x02\")\n\nMissedRuns\x12\x08\n\x04ONCE\x10\x00\x12\x08\n\x04SKIP\x10\x01\x12\x07\n\x03\x41LL\x10\x02\x42\x11\n\x0f_max_concurrentB\x14\n\x12_total_completionsB\x17\n\x15_successful_runs_keptB\x13\n\x11_failed_runs_kept\"\xb6\x01\n\x08Stateful\x12\x15\n\x08replicas\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x33\n\x0bstart_order\x18\x02 \x01(\x0e\x32\x1e.swarmd.v1.Stateful.StartOrder\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\'\n\nStartOrder\x12\x0b\n\x07ORDERED\x10\x00\x12\x0c\n\x08PARALLEL\x10\x01\x42\x0b\n\t_replicas\"R\n\nCronStatus\x12\x34\n\x10\x63onsidered_until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06missed\x18\x02 \x01(\x04\"u\n\x0fRebalanceConfig\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x16\n\tmax_moves\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12+\n\x08\x63ooldown\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\n\n_max_moves\"\xa6\x01\n\x10SchedulingConfig\x12%\n\x08strategy\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Strategy\x12%\n\x08oversell\x18\x02 \x01(\x0b\x32\x13.swarmd.v1.Oversell\x12\x15\n\rno_preemption\x18\x03 \x01(\x08\x12-\n\trebalance\x18\x04 \x01(\x0b\x32\x1a.swarmd.v1.RebalanceConfig*`\n\x08Strategy\x12\x14\n\x10STRATEGY_DEFAULT\x10\x00\x12\x13\n\x0fSTRATEGY_SPREAD\x10\x01\x12\x14\n\x10STRATEGY_BINPACK\x10\x02\x12\x13\n\x0fSTRATEGY_RANDOM\x10\x03\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aswarmd/v1/extensions.proto\x12\tswarmd.v1\x1a\x1egoogle/protobuf/duration.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"(\n\x08Oversell\x12\x0c\n\x04\x63pus\x18\x01 \x01(\x01\x12\x0e\n\x06memory\x18\x02 \x01(\x01\"\x8b\x04\n\x04\x43ron\x12\x10\n\x08schedule\x18\x01 \x01(\t\x12\x11\n\ttime_zone\x18\x02 \x01(\t\x12\x30\n\x0b\x63oncurrency\x18\x03 \x01(\x0e\x32\x1b.swarmd.v1.Cron.Concurrency\x12/\n\x0bmissed_runs\x18\x04 \x01(\x0e\x32\x1a.swarmd.v1.Cron.MissedRuns\x12\x34\n\x11starting_deadline\x18\x05 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x11\n\tsuspended\x18\x06 \x01(\x08\x12\x1b\n\x0emax_concurrent\x18\x07 \x01(\x04H\x00\x88\x01\x01\x12\x1e\n\x11total_completions\x18\x08 \x01(\x04H\x01\x88\x01\x01\x12!\n\x14successful_runs_kept\x18\t \x01(\x04H\x02\x88\x01\x01\x12\x1d\n\x10\x66\x61iled_runs_kept\x18\n \x01(\x04H\x03\x88\x01\x01\"1\n\x0b\x43oncurrency\x12\n\n\x06\x46ORBID\x10\x00\x12\t\n\x05\x41LLOW\x10\x01\x12\x0b\n\x07REPLACE\x10\x02\")\n\nMissedRuns\x12\x08\n\x04ONCE\x10\x00\x12\x08\n\x04SKIP\x10\x01\x12\x07\n\x03\x41LL\x10\x02\x42\x11\n\x0f_max_concurrentB\x14\n\x12_total_completionsB\x17\n\x15_successful_runs_keptB\x13\n\x11_failed_runs_kept\"\xb6\x01\n\x08Stateful\x12\x15\n\x08replicas\x18\x01 \x01(\x04H\x00\x88\x01\x01\x12\x33\n\x0bstart_order\x18\x02 \x01(\x0e\x32\x1e.swarmd.v1.Stateful.StartOrder\x12(\n\x05lease\x18\x03 \x01(\x0b\x32\x19.google.protobuf.Duration\"\'\n\nStartOrder\x12\x0b\n\x07ORDERED\x10\x00\x12\x0c\n\x08PARALLEL\x10\x01\x42\x0b\n\t_replicas\"\x94\x02\n\x07\x43ronRun\x12\x11\n\titeration\x18\x01 \x01(\x04\x12*\n\x06\x64ue_at\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nstarted_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x08\x65nded_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07outcome\x18\x05 \x01(\x0e\x32\x1a.swarmd.v1.CronRun.Outcome\"?\n\x07Outcome\x12\x0b\n\x07RUNNING\x10\x00\x12\r\n\tSUCCEEDED\x10\x01\x12\n\n\x06\x46\x41ILED\x10\x02\x12\x0c\n\x08REPLACED\x10\x03\"t\n\nCronStatus\x12\x34\n\x10\x63onsidered_until\x18\x01 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06missed\x18\x02 \x01(\x04\x12 \n\x04runs\x18\x03 \x03(\x0b\x32\x12.swarmd.v1.CronRun\"u\n\x0fRebalanceConfig\x12\x0f\n\x07\x65nabled\x18\x01 \x01(\x08\x12\x16\n\tmax_moves\x18\x02 \x01(\x04H\x00\x88\x01\x01\x12+\n\x08\x63ooldown\x18\x03 \x01(\x0b\x32\x19.google.protobuf.DurationB\x0c\n\n_max_moves\"\xa6\x01\n\x10SchedulingConfig\x12%\n\x08strategy\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Strategy\x12%\n\x08oversell\x18\x02 \x01(\x0b\x32\x13.swarmd.v1.Oversell\x12\x15\n\rno_preemption\x18\x03 \x01(\x08\x12-\n\trebalance\x18\x04 \x01(\x0b\x32\x1a.swarmd.v1.RebalanceConfig*`\n\x08Strategy\x12\x14\n\x10STRATEGY_DEFAULT\x10\x00\x12\x13\n\x0fSTRATEGY_SPREAD\x10\x01\x12\x14\n\x10STRATEGY_BINPACK\x10\x02\x12\x13\n\x0fSTRATEGY_RANDOM\x10\x03\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swarmd.v1.extensions_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_STRATEGY']._serialized_start=1231
-  _globals['_STRATEGY']._serialized_end=1327
+  _globals['_STRATEGY']._serialized_start=1544
+  _globals['_STRATEGY']._serialized_end=1640
   _globals['_OVERSELL']._serialized_start=106
   _globals['_OVERSELL']._serialized_end=146
   _globals['_CRON']._serialized_start=149
@@ -47,10 +47,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_STATEFUL']._serialized_end=857
   _globals['_STATEFUL_STARTORDER']._serialized_start=805
   _globals['_STATEFUL_STARTORDER']._serialized_end=844
-  _globals['_CRONSTATUS']._serialized_start=859
-  _globals['_CRONSTATUS']._serialized_end=941
-  _globals['_REBALANCECONFIG']._serialized_start=943
-  _globals['_REBALANCECONFIG']._serialized_end=1060
-  _globals['_SCHEDULINGCONFIG']._serialized_start=1063
-  _globals['_SCHEDULINGCONFIG']._serialized_end=1229
+  _globals['_CRONRUN']._serialized_start=860
+  _globals['_CRONRUN']._serialized_end=1136
+  _globals['_CRONRUN_OUTCOME']._serialized_start=1073
+  _globals['_CRONRUN_OUTCOME']._serialized_end=1136
+  _globals['_CRONSTATUS']._serialized_start=1138
+  _globals['_CRONSTATUS']._serialized_end=1254
+  _globals['_REBALANCECONFIG']._serialized_start=1256
+  _globals['_REBALANCECONFIG']._serialized_end=1373
+  _globals['_SCHEDULINGCONFIG']._serialized_start=1376
+  _globals['_SCHEDULINGCONFIG']._serialized_end=1542
 # @@protoc_insertion_point(module_scope)

@@ -2,10 +2,11 @@ import datetime
 
 from google.protobuf import duration_pb2 as _duration_pb2
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
-from collections.abc import Mapping as _Mapping
+from collections.abc import Iterable as _Iterable, Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
@@ -85,13 +86,39 @@ class Stateful(_message.Message):
     lease: _duration_pb2.Duration
     def __init__(self, replicas: _Optional[int] = ..., start_order: _Optional[_Union[Stateful.StartOrder, str]] = ..., lease: _Optional[_Union[datetime.timedelta, _duration_pb2.Duration, _Mapping]] = ...) -> None: ...
 
+class CronRun(_message.Message):
+    __slots__ = ("iteration", "due_at", "started_at", "ended_at", "outcome")
+    class Outcome(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+        __slots__ = ()
+        RUNNING: _ClassVar[CronRun.Outcome]
+        SUCCEEDED: _ClassVar[CronRun.Outcome]
+        FAILED: _ClassVar[CronRun.Outcome]
+        REPLACED: _ClassVar[CronRun.Outcome]
+    RUNNING: CronRun.Outcome
+    SUCCEEDED: CronRun.Outcome
+    FAILED: CronRun.Outcome
+    REPLACED: CronRun.Outcome
+    ITERATION_FIELD_NUMBER: _ClassVar[int]
+    DUE_AT_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_FIELD_NUMBER: _ClassVar[int]
+    ENDED_AT_FIELD_NUMBER: _ClassVar[int]
+    OUTCOME_FIELD_NUMBER: _ClassVar[int]
+    iteration: int
+    due_at: _timestamp_pb2.Timestamp
+    started_at: _timestamp_pb2.Timestamp
+    ended_at: _timestamp_pb2.Timestamp
+    outcome: CronRun.Outcome
+    def __init__(self, iteration: _Optional[int] = ..., due_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., started_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., ended_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., outcome: _Optional[_Union[CronRun.Outcome, str]] = ...) -> None: ...
+
 class CronStatus(_message.Message):
-    __slots__ = ("considered_until", "missed")
+    __slots__ = ("considered_until", "missed", "runs")
     CONSIDERED_UNTIL_FIELD_NUMBER: _ClassVar[int]
     MISSED_FIELD_NUMBER: _ClassVar[int]
+    RUNS_FIELD_NUMBER: _ClassVar[int]
     considered_until: _timestamp_pb2.Timestamp
     missed: int
-    def __init__(self, considered_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., missed: _Optional[int] = ...) -> None: ...
+    runs: _containers.RepeatedCompositeFieldContainer[CronRun]
+    def __init__(self, considered_until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., missed: _Optional[int] = ..., runs: _Optional[_Iterable[_Union[CronRun, _Mapping]]] = ...) -> None: ...
 
 class RebalanceConfig(_message.Message):
     __slots__ = ("enabled", "max_moves", "cooldown")
