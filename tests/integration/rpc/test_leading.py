@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import socket
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -15,6 +17,14 @@ from tests.support.rpc_server import Manager, credentials_of, pair_of
 from tests.support.rpc_services import DISPATCHER, TestDispatcher, services
 
 BEAT = pb.dispatcher.HeartbeatRequest
+
+
+@pytest.fixture
+def nobody() -> Iterator[str]:
+    """An address that refuses connections, and that nobody else is given meanwhile."""
+    with socket.socket() as reserved:
+        reserved.bind(("127.0.0.1", 0))
+        yield f"127.0.0.1:{reserved.getsockname()[1]}"
 
 
 def a_leader() -> tuple[Manager, TestDispatcher]:
@@ -111,14 +121,11 @@ async def test_a_leader_does_not_redirect() -> None:
     assert len(dispatcher.calls) == 1
 
 
-async def test_a_call_to_a_leader_that_is_gone_waits_for_the_next_one() -> None:
-    gone, _ = a_leader()
-    async with gone.running():
-        pass
+async def test_a_call_to_a_leader_that_is_gone_waits_for_the_next_one(nobody: str) -> None:
     leader, dispatcher = a_leader()
     follower = Manager({}, "m2")
     async with asyncio.timeout(30), leader.running(), follower.running():
-        follower.leadership.leader = gone.address
+        follower.leadership.leader = nobody
         async with follower.channel(pair_of("w1")) as channel, asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(channel.stub(DISPATCHER).Heartbeat(BEAT()))
             await asyncio.sleep(0.2)
@@ -128,13 +135,12 @@ async def test_a_call_to_a_leader_that_is_gone_waits_for_the_next_one() -> None:
     assert len(dispatcher.calls) == 1
 
 
-async def test_a_call_that_waits_is_answered_here_when_this_manager_is_elected() -> None:
-    gone, _ = a_leader()
-    async with gone.running():
-        pass
+async def test_a_call_that_waits_is_answered_here_when_this_manager_is_elected(
+    nobody: str,
+) -> None:
     follower, dispatcher = a_leader()
     async with asyncio.timeout(30), follower.running():
-        follower.leadership.leader = gone.address
+        follower.leadership.leader = nobody
         async with follower.channel(pair_of("w1")) as channel, asyncio.TaskGroup() as tasks:
             waiting = tasks.create_task(channel.stub(DISPATCHER).Heartbeat(BEAT()))
             await asyncio.sleep(0.2)
