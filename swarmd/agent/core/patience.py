@@ -7,7 +7,7 @@ from swarmd.model.instant import MILLISECOND, SECOND
 
 RETRY_NS_FIRST = 100 * MILLISECOND
 RETRY_NS_MAX = 2 * SECOND
-ANSWER_NS_MIN = 2 * SECOND
+ANSWER_NS_MIN = 1500 * MILLISECOND
 ANSWER_NS_MAX = 5 * SECOND
 
 
@@ -24,7 +24,7 @@ def retry_delay_ns(failures: int, rng: Rng) -> int:
 def answer_within_ns(period_ns: int) -> int:
     """How long to wait for the answer to a heartbeat before the manager counts as lost.
 
-    Short enough that an agent whose leader fell silent finds the next one within the grace that
-    nodes are given after an election.
+    Short enough that an agent whose leader fell silent, right after an answer, finds the next one
+    within the grace that nodes are given after an election.
     """
     return min(max(period_ns // 3, ANSWER_NS_MIN), ANSWER_NS_MAX)

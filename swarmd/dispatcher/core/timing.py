@@ -17,8 +17,7 @@ LATE_PERIODS_MAX = 2
 WATCHED_PERIODS = 2
 # The kernel asks a silent machine each second; a shorter period it could not stand in for.
 WATCHED_PERIOD_NS_MIN = SECOND
-RECOVERY_GRACE_NS_MIN = 6 * SECOND
-RETURN_NS = SECOND
+RECOVERY_GRACE_NS_MIN = 5 * SECOND
 UNKNOWN_AFTER_NS = SECOND
 ORPHANED_AFTER_NS = 24 * HOUR
 REGISTRATIONS_MAX = 3
@@ -55,4 +54,4 @@ def recovery_grace_ns(period_ns: int) -> int:
     A predecessor that hangs instead of dying is noticed only when it leaves a heartbeat without an
     answer; its agents have to be back by then (`agent/core/patience.py`).
     """
-    return max(SILENT_PERIODS_MAX * period_ns + RETURN_NS, RECOVERY_GRACE_NS_MIN)
+    return max(SILENT_PERIODS_MAX * period_ns, RECOVERY_GRACE_NS_MIN)

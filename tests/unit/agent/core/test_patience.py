@@ -6,7 +6,7 @@ import random
 
 from swarmd.agent.core.patience import answer_within_ns, retry_delay_ns
 from swarmd.dispatcher.core.timing import heartbeat_period_ns, recovery_grace_ns
-from swarmd.model.instant import MILLISECOND, SECOND
+from swarmd.model.instant import MILLISECOND
 
 
 def longest(failures: int) -> int:
@@ -28,7 +28,8 @@ def test_retries_are_spread_over_the_whole_wait() -> None:
 
 
 def test_an_agent_gives_its_manager_up_before_it_is_given_up_itself() -> None:
-    for period_ns in (100 * MILLISECOND, 1500 * MILLISECOND, 2 * SECOND, 5 * SECOND, 50 * SECOND):
+    for period_ms in (100, 1000, 1500, 1600, 1750, 2000, 2250, 5000, 15_000, 50_000):
+        period_ns = period_ms * MILLISECOND
         longest_period_ns = heartbeat_period_ns(period_ns, watched=True)
         silence_ns = longest_period_ns + answer_within_ns(longest_period_ns)
         assert silence_ns < recovery_grace_ns(period_ns)

@@ -98,13 +98,13 @@ def test_after_an_election_silence_means_unknown_and_then_down() -> None:
     sessions.expect(N1, START)
     assert sessions.lapse(Instant(later(1) - 1)) == ()
     assert sessions.lapse(later(1)) == (Lapsed(N1, Lapse.UNKNOWN, None),)
-    assert sessions.lapse(Instant(later(6) - 1)) == ()
-    assert sessions.lapse(later(6)) == (Lapsed(N1, Lapse.DOWN, None),)
+    assert sessions.lapse(Instant(later(5) - 1)) == ()
+    assert sessions.lapse(later(5)) == (Lapsed(N1, Lapse.DOWN, None),)
 
 
 def test_the_grace_after_an_election_grows_with_the_period() -> None:
-    assert timing.recovery_grace_ns(PERIOD_NS) == 6 * SECOND
-    assert timing.recovery_grace_ns(4 * SECOND) == 13 * SECOND
+    assert timing.recovery_grace_ns(PERIOD_NS) == 5 * SECOND
+    assert timing.recovery_grace_ns(4 * SECOND) == 12 * SECOND
 
 
 def test_a_node_that_comes_back_in_time_is_never_unknown() -> None:
