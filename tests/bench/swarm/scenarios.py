@@ -130,7 +130,7 @@ class Scenarios:
         begun = loop.time()
         self._managers.kill(leader)
         try:
-            async with self._phase() as took, asyncio.TaskGroup() as watches:
+            async with self._phase(), asyncio.TaskGroup() as watches:
                 watches.create_task(self._sessions_after(begun, nodes))
                 winner = await _first_write(clients, f"after-{leader}")
                 self.figures.cost(
@@ -138,10 +138,10 @@ class Scenarios:
                 )
                 service_id = await winner.create(a_spec("everywhere", replicas=None))
                 await winner.until_running(service_id, nodes)
-                self.figures.cost(
-                    "leader killed: new service on all nodes", loop.time() - begun, "s"
-                )
-            print(f"  {self._spent()}; {took():.2f} s")
+                seconds = loop.time() - begun
+            self.figures.cost(
+                "leader killed: new service on all nodes", seconds, "s", self._spent()
+            )
         finally:
             for client in clients:
                 await client.close()
