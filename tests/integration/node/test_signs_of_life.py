@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import signal
 from collections.abc import Iterator
 
@@ -30,7 +29,8 @@ def swarm() -> Iterator[Swarm]:
             yield swarm
         finally:
             for daemon in swarm.daemons.values():
-                os.kill(daemon.pid, signal.SIGCONT)
+                if daemon.poll() is None:
+                    daemon.send_signal(signal.SIGCONT)
             swarm.stop()
 
 
@@ -68,9 +68,9 @@ def test_a_worker_whose_cable_is_pulled_loses_its_tasks_to_another(swarm: Swarm)
 
 def test_a_worker_that_is_frozen_is_down_though_its_machine_answers(swarm: Swarm) -> None:
     worker, daemon = Worker(swarm, "w1"), swarm.daemons["w1"]
-    os.kill(daemon.pid, signal.SIGSTOP)
+    daemon.send_signal(signal.SIGSTOP)
     wait_until(lambda: worker.is_in_state("Down"), what="the frozen worker to be down")
-    os.kill(daemon.pid, signal.SIGCONT)
+    daemon.send_signal(signal.SIGCONT)
     wait_until(lambda: worker.is_in_state("Ready"), what="the worker to be back")
 
 

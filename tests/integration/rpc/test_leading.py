@@ -49,6 +49,20 @@ async def test_the_leader_sees_the_caller_and_not_the_follower() -> None:
     assert call.metadata.get("x-kept") == "1"
 
 
+async def test_only_a_direct_call_shows_the_line_to_the_callers_machine() -> None:
+    leader, dispatcher = a_leader()
+    follower = Manager({}, "m2")
+    async with asyncio.timeout(30), leader.running(), follower.running():
+        follower.leadership.leader = leader.address
+        for manager in (follower, leader):
+            async with manager.channel(pair_of("w1")) as channel:
+                await channel.stub(DISPATCHER).Heartbeat(BEAT())
+    relayed, direct = dispatcher.calls
+    assert relayed.line is None
+    assert direct.line is not None
+    assert direct.line.heard_at() is not None
+
+
 async def test_the_leader_checks_the_caller_itself() -> None:
     leader, _ = a_leader()
     follower = Manager({}, "m2")
