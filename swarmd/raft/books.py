@@ -6,6 +6,8 @@ cannot be answered that early is a method here, not a property.
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pysyncobj.syncobj as library
@@ -20,8 +22,19 @@ LEADER = 2
 
 
 def monotonic() -> float:
-    """The clock the core runs by, in seconds; the simulator replaces it for both."""
+    """The clock the core runs by, in seconds; `clocked_by` replaces it for both."""
     return float(library.monotonicTime())
+
+
+@contextmanager
+def clocked_by(clock: Callable[[], float]) -> Iterator[None]:
+    """Have all cores of this process run by `clock` for as long as the block lasts."""
+    before = library.monotonicTime
+    library.monotonicTime = clock
+    try:
+        yield
+    finally:
+        library.monotonicTime = before
 
 
 class CoreBooks(SyncObj):  # type: ignore[misc]

@@ -10,7 +10,7 @@ from random import Random
 
 import pysyncobj.syncobj as library
 
-from tests.support.raft_sim_disk import Cut, SimDisk
+from swarmd.sim.disk import Cut, SimDisk
 
 
 class SimTimer:

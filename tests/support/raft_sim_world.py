@@ -18,7 +18,7 @@ from swarmd.raft.members import Change, Member, Operation, encode_change
 from swarmd.raft.messages import FrameReader, decode_peer
 from swarmd.raft.replica import Replica
 from swarmd.raft.snapshot import SnapshotReader, write_snapshot
-from tests.support.raft_sim_disk import SimDisk
+from swarmd.sim.disk import SimDisk
 from tests.support.raft_sim_loop import HostLoop, SimLoop, SimWorker
 
 

@@ -9,7 +9,7 @@ from swarmd.raft.config import RaftConfig
 from swarmd.raft.members import Member
 from swarmd.raft.snapshot import SnapshotHeader, write_snapshot
 from swarmd.raft.storage import Storage
-from tests.support.raft_sim_disk import SimDisk, SimFile
+from swarmd.sim.disk import SimDisk, SimFile
 
 CONFIG = RaftConfig(segment_bytes=4096, reserve_bytes=1024)
 MEMBER = Member("a.0", "a", "a:1")

@@ -8,7 +8,7 @@ from swarmd.raft import storage
 from swarmd.raft.errors import Damaged, StateError, WrongKey
 from swarmd.raft.records import Entry
 from swarmd.raft.snapshot import PREFIX
-from tests.support.raft_sim_disk import SimDisk
+from swarmd.sim.disk import SimDisk
 from tests.support.raft_state import CONFIG, Collected, copied, filled
 
 KEPT = ("log-0", "snapshot-", "keys", "kek", "identity")

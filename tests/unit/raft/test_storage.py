@@ -8,7 +8,7 @@ from swarmd.raft.errors import NotInitialised, WrongKey
 from swarmd.raft.keys import KeyRing
 from swarmd.raft.members import Member
 from swarmd.raft.wal import Wal
-from tests.support.raft_sim_disk import Cut, SimDisk
+from swarmd.sim.disk import Cut, SimDisk
 from tests.support.raft_state import CONFIG, MEMBER, filled, write
 
 

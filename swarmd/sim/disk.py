@@ -121,6 +121,10 @@ class SimDisk:
         self.operation("remove")
         self.files.pop(name, None)
 
+    def wipe(self) -> None:
+        """Lose everything."""
+        self.files.clear()
+
     def free_bytes(self) -> int:
         return 1 << 40 if self.capacity is None else max(0, self.capacity - self.used())
 

@@ -1,0 +1,282 @@
+"""One simulated daemon: the shipped manager and agent halves over simulated ground.
+
+This is the simulator's counterpart of `node.daemon`: the same router, server, relay, manager,
+session and worker, put together over a virtual network, disk, executor and clock. Certificates
+are given, so joining a cluster begins where enrolment ends: a manager without a Raft directory
+asks the others to take it in.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from random import Random
+from typing import Any, NamedTuple
+
+from swarmd.agent.conversation import News
+from swarmd.agent.remotes import Remote, Remotes
+from swarmd.agent.session import AgentSession
+from swarmd.agent.worker import Worker
+from swarmd.manager.manager import MEMBERSHIP, Ground, Manager
+from swarmd.model.ids import NodeId
+from swarmd.model.node import EngineDescription, NodeDescription
+from swarmd.model.spec import Platform, Resources
+from swarmd.raft import storage
+from swarmd.raft.config import RaftConfig
+from swarmd.raft.members import Member
+from swarmd.rpc.accepting import Switch
+from swarmd.rpc.channel import Channel
+from swarmd.rpc.client_connection import ClientConnection
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.h2.limits import TRUSTED
+from swarmd.rpc.identity import Identity
+from swarmd.rpc.pb import raft as pb
+from swarmd.rpc.relay import LeaderRelay
+from swarmd.rpc.router import Router
+from swarmd.rpc.server import Server
+from swarmd.rpc.tls import GRPC_ALPN, RAFT_ALPN
+from swarmd.runtime.chance import RandomIds
+from swarmd.runtime.clock import Clock
+from swarmd.runtime.supervise import Supervisor
+from swarmd.sim.containers import Containers, SimExecutor
+from swarmd.sim.disk import SimDisk
+from swarmd.sim.identity import CLUSTER
+from swarmd.sim.network import SimContext
+from swarmd.sim.parts import SimWorker, TasksFile, memory_database
+from swarmd.store.changes import Transaction
+
+JOIN_RETRY_S = 1.0
+PORT = 2377
+
+
+class Seat(NamedTuple):
+    """What a daemon finds on its machine when it starts. Everything here outlives it."""
+
+    node_id: NodeId
+    host: str
+    is_manager: bool
+    certificate: bytes
+    others: tuple[str, ...]  # addresses of managers to begin with
+    raft_disk: SimDisk
+    tasks_file: TasksFile
+    containers: Containers
+    clock: Clock
+
+
+class SimChannel(Channel):
+    """A channel whose TLS is the network's word for who is who."""
+
+    def __init__(self, address: str, context: SimContext, clock: Clock) -> None:
+        super().__init__(address, clock=clock)
+        self._sim_context = context
+
+    async def _dial(self) -> ClientConnection:
+        host, _, port = self.address.rpartition(":")
+        _, connection = await asyncio.get_running_loop().create_connection(
+            lambda: ClientConnection(limits=TRUSTED, clock=self._clock),
+            host,
+            int(port),
+            ssl=self._sim_context,
+        )
+        return connection
+
+
+class SimServer(Server):
+    """The shipped server on a simulated port."""
+
+    async def open(self, host: str) -> None:
+        self._remote = await asyncio.get_running_loop().create_server(
+            lambda: Switch(self._greet), host, PORT
+        )
+
+
+class SimDaemon:
+    """Everything of one node that dies with its process.
+
+    Args:
+        founding: the records of a new cluster, for the manager that founds it.
+        on_manager: told the manager before it starts, for checkers to listen.
+        on_fatal: told when the manager half has stopped for good.
+    """
+
+    def __init__(
+        self,
+        seat: Seat,
+        *,
+        rng: Random,
+        raft_config: RaftConfig,
+        make_worker: Callable[[str], SimWorker],
+        founding: Transaction | None,
+        on_manager: Callable[[Manager], None],
+        on_fatal: Callable[[str], None],
+    ) -> None:
+        self.seat = seat
+        self.manager: Manager | None = None
+        self.address = f"{seat.host}:{PORT}"
+        self._raft_config = raft_config
+        self._make_worker = make_worker
+        self._founding = founding
+        self._on_manager = on_manager
+        self._on_fatal = on_fatal
+        self._rng = rng
+        self._tasks = Supervisor("daemon")
+        self._raft_context = SimContext.make(seat.certificate, RAFT_ALPN)
+        self._rpc_context = SimContext.make(seat.certificate, GRPC_ALPN)
+        self.router = Router(cluster_id=lambda: CLUSTER, is_removed=self._is_removed)
+        relay = LeaderRelay(
+            router=self.router,
+            connect=self.dial,
+            own_address=lambda: self.address,
+            clock=seat.clock,
+        )
+        self.server = SimServer(router=self.router, relay=relay, clock=seat.clock)
+        self.server.register_protocol(RAFT_ALPN, self._accept_raft)
+        self.remotes = Remotes(
+            [Remote(address) for address in seat.others], rng=rng, on_change=lambda _: None
+        )
+        self.worker = Worker(
+            Path("/nonexistent"),
+            seat.node_id,
+            SimExecutor(seat.containers),
+            clock=seat.clock,
+            open_db=memory_database(seat.tasks_file),
+        )
+        self.session = AgentSession(
+            node_id=seat.node_id,
+            worker=self.worker,
+            remotes=self.remotes,
+            dial=self.dial,
+            describe=self._describe,
+            rng=rng,
+            on_message=self._on_news,
+        )
+
+    async def run(self) -> None:
+        """Be a node until the process is killed."""
+        if self.seat.is_manager:
+            await self.server.open(self.seat.host)
+            self._tasks.keep(self._manage, name="manager")
+        await self.worker.start()
+        self._tasks.keep(self.session.run, name="session")
+
+    def dial(self, address: str) -> SimChannel:
+        return SimChannel(address, self._rpc_context, self.seat.clock)
+
+    # --- the manager half
+
+    async def _manage(self) -> None:
+        disk = self.seat.raft_disk
+        if not storage.is_initialised(disk):
+            if self._founding is not None:
+                member = self._member(str(self._rng.getrandbits(62) | 1))
+                storage.found(disk, member, None, self._raft_config).wal.close()
+            else:
+                await self._join()
+                return
+        await self._start(self._founding)
+        await asyncio.Event().wait()
+
+    async def _join(self) -> None:
+        """Ask until this node finds itself among the members; under a new raft id each time."""
+        while True:
+            answer = await self._ask_to_join()
+            if answer is not None:
+                raft_id = str(answer.raft_id)
+                if self.manager is None or self.manager.raft.raft_id != raft_id:
+                    await self._start_over(raft_id)
+                if await self._is_member():
+                    await asyncio.Event().wait()
+            await asyncio.sleep(JOIN_RETRY_S)
+
+    async def _start_over(self, raft_id: str) -> None:
+        if self.manager is not None:
+            stopped, self.manager = self.manager, None
+            await stopped.stop()
+        self.seat.raft_disk.wipe()
+        member = self._member(raft_id)
+        storage.prepare(self.seat.raft_disk, member, None, self._raft_config).wal.close()
+        await self._start(None)
+
+    async def _ask_to_join(self) -> Any:
+        request = pb.JoinRequest(addr=self.address)
+        for remote in self.remotes.all():
+            if remote.addr == self.address:
+                continue
+            channel = self.dial(remote.addr)
+            try:
+                return await channel.stub(MEMBERSHIP).Join(request, timeout_s=5.0)
+            except RpcError:
+                continue
+            finally:
+                await channel.close()
+        return None
+
+    async def _is_member(self) -> bool:
+        assert self.manager is not None
+        raft = self.manager.raft
+        for _ in range(300):
+            if any(member.raft_id == raft.raft_id for member in raft.members):
+                return True
+            await asyncio.sleep(0.05)
+        return False
+
+    async def _start(self, founding: Transaction | None) -> None:
+        rng = self._rng
+        manager = Manager(
+            node_id=self.seat.node_id,
+            raft_directory=Path("/nonexistent"),
+            raft_context=lambda: self._raft_context,
+            advertise_addr=self.address,
+            router=self.router,
+            clock=self.seat.clock,
+            rng=Random(rng.getrandbits(64)),
+            founding=founding,
+            on_removed_node=self.server.close_node,
+            on_fatal=self._on_fatal,
+            ground=Ground(
+                raft_config=self._raft_config,
+                raft_disk=self.seat.raft_disk,
+                raft_worker=self._make_worker,
+                ids=RandomIds(Random(rng.getrandbits(64))),
+                entropy=Random(rng.getrandbits(64)).randbytes,
+            ),
+        )
+        self._on_manager(manager)
+        await manager.start()
+        self.manager = manager
+
+    def _member(self, raft_id: str) -> Member:
+        return Member(raft_id, self.seat.node_id, self.address)
+
+    def _accept_raft(self, identity: Identity) -> asyncio.Protocol:
+        if self.manager is None:
+            return _Closed()
+        return self.manager.raft.accept(identity)
+
+    def _is_removed(self, node_id: str) -> bool:
+        cluster = self.manager.store.find_cluster() if self.manager else None
+        return cluster is not None and node_id in cluster.removed_nodes
+
+    # --- the agent half
+
+    def _describe(self) -> NodeDescription:
+        return NodeDescription(
+            hostname=self.seat.node_id,
+            platform=Platform(architecture="x86_64", os="linux"),
+            resources=Resources(nano_cpus=4 * 10**9, memory_bytes=8 << 30),
+            engine=EngineDescription(engine_version="sim"),
+            data_addr=self.seat.host,
+            runtime="simulated",
+        )
+
+    def _on_news(self, news: News) -> None:
+        """The node's own record holds nothing that a simulated node acts on."""
+
+
+class _Closed(asyncio.Protocol):
+    """Ends a connection that came before this manager was ready; its peer tries again."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        transport.close()

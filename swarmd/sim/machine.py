@@ -1,0 +1,173 @@
+"""A simulated machine: what survives its daemon, and what starts and kills the daemon."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from random import Random
+
+from swarmd.manager.manager import Manager
+from swarmd.model.ids import NodeId
+from swarmd.raft.config import RaftConfig
+from swarmd.sim.containers import Containers
+from swarmd.sim.daemon import PORT, Seat, SimDaemon
+from swarmd.sim.disk import SimDisk
+from swarmd.sim.identity import certificate
+from swarmd.sim.loop import ProcessLoop
+from swarmd.sim.network import Endpoint, Network
+from swarmd.sim.parts import MachineClock, SimWorker, TasksFile, WallClock
+from swarmd.sim.timeline import Timeline
+from swarmd.store.changes import Transaction
+
+
+class Machine:
+    """One node's machine. `daemon` is None while its process is dead.
+
+    Args:
+        managers: addresses of the managers that daemons of this machine begin with.
+        on_manager: told each manager half that starts here.
+        on_containers: told when a container has started or ended.
+    """
+
+    def __init__(
+        self,
+        timeline: Timeline,
+        network: Network,
+        *,
+        name: str,
+        host: str,
+        is_manager: bool,
+        managers: tuple[str, ...],
+        raft_config: RaftConfig,
+        on_manager: Callable[[Machine, Manager], None],
+        on_containers: Callable[[], None],
+    ) -> None:
+        self.name, self.host, self.is_manager = name, host, is_manager
+        self.node_id = NodeId(name)
+        self.powered = True
+        self.daemon: SimDaemon | None = None
+        self.loop: ProcessLoop | None = None
+        self.dead: list[ProcessLoop] = []
+        self.starts = 0
+        self.disk = SimDisk()
+        self.tasks_file = TasksFile()
+        self.clock = MachineClock(timeline)
+        self.containers = Containers(timeline, name, changed=on_containers)
+        self.rng: Random = timeline.rng(f"machine:{name}")
+        self.slow_disk = 0.0  # chance of a disk operation that takes seconds
+        self.block_s = (0.0005, 0.004)
+        self.fatal = ""
+        self._timeline, self._network = timeline, network
+        self._managers = managers
+        self._raft_config = raft_config
+        self._on_manager = on_manager
+        self._workers: list[SimWorker] = []
+
+    @property
+    def address(self) -> str:
+        return f"{self.host}:{PORT}"
+
+    @property
+    def manager(self) -> Manager | None:
+        """The running manager half."""
+        return self.daemon.manager if self.daemon is not None else None
+
+    @property
+    def leads(self) -> bool:
+        """Whether the manager here believes to lead."""
+        manager = self.manager
+        return manager is not None and manager.raft.is_leader
+
+    def start(self, founding: Transaction | None = None) -> None:
+        """Start the daemon, and the machine if it is off."""
+        if self.daemon is not None:
+            return
+        if not self.powered:
+            self.powered = True
+            self._network.down.discard(self.host)
+            self._network.host_changed(self.host)
+        self.starts += 1
+        self.fatal = ""
+        self._timeline.tell(self.name, "daemon starts")
+        identity = certificate(self.node_id, manager=self.is_manager)
+        endpoint = Endpoint(self._network, self.host, identity)
+        loop = self.loop = ProcessLoop(
+            self._timeline, f"{self.name}#{self.starts}", block_s=self._latency_s, endpoint=endpoint
+        )
+        seat = Seat(
+            node_id=self.node_id,
+            host=self.host,
+            is_manager=self.is_manager,
+            certificate=identity,
+            others=self._managers,
+            raft_disk=self.disk,
+            tasks_file=self.tasks_file,
+            containers=self.containers,
+            clock=WallClock(self.clock),
+        )
+        self._workers = []
+        daemon = self.daemon = loop.run_within(
+            lambda: SimDaemon(
+                seat,
+                rng=Random(self.rng.getrandbits(64)),
+                raft_config=self._raft_config,
+                make_worker=lambda name: self._worker(loop),
+                founding=founding,
+                on_manager=lambda manager: self._on_manager(self, manager),
+                on_fatal=self._failed,
+            )
+        )
+        loop.enter(daemon.run, name="daemon")
+
+    def kill(self) -> None:
+        """Kill the daemon; containers and everything written stay."""
+        if self.daemon is None or self.loop is None:
+            return
+        self._timeline.tell(self.name, "daemon killed")
+        for worker in self._workers:
+            worker.interrupt(self.disk, self.rng)
+        self.loop.kill()
+        self.dead.append(self.loop)
+        self.daemon = self.loop = None
+
+    def bury(self) -> None:
+        """Let go of the daemon and all before it; the run is over."""
+        if self.loop is not None:
+            self.loop.kill()
+            self.dead.append(self.loop)
+        self.daemon = self.loop = None
+        for loop in self.dead:
+            loop.bury()
+        self.dead.clear()
+
+    def cut_power(self) -> None:
+        """Switch the machine off: unsynced writes and all containers are lost."""
+        self.kill()
+        if not self.powered:
+            return
+        self._timeline.tell(self.name, "power cut")
+        self.powered = False
+        self._network.down.add(self.host)
+        self._network.host_changed(self.host)
+        self.disk.lose_power(self.rng)
+        self.tasks_file.lose_power(self.rng)
+        self.containers.lose_power()
+
+    def wipe_raft(self) -> None:
+        """Lose the Raft directory of a daemon that is down."""
+        assert self.daemon is None, "a disk is changed while nobody uses it"
+        self._timeline.tell(self.name, "raft directory wiped")
+        self.disk.wipe()
+
+    def _worker(self, loop: ProcessLoop) -> SimWorker:
+        worker = SimWorker(loop, self._latency_s)
+        self._workers.append(worker)
+        return worker
+
+    def _latency_s(self) -> float:
+        if self.slow_disk and self.rng.random() < self.slow_disk:
+            return self.rng.uniform(0.2, 1.5)
+        return self.rng.uniform(*self.block_s)
+
+    def _failed(self, reason: str) -> None:
+        self.fatal = reason
+        self._timeline.tell(self.name, f"manager stopped for good: {reason}")

@@ -1,0 +1,170 @@
+"""A simulated swarm: machines on a network, managers and workers, all from one seed."""
+
+from __future__ import annotations
+
+import asyncio
+import gc
+import logging
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from swarmd.manager.manager import Manager
+from swarmd.model.cluster import Cluster, ClusterSpec, RootCA
+from swarmd.model.node import Node, NodeSpec
+from swarmd.model.states import Role
+from swarmd.raft.books import clocked_by
+from swarmd.raft.config import RaftConfig
+from swarmd.sim.daemon import PORT
+from swarmd.sim.identity import CLUSTER
+from swarmd.sim.loop import ProcessLoop
+from swarmd.sim.machine import Machine
+from swarmd.sim.network import Network
+from swarmd.sim.timeline import Timeline
+from swarmd.store.changes import Create, Transaction
+from swarmd.store.store import Store
+
+
+class World:
+    """Machines, their network and the time they share.
+
+    Use it within `running`, which makes the consensus core and the log follow virtual time.
+    """
+
+    def __init__(
+        self, seed: int, *, managers: int, workers: int, raft_config: RaftConfig, spec: ClusterSpec
+    ) -> None:
+        self.timeline = Timeline(seed)
+        self.network = Network(self.timeline)
+        self.observers: list[Callable[[Machine, Manager], None]] = []
+        self.container_observers: list[Callable[[], None]] = []
+        self.spec = spec
+        addresses = tuple(f"10.0.0.{number + 1}:{PORT}" for number in range(managers))
+        self.machines: dict[str, Machine] = {}
+        for number in range(managers + workers):
+            is_manager = number < managers
+            name = f"m{number + 1}" if is_manager else f"w{number + 1 - managers}"
+            self.machines[name] = Machine(
+                self.timeline,
+                self.network,
+                name=name,
+                host=f"10.0.0.{number + 1}",
+                is_manager=is_manager,
+                managers=addresses,
+                raft_config=raft_config,
+                on_manager=self._manager_starts,
+                on_containers=self._containers_changed,
+            )
+
+    @contextmanager
+    def running(self) -> Iterator[None]:
+        """The block in which the world may be used.
+
+        Memory is not reclaimed by cycles meanwhile: when that happens would otherwise decide when
+        abandoned objects run their clean-up.
+        """
+        logger = logging.getLogger("swarmd")
+        level, propagate = logger.level, logger.propagate
+        narrator = _Narrator(self.timeline)
+        gc.collect()
+        gc.disable()
+        logger.setLevel(logging.INFO)
+        logger.propagate = False
+        logger.addHandler(narrator)
+        try:
+            with clocked_by(lambda: self.timeline.now):
+                yield
+        finally:
+            narrator.deaf = True
+            self._bury()
+            logger.removeHandler(narrator)
+            logger.setLevel(level)
+            logger.propagate = propagate
+            gc.enable()
+
+    def _bury(self) -> None:
+        """Let go of all processes. What their clean-up says then concerns nobody."""
+        hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+        try:
+            for machine in self.machines.values():
+                machine.bury()
+            gc.collect()
+        finally:
+            sys.unraisablehook = hook
+
+    @property
+    def managers(self) -> tuple[Machine, ...]:
+        return tuple(m for m in self.machines.values() if m.is_manager)
+
+    def begin(self) -> None:
+        """Found the cluster on the first manager and start everybody."""
+        first, *others = self.machines.values()
+        first.start(founding=self._founding())
+        for machine in others:
+            machine.start()
+
+    def run(self, seconds: float, until: Callable[[], bool] = lambda: False) -> bool:
+        """Let time pass, at most until `until` holds; returns whether it does."""
+        return self.timeline.run_until(self.timeline.now + seconds, until)
+
+    def leader(self) -> Machine | None:
+        """The machine that leads in the latest term, if one believes to."""
+        leading = [m for m in self.managers if m.leads]
+        return max(leading, key=_term, default=None)
+
+    def store(self) -> Store | None:
+        """The leader's state."""
+        leader = self.leader()
+        manager = leader.manager if leader is not None else None
+        return manager.store if manager is not None else None
+
+    def _founding(self) -> Transaction:
+        nodes = [
+            Create(
+                Node(
+                    id=machine.node_id,
+                    spec=NodeSpec(name=name, role=_role(machine)),
+                    role=_role(machine),
+                )
+            )
+            for name, machine in self.machines.items()
+        ]
+        root = RootCA(ca_cert=b"simulated root")
+        return Transaction((Create(Cluster(id=CLUSTER, spec=self.spec, root_ca=root)), *nodes))
+
+    def _manager_starts(self, machine: Machine, manager: Manager) -> None:
+        for observer in self.observers:
+            observer(machine, manager)
+
+    def _containers_changed(self) -> None:
+        for observer in self.container_observers:
+            observer()
+
+
+class _Narrator(logging.Handler):
+    """Puts the product's log into the story. A crash of a component is a violation."""
+
+    def __init__(self, timeline: Timeline) -> None:
+        super().__init__()
+        self.deaf = False
+        self._timeline = timeline
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self.deaf:
+            return
+        loop = asyncio._get_running_loop()
+        who = loop.name if isinstance(loop, ProcessLoop) else "world"
+        self._timeline.tell(who, f"{record.levelname} {record.getMessage()}")
+        if record.exc_info and record.levelno >= logging.ERROR:
+            error = record.exc_info[1]
+            self._timeline.accuse(f"{who}: {record.getMessage()}: {error!r}")
+            self._timeline.violations[-1].__cause__ = error
+
+
+def _role(machine: Machine) -> Role:
+    return Role.MANAGER if machine.is_manager else Role.WORKER
+
+
+def _term(machine: Machine) -> int:
+    assert machine.manager is not None
+    return machine.manager.raft.term
