@@ -6,7 +6,7 @@ import signal
 import time
 from pathlib import Path
 
-from tests.support.linearizable import Operation, explains
+from swarmd.sim.linearizable import Operation, explains
 from tests.support.raft_proc_cluster import ProcessCluster
 
 REGISTERS = [f"r{number}" for number in range(6)]
