@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from swarmd.model.ids import ServiceId, TaskId
 from swarmd.model.instant import Instant
+from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -67,6 +68,9 @@ class Plan:
             raise AssertionError(f"service {service.id} was already written in this pass")
         self._services.add(service.id)
         self.actions.append(Update(service, service.version, reason))
+
+    def write_node(self, node: Node, reason: str) -> None:
+        self.actions.append(Update(node, node.version, reason))
 
     def set_desired(self, task: Task, state: TaskState, reason: str) -> None:
         """Raise what is wanted of a task; nothing is written when that much is wanted already."""

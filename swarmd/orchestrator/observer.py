@@ -7,15 +7,18 @@ an update waits for them.
 
 from __future__ import annotations
 
-from swarmd.model.ids import NodeId, ServiceId
+from swarmd.model.cluster import Cluster
+from swarmd.model.ids import NetworkId, NodeId, ServiceId
+from swarmd.model.network import Network
 from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.allocator.networks import Networks
 from swarmd.orchestrator.allocator.ports import PortBook
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.restart import seen_at
-from swarmd.orchestrator.scheduler.node_info import Fleet
+from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.queue import Queue
 from swarmd.orchestrator.slots import ROLLING_BACK, SlotKey, slot_key
 from swarmd.store.changes import Committed, Kind
@@ -31,6 +34,7 @@ class Observer:
         self.fleet = Fleet()
         self.queue = Queue()
         self.ports = PortBook()
+        self.networks = Networks(view)
         self.problems: dict[str, str] = {}  # service id -> why it has no published ports
         self._view = view
         self._ledgers: dict[ServiceId, Ledger] = {}
@@ -40,10 +44,12 @@ class Observer:
 
     @property
     def dirty(self) -> bool:
-        return bool(self._dirty) or bool(self._nodes) or self.queue.dirty
+        return bool(self._dirty) or bool(self._nodes) or self.queue.dirty or self.networks.dirty
 
     def scan(self) -> None:
         """Learn the whole store and mark everything, as a new leader does."""
+        self.networks.scan()
+        self._observe_cluster(self._view.find_cluster())
         for node in self._view.nodes():
             self.fleet.put_node(node)
             self._nodes[node.id] = None
@@ -102,10 +108,28 @@ class Observer:
                     assert new is None or isinstance(new, Service)
                     self._observe_service(ServiceId(change.id), old, new)
                 case Kind.CLUSTER:
+                    assert new is None or isinstance(new, Cluster)
+                    self._observe_cluster(new)
                     for ledger in self._ledgers.values():
                         self._mark_all(ledger)
+                case Kind.NETWORK:
+                    assert new is None or isinstance(new, Network)
+                    self.networks.observe_network(NetworkId(change.id), new)
+                    self._addresses_freed()
+
+    def _observe_cluster(self, cluster: Cluster | None) -> None:
+        """Take over how tasks are to be placed; with other ratios, some may have to move."""
+        if cluster is None:
+            return
+        if self.fleet.configure(cluster.spec.scheduling):
+            self._nodes.update((info.id, None) for info in self.fleet)
+        self.queue.something_changed()
 
     def _observe_task(self, old: Task | None, new: Task | None) -> None:
+        if (new is not None and new.networks) or (old is not None and old.networks):
+            self.networks.observe_task(old, new)
+            if self.problems and (new is None or new.status.state > TaskState.RUNNING):
+                self._addresses_freed()
         if new is None:
             assert old is not None
             self.fleet.forget(old.id)
@@ -148,11 +172,13 @@ class Observer:
             self.mark(task.service_id, slot_key(task))
 
     def _note_failure(self, task: Task) -> None:
-        info = self.fleet.find(task.node_id) if task.status.state in FAILURES else None
-        if info is not None:
-            info.note_failure((task.service_id, task.spec_version), seen_at(task))
+        if task.status.state in FAILURES:
+            version = (task.service_id, task.spec_version)
+            self.fleet.note_failure(task.node_id, version, seen_at(task))
 
     def _observe_node(self, node_id: NodeId, old: Node | None, new: Node | None) -> None:
+        if old is None or new is None or old.attachments != new.attachments:
+            self.networks.observe_node(node_id, new)
         if old is not None and new is not None and not _matters(old, new):
             self.fleet.put_node(new)
             return
@@ -175,6 +201,7 @@ class Observer:
     ) -> None:
         if old is None or new is None or old.endpoint != new.endpoint:
             self._ports_changed(service_id, new)
+            self.networks.observe_service(service_id, new)
         if new is None:
             self._globals.pop(service_id, None)
             self._mark_all(self._ledger(service_id))
@@ -205,8 +232,13 @@ class Observer:
             self.problems.pop(service_id, None)
         else:
             self.ports.record(new)
+        self._addresses_freed()
+
+    def _addresses_freed(self) -> None:
+        """Services and tasks that wait for ports or addresses try again."""
         for waiting in self.problems:
             self.mark(ServiceId(waiting), None)
+        self.queue.something_changed()
 
     def _mark_all(self, ledger: Ledger) -> None:
         ledger.step_due = True

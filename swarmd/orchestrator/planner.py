@@ -18,6 +18,7 @@ from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.allocator.book import Exhausted
 from swarmd.orchestrator.allocator.ports import PortConflict
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.endpoint import is_allocated
@@ -45,7 +46,9 @@ class Planner:
         self._view = view
         self._timers: Timers[TimerKey] = Timers()
         self._observer = Observer(view)
-        self._scheduler = Scheduler(self._observer.fleet, self._observer.queue)
+        self._scheduler = Scheduler(
+            self._observer.fleet, self._observer.queue, self._observer.networks
+        )
         self._observer.scan()
 
     @property
@@ -67,6 +70,7 @@ class Planner:
             self._observer.mark(service_id, key)
         work = Pass(self._view, env, Plan(env.now), self._view.find_cluster())
         self._scheduler.settle(self._view)
+        self._observer.networks.settle()
         self._enforce(work)
         for ledger in self._observer.take_dirty():
             if work.plan.full:
@@ -81,7 +85,8 @@ class Planner:
 
             reconcile(ledger, work, set_timer)
         self._observer.drop_finished()
-        self._scheduler.schedule(work.plan, self._view, self._observer.problems)
+        self._scheduler.schedule(work.plan, self._view, self._observer.problems, env.rng)
+        self._observer.networks.tend_nodes(work.plan)
         return tuple(work.plan.actions)
 
     def _enforce(self, work: Pass) -> None:
@@ -91,19 +96,21 @@ class Planner:
                 work.plan.set_status(task, TaskState.REJECTED, message=MESSAGE, err=why)
 
     def _allocate(self, service_id: ServiceId, work: Pass) -> bool:
-        """Give a service its published ports; False while that is being written."""
+        """Give a service its ports and virtual addresses; False while that is being written."""
         service = self._view.find_service(service_id)
-        if service is None or is_allocated(service):
+        if service is None or is_allocated(service, self._view):
             self._observer.problems.pop(service_id, None)
             return True
         try:
             endpoint = self._observer.ports.allocate(service)
-        except PortConflict as conflict:
+            endpoint = self._observer.networks.endpoint(service, endpoint)
+        except (PortConflict, Exhausted) as conflict:
+            self._observer.ports.record(service)
             problem = str(conflict)
             if self._observer.problems.get(service_id) != problem:
                 self._observer.problems[service_id] = problem
                 self._observer.queue.something_changed()
             return True
         self._observer.problems.pop(service_id, None)
-        work.plan.write_service(replace(service, endpoint=endpoint), "published ports chosen")
+        work.plan.write_service(replace(service, endpoint=endpoint), "ports and addresses chosen")
         return False

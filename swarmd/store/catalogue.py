@@ -15,13 +15,19 @@ from swarmd.model.secret import Config, Secret
 from swarmd.store.tables import Table
 
 T = TypeVar("T")
+_INGRESS = 1
 
 
 class Catalogue:
     """A part of the `View`; `find_` may return None, `get_` rejects."""
 
     def __init__(self) -> None:
-        self._networks: Table[Network] = Table({"name": lambda row: row.spec.name.lower()})
+        self._networks: Table[Network] = Table(
+            {
+                "name": lambda row: row.spec.name.lower(),
+                "ingress": lambda row: _INGRESS if row.spec.ingress else None,
+            }
+        )
         self._secrets: Table[Secret] = Table({"name": lambda row: row.spec.name.lower()})
         self._configs: Table[Config] = Table({"name": lambda row: row.spec.name.lower()})
         self._extensions: Table[Extension] = Table({"name": lambda row: row.name.lower()})
@@ -43,7 +49,7 @@ class Catalogue:
 
     def find_ingress_network(self) -> Network | None:
         """The network through which published ports reach tasks; there is one at most."""
-        return next((network for network in self._networks if network.spec.ingress), None)
+        return next(iter(self._networks.by("ingress", _INGRESS)), None)
 
     def secrets(self) -> tuple[Secret, ...]:
         return self._secrets.all()

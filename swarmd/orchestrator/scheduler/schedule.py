@@ -7,32 +7,41 @@ committed.
 
 from __future__ import annotations
 
+from typing import TypeAlias
+
 from msgspec.structs import replace
 
+from swarmd.model.env import Rng
 from swarmd.model.ids import NodeId, TaskId
-from swarmd.model.service import Service
+from swarmd.model.network import driver_of
+from swarmd.model.spec import PortConfig
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.allocator.book import Exhausted
+from swarmd.orchestrator.allocator.networks import Attach, Networks
 from swarmd.orchestrator.endpoint import is_allocated
-from swarmd.orchestrator.scheduler.explain import explain
-from swarmd.orchestrator.scheduler.filters import refusal, requirement_of
-from swarmd.orchestrator.scheduler.node_info import Fleet, Version
+from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.load import Version
+from swarmd.orchestrator.scheduler.placement import Decision, place
 from swarmd.orchestrator.scheduler.queue import Queue, is_waiting
-from swarmd.orchestrator.scheduler.spread import Placer
+from swarmd.orchestrator.scheduler.requirement import requirement_of
 from swarmd.store.view import View
 
 ASSIGNED = "scheduler assigned task to node"
 CONFIRMED = "scheduler confirmed task can run on preassigned node"
 PENDING = "pending task scheduling"
 
+_Asked: TypeAlias = tuple[Task, str | None]  # a task, and why it is made if it is new
+
 
 class Scheduler:
     """Places tasks on the nodes of a fleet that it keeps up to date with its own decisions."""
 
-    def __init__(self, fleet: Fleet, queue: Queue) -> None:
+    def __init__(self, fleet: Fleet, queue: Queue, networks: Networks) -> None:
         self._fleet = fleet
         self._queue = queue
+        self._networks = networks
         self._tentative: list[TaskId] = []
 
     def settle(self, view: View) -> None:
@@ -47,93 +56,95 @@ class Scheduler:
                 self._queue.something_changed()
         self._tentative.clear()
 
-    def schedule(self, plan: Plan, view: View, problems: dict[str, str]) -> None:
+    def schedule(self, plan: Plan, view: View, problems: dict[str, str], rng: Rng) -> None:
         """Find nodes for the waiting tasks and for the new ones of the plan, which become actions.
 
         Args:
             problems: by service id, why it has no published ports yet; its tasks wait.
         """
         for ending in plan.ending:
-            self._count(replace(ending, desired_state=TaskState.SHUTDOWN))
-        groups: dict[Version, list[tuple[Task, str | None]]] = {}
+            self._fleet.track(replace(ending, desired_state=TaskState.SHUTDOWN))
+            self._tentative.append(ending.id)
+        groups: dict[Version, list[_Asked]] = {}
+        for task, reason in plan.fresh:
+            groups.setdefault((task.service_id, task.spec_version), []).append((task, reason))
+        plan.fresh = []
         for version, task_ids in self._queue.take_round().items():
             for task_id in task_ids:
                 task = view.find_task(task_id)
                 if task is not None and is_waiting(task) and not plan.touches(task_id):
                     groups.setdefault(version, []).append((task, None))
-        for task, reason in plan.fresh:
-            groups.setdefault((task.service_id, task.spec_version), []).append((task, reason))
-        plan.fresh = []
         for group in groups.values():
-            self._place_group(group, plan, view, problems)
+            self._place_group(group, plan, view, problems, rng)
 
     def _place_group(
-        self,
-        group: list[tuple[Task, str | None]],
-        plan: Plan,
-        view: View,
-        problems: dict[str, str],
+        self, group: list[_Asked], plan: Plan, view: View, problems: dict[str, str], rng: Rng
     ) -> None:
+        """Place tasks of one service version, the new ones first as they have to be written."""
         first = group[0][0]
         service = view.find_service(first.service_id)
         if service is None:
             return  # its tasks are being removed
-        if not is_allocated(service):
+        if not is_allocated(service, view):
             problem = problems.get(service.id, "")
             for task, reason in group:
                 _keep_waiting(task, reason, TaskState.NEW, problem, plan)
             return
-        assigned = TaskStatus(state=TaskState.ASSIGNED, timestamp=plan.now, message=ASSIGNED)
-        requirement = requirement_of(_with_ports(first, service))
-        placer = Placer(self._fleet, requirement, plan.now)
-        why = ""
-        for task, reason in group:
-            if reason is None and plan.full:
-                self._queue.retry = True
-                continue
-            if task.node_id:
-                self._place_bound(task, reason, service, plan)
-                continue
-            info = placer.take() if not why else None
-            if info is not None:
-                placed = _assign(task, service, info.node.id, assigned)
-                self._write(placed, task, reason, plan)
+        reasons = {task.id: reason for task, reason in group}
+        fresh = sum(reason is not None for reason in reasons.values())
+        ports = service.endpoint.ports if service.endpoint else ()
+        requirement = requirement_of(replace(first, ports=ports), _network_drivers(first, view))
+        attach = self._networks.attacher(service)
+        tasks = [task for task, _ in group]
+        decisions = place(self._fleet, requirement, tasks, now=plan.now, rng=rng)
+        for number, decision in enumerate(decisions, start=1):
+            reason = reasons[decision.task.id]
+            if decision.node_id is None:
+                _keep_waiting(decision.task, reason, TaskState.PENDING, decision.why, plan)
             else:
-                why = why or explain(self._fleet, requirement)
-                _keep_waiting(task, reason, TaskState.PENDING, why, plan)
+                placed = _assigned(decision, decision.node_id, ports, plan)
+                self._write(placed, decision.task, reason, plan, attach)
+            fresh -= reason is not None
+            if plan.full and not fresh and number < len(group):
+                self._queue.something_changed()
+                return
 
-    def _place_bound(self, task: Task, reason: str | None, service: Service, plan: Plan) -> None:
-        """Confirm the node a task is bound to, or say what it lacks."""
-        requirement = requirement_of(_with_ports(task, service))
-        info = self._fleet.find(task.node_id)
-        nodes = [info] if info is not None else []
-        if nodes and refusal(nodes[0], requirement) is None:
-            status = TaskStatus(state=TaskState.ASSIGNED, timestamp=plan.now, message=CONFIRMED)
-            self._write(_assign(task, service, task.node_id, status), task, reason, plan)
-        else:
-            why = explain(nodes, requirement)
-            _keep_waiting(task, reason, TaskState.PENDING, why, plan)
-
-    def _write(self, placed: Task, task: Task, reason: str | None, plan: Plan) -> None:
-        self._count(placed)
+    def _write(
+        self, placed: Task, task: Task, reason: str | None, plan: Plan, attach: Attach | None
+    ) -> None:
+        """Write down where a task goes, with its addresses; without them it stays where it is."""
+        if attach is not None:
+            try:
+                placed = attach(placed)
+            except Exhausted as exhausted:
+                self._fleet.forget(task.id)
+                _keep_waiting(task, reason, TaskState.NEW, str(exhausted), plan)
+                return
+        self._tentative.append(task.id)
         if reason is None:
             plan.write_task(placed, base=task.version, reason=placed.status.message)
         else:
             plan.write_created(placed, reason)
 
-    def _count(self, task: Task) -> None:
-        """Reckon with what is planned for a task, for the placements of this pass."""
-        self._fleet.track(task)
-        self._tentative.append(task.id)
+
+def _assigned(
+    decision: Decision, node_id: NodeId, ports: tuple[PortConfig, ...], plan: Plan
+) -> Task:
+    task = decision.task
+    message = CONFIRMED if node_id == task.node_id else ASSIGNED
+    return replace(
+        task,
+        node_id=node_id,
+        status=TaskStatus(state=TaskState.ASSIGNED, timestamp=plan.now, message=message),
+        ports=ports,
+        assigned_generic_resources=decision.claims,
+    )
 
 
-def _assign(task: Task, service: Service, node_id: NodeId, status: TaskStatus) -> Task:
-    ports = service.endpoint.ports if service.endpoint else ()
-    return replace(task, node_id=node_id, status=status, ports=ports)
-
-
-def _with_ports(task: Task, service: Service) -> Task:
-    return replace(task, ports=service.endpoint.ports if service.endpoint else ())
+def _network_drivers(task: Task, view: View) -> tuple[str, ...]:
+    """Drivers of the networks that a task asks to be in, as far as they exist."""
+    networks = (view.find_network(wanted.target) for wanted in task.spec.networks)
+    return tuple(sorted({driver_of(network.spec) for network in networks if network is not None}))
 
 
 def _keep_waiting(task: Task, reason: str | None, state: TaskState, why: str, plan: Plan) -> None:

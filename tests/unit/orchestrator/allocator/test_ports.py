@@ -18,6 +18,7 @@ from swarmd.orchestrator.allocator.ports import (
     PortConflict,
 )
 from swarmd.orchestrator.endpoint import is_allocated
+from swarmd.store.store import Store
 from tests.support.cluster import a_service_spec
 
 WEB = PortConfig(target_port=80)
@@ -98,9 +99,9 @@ def test_a_full_range_is_refused() -> None:
 
 def test_a_service_is_allocated_when_its_endpoint_answers_its_spec() -> None:
     service = a_service("web", WEB)
-    assert not is_allocated(service)
-    assert is_allocated(replace(service, endpoint=PortBook().allocate(service)))
-    assert is_allocated(Service(id=ServiceId("x"), spec=a_service_spec("x")))
+    assert not is_allocated(service, Store())
+    assert is_allocated(replace(service, endpoint=PortBook().allocate(service)), Store())
+    assert is_allocated(Service(id=ServiceId("x"), spec=a_service_spec("x")), Store())
     assert PortBook().allocate(Service(id=ServiceId("x"), spec=a_service_spec("x"))) is None
 
 

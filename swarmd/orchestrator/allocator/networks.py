@@ -1,0 +1,292 @@
+"""Addresses for services, tasks and nodes: one term's allocator.
+
+A service gets a virtual address on each of its networks together with its published ports; a task
+gets its addresses at the moment it gets its node, in the same write; a node gets a balancing
+address on each network that its tasks take part in. Waiting tasks hold nothing.
+
+The ingress network is a convenience of engines that balance inside it, and every node takes part
+in it, so a small one must not keep tasks from running: whoever finds it full goes without.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeAlias
+
+from msgspec.structs import replace
+
+from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.network import Network, NetworkAttachment, VirtualIP
+from swarmd.model.node import Node
+from swarmd.model.service import Endpoint, Service
+from swarmd.model.spec import NetworkAttachmentConfig
+from swarmd.model.states import TaskState
+from swarmd.model.task import Task
+from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.allocator.book import AddressBook, Exhausted, Place
+from swarmd.orchestrator.allocator.pool import Holder
+from swarmd.orchestrator.allocator.wanted import attachments_of, vip_networks
+from swarmd.store.view import View
+
+Attach: TypeAlias = Callable[[Task], Task]
+
+
+class Networks:
+    """The book of addresses, kept in step with the store, and the decisions made with it."""
+
+    def __init__(self, view: View) -> None:
+        self.book = AddressBook()
+        self._view = view
+        self._tentative: dict[TaskId, None] = {}  # given addresses in a pass that may be lost
+        self._nodes: dict[NodeId, None] = {}  # to be compared with what they should have
+        self._uses: dict[NodeId, Counter[NetworkId]] = {}  # tasks by node and network
+        self._counted: dict[TaskId, tuple[NodeId, tuple[NetworkId, ...]]] = {}
+
+    @property
+    def dirty(self) -> bool:
+        return bool(self._nodes)
+
+    def scan(self) -> None:
+        """Learn everything from the store; addresses are given where the last leader stopped."""
+        for network in self._view.networks():
+            self.book.put_network(network)
+        found: list[tuple[int, Holder, tuple[Place, ...], bool]] = [
+            (service.version, _service(service), _vips(service), True)
+            for service in self._view.services()
+        ]
+        for node in self._view.nodes():
+            self._nodes[node.id] = None
+            found.append((node.version, _node(node.id), _places(node.attachments), True))
+        for task in self._view.tasks():
+            if task.networks:
+                live = _holds(task)
+                found.append((task.version, _task(task), _places(task.networks), live))
+                self._count(task)
+        for _, holder, places, live in sorted(found, key=lambda row: (row[0], row[1])):
+            if live:
+                self.book.record(holder, places, latest=True)
+            for place in () if live else places:
+                self.book.note_given(place)
+
+    # --- following the store
+
+    def observe_network(self, network_id: NetworkId, new: Network | None) -> None:
+        if new is None:
+            self.book.drop_network(network_id)
+        else:
+            self.book.put_network(new)
+        self._nodes.update((node.id, None) for node in self._view.nodes())
+
+    def observe_service(self, service_id: ServiceId, new: Service | None) -> None:
+        if new is None:
+            self.book.release(Holder("service", service_id))
+        else:
+            self.book.record(_service(new), _vips(new))
+
+    def observe_node(self, node_id: NodeId, new: Node | None) -> None:
+        if new is None:
+            self.book.release(_node(node_id))
+            self._nodes.pop(node_id, None)
+        else:
+            self.book.record(_node(node_id), _places(new.attachments))
+            self._nodes[node_id] = None
+
+    def observe_task(self, old: Task | None, new: Task | None) -> None:
+        """To be called for tasks that have, or had, networks."""
+        task = new or old
+        assert task is not None
+        if new is None or not _holds(new):
+            self.book.release(_task(task))
+        elif old is None or old.networks is not new.networks or task.id in self._tentative:
+            self.book.record(_task(task), _places(new.networks))
+        self._tentative.pop(task.id, None)
+        self._uncount(task.id)
+        if new is not None:
+            self._count(new)
+
+    def settle(self) -> None:
+        """Release what the last pass gave to tasks and was not committed."""
+        for task_id in self._tentative:
+            task = self._view.find_task(task_id)
+            if task is not None and _holds(task):
+                self.book.record(_task(task), _places(task.networks))
+            else:
+                self.book.release(Holder("task", task_id))
+        self._tentative.clear()
+
+    # --- deciding
+
+    def endpoint(self, service: Service, endpoint: Endpoint | None) -> Endpoint | None:
+        """`endpoint` with the virtual addresses of the service; it keeps those it has.
+
+        Raises:
+            Exhausted: one of its networks has none left.
+        """
+        wanted = vip_networks(service, self._view)
+        holder = _service(service)
+        self.book.record(holder, _vips(service))
+        if not wanted:
+            return endpoint
+        present = service.endpoint.virtual_ips if service.endpoint else ()
+        vips: list[VirtualIP] = []
+        try:
+            for network_id in wanted:
+                kept = [vip for vip in present if vip.network_id == network_id]
+                vips += kept or self._vips_on(network_id, holder)
+        except Exhausted:
+            self.book.record(holder, _vips(service))
+            raise
+        return replace(endpoint or Endpoint(), virtual_ips=tuple(vips))
+
+    def _vips_on(self, network_id: NetworkId, holder: Holder) -> list[VirtualIP]:
+        addresses = self._allocate(network_id, holder, ())
+        return [VirtualIP(network_id=network_id, addr=address) for address in addresses]
+
+    def attacher(self, service: Service) -> Attach | None:
+        """What gives the tasks of a service their addresses; None when they need none.
+
+        It answers the task with an address on each of its networks, held from now on, or raises
+        `Exhausted` when there is none left on one of them; then the task holds nothing.
+        """
+        wanted = attachments_of(service, self._view)
+        if not wanted:
+            return None
+        return lambda task: self._attach(task, service, wanted)
+
+    def _attach(
+        self, task: Task, service: Service, wanted: Sequence[NetworkAttachmentConfig]
+    ) -> Task:
+        holder = _task(task)
+        self.book.release(holder)
+        attachments = []
+        try:
+            for wish in wanted:
+                network_id = NetworkId(wish.target)
+                addresses: tuple[str, ...] = ()
+                if self.book.has(network_id):
+                    addresses = self._allocate(network_id, holder, wish.addresses)
+                    if not addresses:
+                        continue
+                attachments.append(
+                    NetworkAttachment(
+                        network_id=network_id,
+                        addresses=addresses,
+                        aliases=wish.aliases,
+                        driver_opts=wish.driver_opts,
+                    )
+                )
+        except Exhausted:
+            self.book.release(holder)
+            raise
+        self._tentative[task.id] = None
+        vips = service.endpoint.virtual_ips if service.endpoint else ()
+        return replace(task, networks=tuple(attachments), virtual_ips=vips)
+
+    def tend_nodes(self, plan: Plan) -> None:
+        """Give nodes the balancing addresses they lack, and take those they need no more."""
+        for node_id in list(self._nodes):
+            if plan.full:
+                return
+            node = self._view.find_node(node_id)
+            attachments = self._attachments(node) if node is not None else ()
+            if node is None or attachments == node.attachments:
+                del self._nodes[node_id]
+                continue
+            # The node stays listed until the store shows that this was written.
+            plan.write_node(
+                replace(node, attachments=attachments), "networks of the node's tasks changed"
+            )
+
+    def _attachments(self, node: Node) -> tuple[NetworkAttachment, ...]:
+        holder = _node(node.id)
+        self.book.record(holder, _places(node.attachments))
+        present = {attachment.network_id: attachment for attachment in node.attachments}
+        attachments = []
+        for network_id in self._networks_of(node.id):
+            attachment = present.get(network_id)
+            if attachment is None:
+                try:
+                    addresses = self._allocate(network_id, holder, ())
+                except Exhausted:
+                    continue  # its tasks have addresses; engines that balance do without
+                if not addresses:
+                    continue
+                attachment = NetworkAttachment(network_id=network_id, addresses=addresses)
+            attachments.append(attachment)
+        return tuple(sorted(attachments, key=lambda attachment: attachment.network_id))
+
+    def _networks_of(self, node_id: NodeId) -> Iterator[NetworkId]:
+        ingress = self._view.find_ingress_network()
+        if ingress is not None and self.book.has(ingress.id):
+            yield ingress.id
+        for network_id in sorted(self._uses.get(node_id, ())):
+            if (ingress is None or network_id != ingress.id) and self.book.has(network_id):
+                yield network_id
+
+    def _allocate(
+        self, network_id: NetworkId, holder: Holder, requested: tuple[str, ...]
+    ) -> tuple[str, ...]:
+        """Addresses on a network; none on a full ingress network, which nobody has to have."""
+        try:
+            return self.book.allocate(network_id, holder, requested)
+        except Exhausted:
+            ingress = self._view.find_ingress_network()
+            if ingress is not None and ingress.id == network_id:
+                return ()
+            raise
+
+    # --- which networks the tasks of a node take part in
+
+    def _count(self, task: Task) -> None:
+        if not task.node_id or not task.networks or not _holds(task):
+            return
+        network_ids = tuple(attachment.network_id for attachment in task.networks)
+        self._counted[task.id] = (task.node_id, network_ids)
+        uses = self._uses.setdefault(task.node_id, Counter())
+        for network_id in network_ids:
+            uses[network_id] += 1
+            if uses[network_id] == 1:
+                self._nodes[task.node_id] = None
+
+    def _uncount(self, task_id: TaskId) -> None:
+        node_id, network_ids = self._counted.pop(task_id, (NodeId(""), ()))
+        uses = self._uses.get(node_id)
+        for network_id in network_ids if uses else ():
+            assert uses is not None
+            uses[network_id] -= 1
+            if not uses[network_id]:
+                del uses[network_id]
+                self._nodes[node_id] = None
+        if uses is not None and not uses:
+            del self._uses[node_id]
+
+
+def _holds(task: Task) -> bool:
+    """Whether the addresses of a task are in use: until it has stopped for good."""
+    return task.status.state <= TaskState.RUNNING
+
+
+def _service(service: Service) -> Holder:
+    return Holder("service", service.id)
+
+
+def _node(node_id: NodeId) -> Holder:
+    return Holder("node", node_id)
+
+
+def _task(task: Task) -> Holder:
+    return Holder("task", task.id, task.service_name)
+
+
+def _vips(service: Service) -> tuple[Place, ...]:
+    vips = service.endpoint.virtual_ips if service.endpoint else ()
+    return tuple(Place(vip.network_id, vip.addr) for vip in vips)
+
+
+def _places(attachments: Sequence[NetworkAttachment]) -> tuple[Place, ...]:
+    return tuple(
+        Place(attachment.network_id, address)
+        for attachment in attachments
+        for address in attachment.addresses
+    )
