@@ -12,6 +12,7 @@ BENCHES = (
     "tests.bench.raft.bench_raft",
     "tests.bench.orchestrator.bench_planner",
     "tests.bench.rpc.bench_rpc",
+    "tests.bench.idle",
     "tests.bench.lb.bench_proxy",
 )
 
