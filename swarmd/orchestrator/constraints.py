@@ -1,7 +1,9 @@
 """Placement constraints, judged: does this node meet `node.labels.disk == ssd`?
 
-Values compare without regard to case and literally: a `*` is a star. Label keys keep their case.
-An unknown key is never satisfied, with neither operator, so that a typo places nothing.
+Values compare without regard to case; a plain value is literal, others are globs or expressions
+(`swarmd.model.pattern`). Label keys keep their case. An unknown key is never satisfied, with
+neither operator, so that a typo places nothing. A soft constraint refuses nothing, but counts as
+missed.
 """
 
 from __future__ import annotations
@@ -11,10 +13,12 @@ from functools import lru_cache
 
 from swarmd.model.constraint import Constraint, parse_constraint
 from swarmd.model.node import Node
+from swarmd.model.pattern import pattern_of
 from swarmd.model.spec import TaskSpec
 
 _NODE_LABELS = "node.labels."
 _ENGINE_LABELS = "engine.labels."
+_ADDRESS = "node.ip"
 
 
 def of_task(spec: TaskSpec) -> tuple[Constraint, ...]:
@@ -28,8 +32,33 @@ def of_task(spec: TaskSpec) -> tuple[Constraint, ...]:
 
 
 def satisfies(node: Node, constraints: tuple[Constraint, ...]) -> bool:
-    """Whether `node` meets every one of `constraints`."""
-    return all(_meets(node, constraint) for constraint in constraints)
+    """Whether `node` meets every one of `constraints` that is not soft."""
+    return all(constraint.soft or _meets(node, constraint) for constraint in constraints)
+
+
+def misses(node: Node, constraints: tuple[Constraint, ...]) -> int:
+    """How many of the soft ones among `constraints` the node does not meet."""
+    return sum(constraint.soft and not _meets(node, constraint) for constraint in constraints)
+
+
+def attribute(node: Node, key: str) -> str | None:
+    """What a constraint's key stands for on `node`; None for an unknown key."""
+    platform = node.description.platform if node.description else None
+    match key.casefold():
+        case "node.id":
+            return node.id
+        case "node.hostname":
+            return node.hostname
+        case "node.ip":
+            return node.status.addr
+        case "node.role":
+            return node.role.value
+        case "node.platform.os":
+            return platform.os if platform else ""
+        case "node.platform.arch":
+            return platform.architecture if platform else ""
+        case _:
+            return label_value(node, key)
 
 
 def label_value(node: Node, descriptor: str) -> str | None:
@@ -37,10 +66,10 @@ def label_value(node: Node, descriptor: str) -> str | None:
 
     None when the descriptor names no label at all.
     """
-    folded = descriptor.casefold()
+    folded = descriptor[: len(_ENGINE_LABELS)].casefold()
     if folded.startswith(_NODE_LABELS):
         return node.spec.labels.get(descriptor[len(_NODE_LABELS) :], "")
-    if folded.startswith(_ENGINE_LABELS):
+    if folded == _ENGINE_LABELS:
         engine = node.description.engine if node.description else None
         return engine.labels.get(descriptor[len(_ENGINE_LABELS) :], "") if engine else ""
     return None
@@ -55,30 +84,14 @@ def _parsed(expressions: tuple[str, ...]) -> tuple[Constraint, ...]:
 
 
 def _meets(node: Node, constraint: Constraint) -> bool:
-    if constraint.key.casefold() == "node.ip":
-        inside = _has_address(node.status.addr, constraint.value)
-        return inside is not None and inside == constraint.equal
-    actual = _attribute(node, constraint.key)
+    actual = attribute(node, constraint.key)
     if actual is None:
         return False
-    return (actual.casefold() == constraint.value.casefold()) == constraint.equal
-
-
-def _attribute(node: Node, key: str) -> str | None:
-    platform = node.description.platform if node.description else None
-    match key.casefold():
-        case "node.id":
-            return node.id
-        case "node.hostname":
-            return node.hostname
-        case "node.role":
-            return node.role.value
-        case "node.platform.os":
-            return platform.os if platform else ""
-        case "node.platform.arch":
-            return platform.architecture if platform else ""
-        case _:
-            return label_value(node, key)
+    pattern = pattern_of(constraint.value, ignore_case=True)
+    if pattern.literal and constraint.key.casefold() == _ADDRESS:
+        inside = _has_address(actual, constraint.value)
+        return inside is not None and inside == constraint.equal
+    return pattern.matches(actual) == constraint.equal
 
 
 def _has_address(address: str, wanted: str) -> bool | None:

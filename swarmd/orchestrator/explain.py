@@ -22,9 +22,10 @@ from swarmd.model.task import Task
 from swarmd.orchestrator import updater
 from swarmd.orchestrator.global_services import Wish, wish
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
-from swarmd.orchestrator.scheduler.explain import Verdict, describe, remedy, verdicts
-from swarmd.orchestrator.scheduler.filters import Requirement, requirement_of
-from swarmd.orchestrator.scheduler.node_info import Fleet
+from swarmd.orchestrator.scheduler.explain import Refused, describe, refusals, remedy
+from swarmd.orchestrator.scheduler.filters import Filters
+from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.requirement import Requirement, requirement_of
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judge_slot, slot_key
 from swarmd.store.view import View
 
@@ -72,10 +73,10 @@ def explain_service(service: Service, view: View, now: Instant) -> Explanation:
     wanted = _wanted(service, view)
     causes = _causes(_waiting(slots, view, now))
     requirement = _requirement(service)
-    fleet = _fleet(view)
-    ranked = verdicts(fleet, requirement)
-    total = sum(1 for _ in fleet)
-    able = total - sum(len(verdict.nodes) for verdict in ranked)
+    fleet = Fleet.of(view)
+    ranked = refusals(fleet, Filters(fleet, requirement))
+    total = len(fleet)
+    able = total - sum(len(refused.nodes) for refused in ranked)
     name = service.spec.name
     reasons = [f"{running} of {wanted} tasks of {name} run"]
     if wanted > len(slots):
@@ -95,7 +96,7 @@ def explain_service(service: Service, view: View, now: Instant) -> Explanation:
         reasons=tuple(reasons),
         remedies=_remedies(service, slots, ranked if unplaced else (), requirement),
         causes=causes,
-        findings=tuple(_finding(verdict, requirement) for verdict in ranked),
+        findings=tuple(_finding(refused, requirement) for refused in ranked),
         able=able,
         nodes=total,
     )
@@ -229,30 +230,21 @@ def _requirement(service: Service) -> Requirement:
     )
 
 
-def _fleet(view: View) -> Fleet:
-    fleet = Fleet()
-    for node in view.nodes():
-        fleet.put_node(node)
-    for task in view.tasks():
-        fleet.track(task)
-    return fleet
-
-
-def _room(able: int, total: int, ranked: tuple[Verdict, ...]) -> str:
+def _room(able: int, total: int, ranked: tuple[Refused, ...]) -> str:
     if not total:
         return "the swarm has no nodes"
-    details = "; ".join(describe(verdict.why, len(verdict.nodes)) for verdict in ranked)
+    details = "; ".join(describe(refused.why, len(refused.nodes)) for refused in ranked)
     nodes = "1 node" if total == 1 else f"{total} nodes"
     return f"one more task fits on {able} of {nodes}" + (f" ({details})" if details else "")
 
 
-def _finding(verdict: Verdict, requirement: Requirement) -> Finding:
-    count = len(verdict.nodes)
-    names = (info.node.hostname or info.node.id for info in verdict.nodes[:NAMED_MAX])
+def _finding(refused: Refused, requirement: Requirement) -> Finding:
+    count = len(refused.nodes)
+    names = (info.node.hostname or info.node.id for info in refused.nodes[:NAMED_MAX])
     return Finding(
-        filter=_words(verdict.why.name.lower()),
-        reason=describe(verdict.why, count),
-        remedy=remedy(verdict.why, requirement),
+        filter=_words(refused.why.name.lower()),
+        reason=describe(refused.why, count),
+        remedy=remedy(refused.why, requirement),
         nodes=tuple(names),
         count=count,
     )
@@ -261,11 +253,11 @@ def _finding(verdict: Verdict, requirement: Requirement) -> Finding:
 def _remedies(
     service: Service,
     slots: Iterable[Slot],
-    ranked: tuple[Verdict, ...],
+    ranked: tuple[Refused, ...],
     requirement: Requirement,
 ) -> tuple[str, ...]:
     name = service.spec.name
-    found = [remedy(verdict.why, requirement) for verdict in ranked]
+    found = [remedy(refused.why, requirement) for refused in ranked]
     stuck = [slot for slot in slots if not any(_runs(task) for task in slot.current)]
     if any(task.status.state is TaskState.FAILED for slot in stuck for task in slot.history):
         found.append(f"see what the tasks print: swarmd service logs {name}")

@@ -9,7 +9,7 @@ from __future__ import annotations
 from swarmd.model.ids import TaskId
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
-from swarmd.orchestrator.scheduler.node_info import Version
+from swarmd.orchestrator.scheduler.load import Version
 
 
 def is_waiting(task: Task) -> bool:

@@ -14,6 +14,7 @@ from msgspec.structs import replace
 from swarmd.model.env import Rng
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.network import driver_of
+from swarmd.model.service import Service
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
@@ -26,6 +27,7 @@ from swarmd.orchestrator.scheduler.load import Version
 from swarmd.orchestrator.scheduler.placement import Decision, place
 from swarmd.orchestrator.scheduler.queue import Queue, is_waiting
 from swarmd.orchestrator.scheduler.requirement import requirement_of
+from swarmd.store.references import networks_of
 from swarmd.store.view import View
 
 ASSIGNED = "scheduler assigned task to node"
@@ -71,9 +73,9 @@ class Scheduler:
         plan.fresh = []
         for version, task_ids in self._queue.take_round().items():
             for task_id in task_ids:
-                task = view.find_task(task_id)
-                if task is not None and is_waiting(task) and not plan.touches(task_id):
-                    groups.setdefault(version, []).append((task, None))
+                waiting = view.find_task(task_id)
+                if waiting is not None and is_waiting(waiting) and not plan.touches(task_id):
+                    groups.setdefault(version, []).append((waiting, None))
         for group in groups.values():
             self._place_group(group, plan, view, problems, rng)
 
@@ -93,7 +95,8 @@ class Scheduler:
         reasons = {task.id: reason for task, reason in group}
         fresh = sum(reason is not None for reason in reasons.values())
         ports = service.endpoint.ports if service.endpoint else ()
-        requirement = requirement_of(replace(first, ports=ports), _network_drivers(first, view))
+        sample = replace(first, ports=ports)
+        requirement = requirement_of(sample, _network_drivers(service, view))
         attach = self._networks.attacher(service)
         tasks = [task for task, _ in group]
         decisions = place(self._fleet, requirement, tasks, now=plan.now, rng=rng)
@@ -141,9 +144,9 @@ def _assigned(
     )
 
 
-def _network_drivers(task: Task, view: View) -> tuple[str, ...]:
-    """Drivers of the networks that a task asks to be in, as far as they exist."""
-    networks = (view.find_network(wanted.target) for wanted in task.spec.networks)
+def _network_drivers(service: Service, view: View) -> tuple[str, ...]:
+    """Drivers of the networks that tasks of the service are in, as far as they exist."""
+    networks = (view.find_network(wanted.target) for wanted in networks_of(service.spec))
     return tuple(sorted({driver_of(network.spec) for network in networks if network is not None}))
 
 

@@ -1,73 +1,158 @@
-"""Choosing nodes one after another so that a service ends up spread evenly.
+"""Choosing nodes one after another for the tasks of one service version.
 
-Among nodes that can take a task, the best has failed this service least (once it has failed it
-five times in five minutes), then runs the fewest of its tasks, then the fewest tasks in all.
-Spread preferences come first: nodes form a tree with one level per preference and one branch per
-label value, and every task goes to the branch that has the fewest tasks of the service.
+Spread preferences come first: cells form a tree with one level per preference and one branch per
+label value, and every task goes to the branch with the fewest tasks of the service. Within a leaf
+come nodes that meet most wishes (soft constraints and affinities, taints that ask to be avoided),
+then those that failed the service version least (from five times in five minutes on), then what the
+strategy says: with spread, the fewest tasks of the service and then the fewest in all.
 """
 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Iterator
+from operator import itemgetter
+from typing import TypeAlias
 
+from swarmd.model.env import Rng
+from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
+from swarmd.model.states import Strategy
 from swarmd.orchestrator.constraints import label_value
-from swarmd.orchestrator.scheduler.filters import Requirement, refusal, refusal_by_load
+from swarmd.orchestrator.scheduler.filters import Filters
+from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.leaf import Drawn, Leaf, Level, Rank, Ranked
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
+from swarmd.orchestrator.scheduler.order import order_for
+from swarmd.orchestrator.scheduler.partition import Cell, Entry
 
-FAILURES_TOLERATED = 5
-
-
-class _Choice(Protocol):
-    def take(self) -> NodeInfo | None: ...
+Judged: TypeAlias = tuple[Cell, int]  # a cell that can take tasks, and the wishes it misses
+Path: TypeAlias = tuple[str, ...]  # label values, one per level
 
 
 class Placer:
     """Hands out nodes for tasks of one service version, best first.
 
-    After each `take` the caller counts the task on the node it was given, before taking again.
+    The caller counts each task on the node it was given before taking again, and counts no others
+    meanwhile. One placer is used to its end before the next is made for the same fleet.
     """
 
-    def __init__(self, infos: Iterable[NodeInfo], requirement: Requirement, now: Instant) -> None:
-        levels = tuple(
-            descriptor
-            for descriptor in requirement.preferences
-            if descriptor.casefold().startswith(("node.labels.", "engine.labels."))
+    def __init__(self, fleet: Fleet, filters: Filters, *, now: Instant, rng: Rng) -> None:
+        requirement = filters.requirement
+        self._filters = filters
+        self._rng = rng
+        self._service_id = filters.kind.service_id
+        self._strategy = requirement.strategy or fleet.scheduling.strategy
+        self._order = order_for(self._strategy, requirement.size)
+        self._partition = fleet.partition(requirement.attributes, self._order)
+        self._failing = fleet.failing(filters.kind.version, now)
+        self._serving = fleet.serving(self._service_id)
+        judged = tuple(
+            (cell, verdict.misses)
+            for cell, verdict in self._partition.judged(requirement.statics)
+            if verdict.fit
         )
-        self._root = _tree(tuple(infos), levels, requirement, now)
+        self._misses = {id(cell): misses for cell, misses in judged}
+        self._touched = self._by_cell(fleet)
+        levels = requirement.preferences
+        self._root = self._tree(judged, levels, (), self._counts(levels)) if judged else None
 
     def take(self) -> NodeInfo | None:
         """The best node that can take one more task; None when there is none left."""
-        return self._root.take()
+        return self._root.take() if self._root is not None else None
 
+    def _by_cell(self, fleet: Fleet) -> dict[int, list[NodeInfo]]:
+        """Nodes whose rank is their own, because they failed the service or, for spread, run it."""
+        touched = {node_id: fleet.find(node_id) for node_id in self._failing}
+        if self._strategy is Strategy.SPREAD:
+            touched.update(self._serving)
+        self._apart: dict[NodeId, None] = dict.fromkeys(touched)
+        by_cell: dict[int, list[NodeInfo]] = {}
+        for info in touched.values():
+            if info is not None:
+                by_cell.setdefault(id(self._partition.cell_of(info.id)), []).append(info)
+        return by_cell
 
-def _tree(
-    infos: tuple[NodeInfo, ...], levels: tuple[str, ...], requirement: Requirement, now: Instant
-) -> _Choice:
-    if not levels:
-        return _Leaf(infos, requirement, now)
-    by_value: dict[str, list[NodeInfo]] = {}
-    for info in infos:
-        by_value.setdefault(label_value(info.node, levels[0]) or "", []).append(info)
-    return _Fork(
-        tuple(
-            (
-                sum(info.active_of.get(requirement.service_id, 0) for info in members),
-                value,
-                _tree(tuple(members), levels[1:], requirement, now),
-            )
-            for value, members in sorted(by_value.items())
+    def _counts(self, levels: tuple[str, ...]) -> dict[Path, int]:
+        """Tasks of the service in every branch of the tree, whether or not it can take more."""
+        counts: dict[Path, int] = {}
+        if not levels:
+            return counts
+        for info in self._serving.values():
+            path: Path = ()
+            for descriptor in levels:
+                path = (*path, label_value(info.node, descriptor) or "")
+                counts[path] = counts.get(path, 0) + info.active_of[self._service_id]
+        return counts
+
+    def _tree(
+        self,
+        judged: tuple[Judged, ...],
+        levels: tuple[str, ...],
+        path: Path,
+        counts: dict[Path, int],
+    ) -> Leaf:
+        if not levels:
+            return self._leaf(judged)
+        by_value: dict[str, list[Judged]] = {}
+        for cell, misses in judged:
+            value = label_value(cell.sample.node, levels[0]) or ""
+            by_value.setdefault(value, []).append((cell, misses))
+        return _Fork(
+            [
+                (
+                    counts.get((*path, value), 0),
+                    value,
+                    self._tree(tuple(members), levels[1:], (*path, value), counts),
+                )
+                for value, members in sorted(by_value.items(), key=itemgetter(0))
+            ]
         )
-    )
+
+    def _leaf(self, judged: tuple[Judged, ...]) -> Leaf:
+        takes = self._filters.takes
+        if self._strategy is Strategy.RANDOM:
+            infos = (entry[-1] for cell, _ in judged for entry in cell.entries)
+            return Drawn(infos, self._level, takes, self._rng)
+        company = self._filters.company
+        if company is not None and company.has_wishes:
+            everyone = [self._rank(entry[-1]) for cell, _ in judged for entry in cell.entries]
+            return Ranked(iter(()), everyone, self._rank, takes)
+        touched = (info for cell, _ in judged for info in self._touched.get(id(cell), ()))
+        return Ranked(
+            self._fresh(judged), [self._rank(info) for info in touched], self._rank, takes
+        )
+
+    def _fresh(self, judged: tuple[Judged, ...]) -> Iterator[Rank]:
+        """Ranks of the nodes that are like any other, best first."""
+        apart = self._apart
+        prefix = (0, 0) if self._strategy is Strategy.SPREAD else (0,)
+        for misses in sorted({misses for _, misses in judged}):
+            orders = [cell.entries for cell, missed in judged if missed == misses]
+            entries: Iterator[Entry] = iter(orders[0]) if len(orders) == 1 else heapq.merge(*orders)
+            for entry in entries:
+                if entry[-2] not in apart:
+                    yield (misses, *prefix, *entry)
+
+    def _level(self, info: NodeInfo) -> Level:
+        misses = self._misses[id(self._partition.cell_of(info.id))]
+        if self._filters.company is not None:
+            misses += self._filters.company.misses(info)
+        return (misses, self._failing.get(info.id, 0))
+
+    def _rank(self, info: NodeInfo) -> Rank:
+        level = self._level(info)
+        if self._strategy is Strategy.SPREAD:
+            own = info.active_of.get(self._service_id, 0)
+            return (*level, own, info.active, info.id, info)
+        return (*level, *self._order.key(info), info.id, info)
 
 
 class _Fork:
     """Branches by label value; the one with the fewest tasks of the service is asked first."""
 
-    def __init__(self, branches: tuple[tuple[int, str, _Choice], ...]) -> None:
-        self._heap = list(branches)
+    def __init__(self, branches: list[tuple[int, str, Leaf]]) -> None:
+        self._heap = branches
         heapq.heapify(self._heap)
 
     def take(self) -> NodeInfo | None:
@@ -79,36 +164,3 @@ class _Fork:
                 return info
             heapq.heappop(self._heap)  # full: it leaves the pool
         return None
-
-
-class _Leaf:
-    """Nodes in order of preference; the last one given is put back with its new load first."""
-
-    def __init__(self, infos: tuple[NodeInfo, ...], requirement: Requirement, now: Instant) -> None:
-        self._requirement = requirement
-        self._now = now
-        self._given: NodeInfo | None = None
-        self._heap = [self._ranked(info) for info in infos if refusal(info, requirement) is None]
-        heapq.heapify(self._heap)
-
-    def take(self) -> NodeInfo | None:
-        if self._given is not None:
-            given, self._given = self._given, None
-            if refusal_by_load(given, self._requirement) is None:
-                heapq.heappush(self._heap, self._ranked(given))
-        while self._heap:
-            info = heapq.heappop(self._heap)[-1]
-            if refusal_by_load(info, self._requirement) is None:
-                self._given = info
-                return info
-        return None
-
-    def _ranked(self, info: NodeInfo) -> tuple[int, int, int, str, NodeInfo]:
-        failures = info.failures_of(self._requirement.version, self._now) if info.failures else 0
-        return (
-            failures if failures >= FAILURES_TOLERATED else 0,
-            info.active_of.get(self._requirement.service_id, 0),
-            info.active,
-            info.node.id,
-            info,
-        )

@@ -1,0 +1,129 @@
+"""Affinities: whether the tasks on a node are company that a task wants, or wants to avoid.
+
+A node's active tasks count; one that was told to stop attracts and repels nobody. Tasks of one
+service version share image, service and labels, so each version is compared once, and only
+affinities to single tasks look at tasks.
+
+An affinity to something that runs nowhere is met by no node, except that a task which fits the
+affinity itself may be the first: a service can ask to be kept on one node.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from swarmd.model.affinity import Affinity, Subject
+from swarmd.model.ids import NodeId, TaskId
+from swarmd.model.pattern import Pattern, pattern_of
+from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.load import Kind, Load
+from swarmd.orchestrator.scheduler.node_info import NodeInfo
+
+
+class Company:
+    """The affinities of a group of tasks, prepared for a fleet.
+
+    Holds while only tasks of kind `own` are added to the fleet, which it takes into account.
+    """
+
+    def __init__(self, affinities: Iterable[Affinity], own: Kind, fleet: Fleet) -> None:
+        rules = [(affinity.soft, _Rule(affinity, own, fleet)) for affinity in affinities]
+        self._hard = tuple(rule for soft, rule in rules if not soft)
+        self._soft = tuple(rule for soft, rule in rules if soft)
+
+    @property
+    def has_wishes(self) -> bool:
+        return bool(self._soft)
+
+    def suits(self, info: NodeInfo) -> bool:
+        """Whether the node meets every affinity that is not soft."""
+        return all(rule.met(info) for rule in self._hard)
+
+    def misses(self, info: NodeInfo) -> int:
+        """How many soft affinities the node does not meet."""
+        return sum(not rule.met(info) for rule in self._soft)
+
+
+class _Rule:
+    """One affinity."""
+
+    def __init__(self, affinity: Affinity, own: Kind, fleet: Fleet) -> None:
+        self._equal = affinity.equal
+        self._own = own
+        self._pattern = pattern_of(affinity.value)
+        self._by_task = affinity.subject is Subject.TASK
+        # Whether the group's own tasks are such company, and the nodes where others are.
+        self._fits_itself = not self._by_task and _fits(affinity, self._pattern, own)
+        if self._by_task:
+            self._nodes = _nodes_of_tasks(self._pattern, fleet)
+        else:
+            kinds = (kind for kind in fleet.kinds() if kind is not own)
+            self._nodes = {
+                node_id: None
+                for kind in kinds
+                if kind.nodes and _fits(affinity, self._pattern, kind)
+                for node_id in kind.nodes
+            }
+
+    def met(self, info: NodeInfo) -> bool:
+        if self._equal and self._fits_itself and not self._nodes and not self._own.nodes:
+            return True
+        return self._present(info) == self._equal
+
+    def _present(self, info: NodeInfo) -> bool:
+        if info.id in self._nodes:
+            return True
+        if info.id not in self._own.nodes:
+            return False
+        return self._fits_itself or (self._by_task and _has_task(self._pattern, info))
+
+
+def _fits(affinity: Affinity, pattern: Pattern, kind: Kind) -> bool:
+    """Whether tasks of `kind` are what the affinity names."""
+    match affinity.subject:
+        case Subject.IMAGE:
+            image = kind.image
+            return bool(image) and (pattern.matches(image) or pattern.matches(_untagged(image)))
+        case Subject.SERVICE:
+            return pattern.matches(kind.service_name) or pattern.matches(kind.service_id)
+        case _:
+            values = (labels.get(affinity.key) for labels in kind.labels)
+            return any(value is not None and pattern.matches(value) for value in values)
+
+
+def _untagged(image: str) -> str:
+    """An image's name without digest and tag; a colon before a slash belongs to the registry."""
+    name = image.partition("@")[0]
+    head, colon, tag = name.rpartition(":")
+    return head if colon and "/" not in tag else name
+
+
+def _nodes_of_tasks(pattern: Pattern, fleet: Fleet) -> dict[NodeId, None]:
+    if pattern.literal:
+        prefixed = (kind for kind in fleet.kinds() if _begins(pattern.text, kind))
+        candidates = {node_id: None for kind in prefixed for node_id in kind.nodes}
+        exact = fleet.find_node_of(TaskId(pattern.text))
+        if exact is not None:
+            candidates[exact.id] = None
+    else:
+        candidates = {node_id: None for kind in fleet.kinds() for node_id in kind.nodes}
+    infos = (fleet.find(node_id) for node_id in candidates)
+    return {info.id: None for info in infos if info is not None and _has_task(pattern, info)}
+
+
+def _begins(text: str, kind: Kind) -> bool:
+    return text.startswith(f"{kind.service_name}.")
+
+
+def _has_task(pattern: Pattern, info: NodeInfo) -> bool:
+    return any(
+        load.active and any(pattern.matches(name) for name in _names(task_id, load, info))
+        for task_id, load in info.loads.items()
+        if not pattern.literal or task_id == pattern.text or _begins(pattern.text, load.kind)
+    )
+
+
+def _names(task_id: TaskId, load: Load, info: NodeInfo) -> tuple[str, str, str]:
+    """A task by its id, by its place in its service, and in full."""
+    place = f"{load.kind.service_name}.{load.slot or info.id}"
+    return (task_id, place, f"{place}.{task_id}")

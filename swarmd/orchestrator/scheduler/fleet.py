@@ -1,0 +1,202 @@
+"""All nodes with their loads, kept up to date task by task, and the orders to choose from them.
+
+Choosing must not look at every node for every service, so nodes are kept in *partitions*: cells of
+nodes that are equal in what a placement asks about, each in order of preference
+(`swarmd.orchestrator.scheduler.partition`). A partition is brought up to date when it is next used,
+from the list of nodes that changed since.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from swarmd.model.cluster import SchedulingConfig
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.instant import Instant
+from swarmd.model.node import Node
+from swarmd.model.task import Task
+from swarmd.orchestrator.scheduler.failures import Failures
+from swarmd.orchestrator.scheduler.load import Kind, Load, Version, is_load, load_of
+from swarmd.orchestrator.scheduler.node_info import NodeInfo
+from swarmd.orchestrator.scheduler.order import Order
+from swarmd.orchestrator.scheduler.partition import Partition
+from swarmd.store.view import View
+
+PARTITIONS_MAX = 64  # kept; the least recently used one makes room
+_JOURNAL_SLACK = 1024
+
+
+class Fleet:
+    """Nodes and loads. Changes go through the fleet, so that its indexes stay true."""
+
+    def __init__(self, scheduling: SchedulingConfig | None = None) -> None:
+        self.scheduling = scheduling or SchedulingConfig()
+        self.failures = Failures()
+        self._infos: dict[NodeId, NodeInfo] = {}
+        self._where: dict[TaskId, NodeInfo] = {}
+        self._kinds: dict[Version, Kind] = {}
+        self._serving: dict[ServiceId, dict[NodeId, NodeInfo]] = {}
+        self._partitions: dict[tuple[tuple[str, ...], Order], Partition] = {}
+        self._journal: list[NodeInfo] = []  # nodes changed, oldest first
+        self._journal_start = 0  # changes dropped from it so far
+
+    @classmethod
+    def of(cls, view: View) -> Fleet:
+        """The fleet as the store has it now, for questions that must not disturb the planner's."""
+        cluster = view.find_cluster()
+        fleet = cls(cluster.spec.scheduling if cluster else None)
+        for node in view.nodes():
+            fleet.put_node(node)
+        for task in view.tasks():
+            fleet.track(task)
+        return fleet
+
+    def __iter__(self) -> Iterator[NodeInfo]:
+        return iter(self._infos.values())
+
+    def __len__(self) -> int:
+        return len(self._infos)
+
+    def find(self, node_id: NodeId) -> NodeInfo | None:
+        return self._infos.get(node_id)
+
+    def configure(self, scheduling: SchedulingConfig) -> bool:
+        """Take over the cluster's settings; True if nodes now have more or less to give."""
+        resold = scheduling.oversell != self.scheduling.oversell
+        self.scheduling = scheduling
+        if resold:
+            for info in self._infos.values():
+                info.describe(info.node, scheduling.oversell)
+            self._partitions.clear()
+        return resold
+
+    def put_node(self, node: Node) -> bool:
+        """Take over a node's record; True if the node is new and its tasks must be tracked."""
+        info = self._infos.get(node.id)
+        if info is None:
+            info = self._infos[node.id] = NodeInfo(node, self.scheduling.oversell)
+            self._changed(info)
+            return True
+        info.describe(node, self.scheduling.oversell)
+        self._changed(info)
+        return False
+
+    def drop_node(self, node_id: NodeId) -> None:
+        info = self._infos.pop(node_id, None)
+        if info is None:
+            return
+        for task_id in list(info.loads):
+            self._uncount(info, task_id)
+        self.failures.drop_node(node_id)
+        self._changed(info)
+
+    def track(self, task: Task) -> None:
+        """Count what the task takes up now, wherever it was counted before."""
+        info = self._infos.get(task.node_id) if is_load(task) else None
+        if info is None:
+            self.forget(task.id)
+        else:
+            self.put(task.id, load_of(task, self.kind_of(task)), info)
+
+    def put(self, task_id: TaskId, load: Load, info: NodeInfo) -> None:
+        """Count `load` for the task on a node of this fleet, in place of what was counted before.
+
+        Nothing happens if just that is counted already.
+        """
+        before = self._where.get(task_id)
+        if before is info and info.loads[task_id] == load:
+            return
+        if before is not None:
+            self._uncount(before, task_id)
+            self._changed(before)
+        info.put(task_id, load)
+        self._where[task_id] = info
+        kind = load.kind
+        if not kind.tasks:
+            self._kinds[kind.version] = kind
+        kind.tasks += 1
+        if load.active:
+            kind.nodes[info.id] = kind.nodes.get(info.id, 0) + 1
+            self._serving.setdefault(kind.service_id, {})[info.id] = info
+        self._changed(info)
+
+    def forget(self, task_id: TaskId) -> None:
+        """Stop counting the task; nothing happens if it was not counted."""
+        info = self._where.get(task_id)
+        if info is not None:
+            self._uncount(info, task_id)
+            self._changed(info)
+
+    def kind_of(self, task: Task) -> Kind:
+        """The kind that a load of the task has to point to."""
+        known = self._kinds.get((task.service_id, task.spec_version))
+        return known if known is not None and known.is_of(task.spec) else Kind(task)
+
+    def kind_like(self, kind: Kind) -> Kind:
+        """The kind that loads have to point to in place of one made elsewhere."""
+        known = self._kinds.get(kind.version)
+        return known if known is not None and known.is_of(kind.spec) else kind
+
+    def find_node_of(self, task_id: TaskId) -> NodeInfo | None:
+        """Where a task is counted."""
+        return self._where.get(task_id)
+
+    def kinds(self) -> Iterator[Kind]:
+        """The kinds of the tasks that are counted."""
+        return iter(self._kinds.values())
+
+    def serving(self, service_id: ServiceId) -> dict[NodeId, NodeInfo]:
+        """Nodes with active tasks of a service; live, and not to be changed."""
+        return self._serving.get(service_id, {})
+
+    def failing(self, version: Version, now: Instant) -> dict[NodeId, int]:
+        """Nodes to be avoided for a service version, and how often they failed it."""
+        return self.failures.failing(version, now)
+
+    def note_failure(self, node_id: NodeId, version: Version, at: Instant) -> None:
+        if node_id in self._infos:
+            self.failures.note(version, node_id, at)
+
+    def partition(self, attributes: tuple[str, ...], order: Order) -> Partition:
+        """The nodes in cells by these attributes, brought up to date.
+
+        It stays as it is, whatever is counted meanwhile, until it is next asked for.
+        """
+        key = (attributes, order)
+        partition = self._partitions.pop(key, None)
+        end = self._journal_start + len(self._journal)
+        if partition is None or partition.cursor < self._journal_start:
+            partition = Partition(attributes, order, self._infos.values())
+        elif partition.cursor < end:
+            fresh = self._journal[partition.cursor - self._journal_start :]
+            partition.refresh(dict.fromkeys(fresh), self._infos)
+        partition.cursor = end
+        self._partitions[key] = partition  # now the most recently used
+        if len(self._partitions) > PARTITIONS_MAX:
+            del self._partitions[next(iter(self._partitions))]
+        return partition
+
+    def _uncount(self, info: NodeInfo, task_id: TaskId) -> None:
+        load = info.drop(task_id)
+        del self._where[task_id]
+        kind = load.kind
+        kind.tasks -= 1
+        if load.active:
+            left = kind.nodes[info.id] - 1
+            if left:
+                kind.nodes[info.id] = left
+            else:
+                del kind.nodes[info.id]
+            if kind.service_id not in info.active_of:
+                serving = self._serving[kind.service_id]
+                del serving[info.id]
+                if not serving:
+                    del self._serving[kind.service_id]
+        if not kind.tasks and self._kinds.get(kind.version) is kind:
+            del self._kinds[kind.version]
+
+    def _changed(self, info: NodeInfo) -> None:
+        self._journal.append(info)
+        if len(self._journal) > 4 * len(self._infos) + _JOURNAL_SLACK:
+            self._journal_start += len(self._journal)
+            self._journal.clear()

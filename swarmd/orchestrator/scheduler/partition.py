@@ -1,0 +1,133 @@
+"""Nodes in cells: equal in everything that a placement asks about, so that one answer serves all.
+
+What tasks may ask of a node is whether it is ready, its taints, platform and plugins, and the
+attributes (labels, role, name, …) named in constraints and preferences. Each set of attributes that
+services name gets a partition of its own, so that labels nobody asks about never split a cell, and
+a thousand services that ask the same share one. Within a cell nodes are sorted by an `Order`.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left, insort
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from swarmd.model.ids import NodeId
+from swarmd.orchestrator.constraints import attribute
+from swarmd.orchestrator.scheduler.node_info import NodeInfo
+from swarmd.orchestrator.scheduler.order import Order
+from swarmd.orchestrator.scheduler.statics import Statics, Verdict, judge
+
+JUDGED_MAX = 4096  # static requirements whose verdicts are kept
+_REBUILD_SHARE = 4  # sorting anew beats moving more than one in so many nodes
+
+Values = tuple[Any, ...]
+Entry = tuple[Any, ...]  # the order's key, the node's id, its NodeInfo
+
+
+class Cell:
+    """Nodes with equal values, best first."""
+
+    __slots__ = ("entries", "values")
+
+    def __init__(self, values: Values) -> None:
+        self.values = values
+        self.entries: list[Entry] = []
+
+    @property
+    def sample(self) -> NodeInfo:
+        """Some node of the cell, which stands for all in static questions."""
+        info: NodeInfo = self.entries[0][-1]
+        return info
+
+
+class Partition:
+    """All nodes of a fleet by some attributes; `cursor` belongs to the fleet."""
+
+    def __init__(
+        self, attributes: tuple[str, ...], order: Order, infos: Iterable[NodeInfo]
+    ) -> None:
+        self.cursor = 0
+        self._attributes = attributes
+        self._order = order
+        self._cells: dict[Values, Cell] = {}
+        self._places: dict[NodeId, tuple[Cell, Entry]] = {}
+        self._judged: dict[Statics, tuple[tuple[Cell, Verdict], ...]] = {}
+        self._fill(infos)
+
+    def judged(self, statics: Statics) -> tuple[tuple[Cell, Verdict], ...]:
+        """Every cell with the answer it gives to a requirement."""
+        known = self._judged.get(statics)
+        if known is None:
+            if len(self._judged) >= JUDGED_MAX:
+                self._judged.clear()
+            known = tuple((cell, judge(cell.sample, statics)) for cell in self._cells.values())
+            self._judged[statics] = known
+        return known
+
+    def cell_of(self, node_id: NodeId) -> Cell:
+        return self._places[node_id][0]
+
+    def refresh(self, changed: Iterable[NodeInfo], present: Mapping[NodeId, NodeInfo]) -> None:
+        """Put nodes that changed, came or went where they belong now.
+
+        Args:
+            present: all nodes by id; a changed node that isn't among them has gone.
+        """
+        moved = list(changed)
+        if len(moved) * _REBUILD_SHARE > len(present):
+            self._cells, self._places = {}, {}
+            self._judged.clear()
+            self._fill(present.values())
+            return
+        for info in moved:
+            self._remove(info.id)
+            if present.get(info.id) is info:
+                self._insert(info)
+
+    def _fill(self, infos: Iterable[NodeInfo]) -> None:
+        for info in infos:
+            values, entry = self._values(info), self._entry(info)
+            cell = self._cells.get(values)
+            if cell is None:
+                cell = self._cells[values] = Cell(values)
+            cell.entries.append(entry)
+            self._places[info.id] = (cell, entry)
+        for cell in self._cells.values():
+            cell.entries.sort()
+
+    def _insert(self, info: NodeInfo) -> None:
+        values, entry = self._values(info), self._entry(info)
+        cell = self._cells.get(values)
+        if cell is None:
+            cell = self._cells[values] = Cell(values)
+            self._judged.clear()
+        insort(cell.entries, entry)
+        self._places[info.id] = (cell, entry)
+
+    def _remove(self, node_id: NodeId) -> None:
+        place = self._places.pop(node_id, None)
+        if place is None:
+            return
+        cell, entry = place
+        position = bisect_left(cell.entries, entry)
+        if cell.entries[position] is not entry:
+            raise AssertionError(f"node {node_id} is not where its cell should have it")
+        del cell.entries[position]
+        if not cell.entries:
+            del self._cells[cell.values]
+            self._judged.clear()
+
+    def _entry(self, info: NodeInfo) -> Entry:
+        return (*self._order.key(info), info.id, info)
+
+    def _values(self, info: NodeInfo) -> Values:
+        node = info.node
+        description = node.description
+        return (
+            info.ready,
+            node.spec.taints,
+            description.platform if description else None,
+            description.engine.plugins if description and description.engine else None,
+            *(attribute(node, name) for name in self._attributes),
+        )
