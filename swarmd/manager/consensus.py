@@ -12,6 +12,7 @@ from swarmd.manager.control import ManagerMember
 from swarmd.model.errors import Code, Rejection
 from swarmd.raft.errors import Busy, NotLeader, OutcomeUnknown, ProposalError, TooLarge
 from swarmd.raft.node import RaftNode
+from swarmd.raft.status import Leadership
 from swarmd.store.changes import Applied
 
 # An election takes about a second; who asks for the leader waits for some of them.
@@ -71,14 +72,16 @@ class Consensus:
                 Code.UNAVAILABLE,
                 f"this manager has stopped ({self._raft.fatal}); ask another one",
             )
+        # Nearly always the leader is known, and every call of an agent comes by here.
+        known = self._addr_of_leader(self._raft.leadership)
+        if known is not None:
+            return known
         try:
             async with asyncio.timeout(LEADER_PATIENCE_S):
                 async for leadership in self._raft.watch_leadership():
-                    if leadership.ready:
-                        return ""
-                    leader = leadership.leader
-                    if leader is not None and leader.raft_id != self._raft.raft_id:
-                        return leader.address
+                    known = self._addr_of_leader(leadership)
+                    if known is not None:
+                        return known
         except TimeoutError:
             pass
         raise Rejection(
@@ -86,6 +89,15 @@ class Consensus:
             "the swarm has no leader: too few managers may be online; start the missing managers, "
             "`swarmd info` on one that runs lists them",
         )
+
+    def _addr_of_leader(self, leadership: Leadership) -> str | None:
+        """Empty when this manager leads; None while nobody is known to lead."""
+        if leadership.ready:
+            return ""
+        leader = leadership.leader
+        if leader is None or leader.raft_id == self._raft.raft_id:
+            return None
+        return leader.address
 
     def members(self) -> tuple[ManagerMember, ...]:
         status = self._raft.status()

@@ -236,6 +236,11 @@ class RaftNode:
             peers=peers,
         )
 
+    @property
+    def leadership(self) -> Leadership:
+        """What `watch_leadership` tells first."""
+        return self._board.current
+
     def watch_leadership(self) -> AsyncIterator[Leadership]:
         """The leadership now and after every change; ends when the node stops."""
         return self._board.watch()

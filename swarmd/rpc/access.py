@@ -6,10 +6,12 @@ moment: a connection outlives demotions and removals, a decision does not.
 
 from __future__ import annotations
 
+import functools
+
 from swarmd.model.errors import Code, Rejection
 from swarmd.rpc.call import Peer
 from swarmd.rpc.identity import Identity
-from swarmd.rpc.metadata import Metadata
+from swarmd.rpc.metadata import Field, Metadata
 from swarmd.rpc.roles import Access
 
 FORWARDED = "forwarded_cert"
@@ -19,6 +21,8 @@ FORWARDED_ROLE = "forwarded_cert_ou"
 REMOTE_ADDR = "remote_addr"
 REDIRECT = "redirect"
 _FORWARDING_KEYS = (FORWARDED_NODE, FORWARDED_CLUSTER, FORWARDED_ROLE)
+_RESERVED = frozenset(key.encode() for key in (FORWARDED, *_FORWARDING_KEYS, REMOTE_ADDR, REDIRECT))
+CALLERS_REMEMBERED = 4096
 
 
 def _denied(message: str) -> Rejection:
@@ -95,17 +99,14 @@ def forwarding_metadata(caller: Peer, *, own_address: str) -> list[tuple[str, st
     return added + [(FORWARDED_ROLE, role) for role in roles]
 
 
+@functools.lru_cache(maxsize=CALLERS_REMEMBERED)
+def forwarding_fields(caller: Peer, *, own_address: str) -> tuple[Field, ...]:
+    """`forwarding_metadata` as it travels; remembered, as an agent calls every second."""
+    return Metadata.of(*forwarding_metadata(caller, own_address=own_address)).fields
+
+
 def without_forwarding(metadata: Metadata) -> Metadata:
     """Metadata of a call as its caller sent it, without anything that claims to be forwarding."""
-    reserved = {
-        key.encode()
-        for key in (
-            FORWARDED,
-            FORWARDED_NODE,
-            FORWARDED_CLUSTER,
-            FORWARDED_ROLE,
-            REMOTE_ADDR,
-            REDIRECT,
-        )
-    }
-    return Metadata(field for field in metadata.fields if field[0] not in reserved)
+    if not any(name in _RESERVED for name, _ in metadata.fields):
+        return metadata
+    return Metadata(field for field in metadata.fields if field[0] not in _RESERVED)

@@ -55,8 +55,7 @@ class Metadata:
         return self._fields
 
     def __contains__(self, key: str) -> bool:
-        wanted = key.encode()
-        return any(name == wanted for name, _ in self._fields)
+        return key.encode() in [name for name, _ in self._fields]
 
     def __iter__(self) -> Iterator[tuple[str, str]]:
         return ((name.decode("ascii", "replace"), _text(value)) for name, value in self._fields)

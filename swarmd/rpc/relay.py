@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Callable
 
 from swarmd.model.errors import Code, Rejection
-from swarmd.rpc.access import REDIRECT, forwarding_metadata, without_forwarding
+from swarmd.rpc.access import REDIRECT, forwarding_fields, without_forwarding
 from swarmd.rpc.answering import answer
 from swarmd.rpc.channel import Channel, only_answer
 from swarmd.rpc.client_connection import ClientCall
@@ -114,9 +114,7 @@ class LeaderRelay:
         metadata = Metadata(
             (
                 *without_forwarding(call.metadata).fields,
-                *Metadata.of(
-                    *forwarding_metadata(call.peer, own_address=self._own_address())
-                ).fields,
+                *forwarding_fields(call.peer, own_address=self._own_address()),
             )
         )
         timeout_ns = None
