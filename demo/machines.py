@@ -9,6 +9,7 @@ here are ever ended, by their process id.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import signal
@@ -19,6 +20,7 @@ from pathlib import Path
 from typing import IO, Any
 
 STOP_TIMEOUT_S = 15
+_RUNS = itertools.count()
 
 
 class Machine:
@@ -90,7 +92,7 @@ class Machines:
         self.directory = Path(tempfile.mkdtemp(prefix="swarmd-"))
         self.by_name: dict[str, Machine] = {}
         self._names = [*names, "client"]
-        self.tag = f"swd{os.getpid()}"
+        self.tag = f"swd{os.getpid()}n{next(_RUNS)}"
         self._namespaces: list[str] = []
 
     @property

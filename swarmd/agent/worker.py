@@ -67,6 +67,7 @@ class Worker:
         self._swept = False
         self._to_store: dict[TaskId, Task] = {}
         self._to_forget: set[TaskId] = set()
+        self.problem = ""  # why state could not be stored; empty while all is well
         self._to_start: set[TaskId] = set()
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
@@ -197,12 +198,17 @@ class Worker:
         try:
             await asyncio.to_thread(db.write, tasks=tuple(tasks.values()), removed=tuple(removed))
         except StateUnwritable as error:
-            log.error("state.unwritable reason=%s: will try again", error)
+            if not self.problem:
+                log.error("state.unwritable reason=%s: will try again", error)
+            self.problem = f"{error}; a restart now would rely on the manager's memory"
             # What changed meanwhile is newer than what could not be stored.
             self._to_store = {**tasks, **self._to_store}
             self._to_forget |= removed - self._to_store.keys()
             self._work.set()
             return False
+        if self.problem:
+            log.info("state.written tasks=%d", len(tasks))
+            self.problem = ""
         return True
 
     def _report(self, task: Task) -> None:

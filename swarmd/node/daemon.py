@@ -18,6 +18,8 @@ from random import Random
 
 from msgspec.structs import replace
 
+from swarmd.agent.executors.keeper_link import KeeperLost
+from swarmd.agent.state_db import StateLost, StateUnwritable
 from swarmd.ca.credentials import NodeCredentials
 from swarmd.ca.founding import found
 from swarmd.ca.keystore import Keystore
@@ -61,6 +63,16 @@ from .state_dir import StateDir, StateDirError
 log = logging.getLogger(__name__)
 
 RESUME_PAUSE_S = 5.0
+# What a person, or time, can mend without another program.
+RESUME_FAILURES = (
+    KeystoreProblem,
+    StateDirError,
+    RaftError,
+    StateLost,
+    StateUnwritable,
+    KeeperLost,
+    OSError,
+)
 FOUND_TIMEOUT_S = 20.0
 RESUME_LOOK_S = 0.05
 
@@ -225,8 +237,8 @@ class Daemon:
         advertise_addr: str,
         data_addr: str,
         availability: Availability,
-    ) -> Role:
-        """Enter a cluster in the role of the token; returns once the node is in session."""
+    ) -> tuple[Role, list[str]]:
+        """Enter a cluster in the role of the token; its role and what a person should know."""
         async with self._changing:
             self._require_free()
             remotes = [with_port(addr, what="the manager's address") for addr in remote_addrs]
@@ -262,7 +274,7 @@ class Daemon:
                 await self._abandon(member)
                 raise _explained(error) from error
             self.error = ""
-            return credentials.role
+            return credentials.role, enrolment.notes
 
     async def leave(self, *, force: bool) -> list[str]:
         """End this node's membership: its tasks move at once, its state is forgotten."""
@@ -307,7 +319,7 @@ class Daemon:
             if remembered is not None:
                 self.member = self._member(*remembered)
                 await self.member.resume()
-        except (KeystoreProblem, StateDirError, RaftError, OSError) as error:
+        except RESUME_FAILURES as error:
             member, self.member = self.member, None
             if member is not None:
                 await member.stop(keep_tasks=True)
@@ -421,7 +433,7 @@ def _explained(error: BaseException) -> BaseException:
         return Rejection(Code.DEADLINE_EXCEEDED, "the node did not start in time; see its log")
     if isinstance(error, OSError):
         return failed_precondition(error.strerror or str(error))
-    if isinstance(error, RaftError | KeystoreProblem | StateDirError):
+    if isinstance(error, RESUME_FAILURES):
         return failed_precondition(str(error))
     return error
 

@@ -81,6 +81,7 @@ class Enrolment:
         self._rng = rng
         self._probe = probe or self._look
         self._pause_s = pause_s
+        self.notes: list[str] = []  # what a person should know although it worked
         self._key_pem = generate_key()
         self._csr = make_request(self._key_pem)
 
@@ -160,11 +161,11 @@ class Enrolment:
         # The manager dated the certificate by its own clock a moment ago.
         skew_ns = now - (credentials.facts.not_before + BACKDATE_NS)
         if abs(skew_ns) > SKEW_WORTH_A_WARNING_NS:
-            log.warning(
-                "clock.skew this machine's clock is %s %s the manager's",
-                format_duration(abs(skew_ns) // SECOND * SECOND),
-                "ahead of" if skew_ns > 0 else "behind",
-            )
+            distance = format_duration(abs(skew_ns) // SECOND * SECOND)
+            side = "ahead of" if skew_ns > 0 else "behind"
+            note = f"this machine's clock is {distance} {side} the manager's; set it"
+            log.warning("clock.skew %s", note)
+            self.notes.append(note)
         return credentials
 
     async def _explained(self, error: RpcError, address: str, root_pem: bytes | None) -> Rejection:

@@ -68,6 +68,8 @@ class LocalService:
         answer.balancer = member.agent.balancing.name
         answer.balancer_reason = member.agent.balancing.reason
         answer.warnings.extend(member.agent.problems)
+        if member.agent.worker.problem:
+            answer.warnings.append(member.agent.worker.problem)
         if member.agent.keeper.problem:
             answer.warnings.append(member.agent.keeper.problem)
         self._add_manager(answer)
@@ -131,7 +133,7 @@ class LocalService:
         )
 
     async def Join(self, call: Call, request: pb.JoinRequest) -> pb.JoinResponse:
-        role = await self._daemon.join(
+        role, notes = await self._daemon.join(
             remote_addrs=list(request.remote_addrs),
             token=request.token,
             listen_addr=request.listen_addr,
@@ -142,7 +144,6 @@ class LocalService:
         await self._wait_for_session()
         member = self._daemon.member
         assert member is not None
-        notes = []
         if member.agent.session.manager is None:
             notes.append(f"still connecting in the background: {member.agent.session.error}")
         return pb.JoinResponse(

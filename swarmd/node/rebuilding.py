@@ -19,6 +19,7 @@ from swarmd.model.errors import Code, Rejection, failed_precondition
 from swarmd.model.node import Node
 from swarmd.model.states import Role
 from swarmd.raft import founding
+from swarmd.raft.errors import ProposalError
 from swarmd.raft.members import Member
 from swarmd.store.changes import Transaction, Update
 from swarmd.store.view import View
@@ -54,13 +55,25 @@ async def require_rebuildable(member: ClusterMember | None, raft_directory: Path
         leader = manager.raft.leader
         if leader is not None and len(manager.raft.members) == 1:
             raise failed_precondition("this node is the only manager of its swarm already")
-        if leader is not None:
+        if leader is not None and await _leads_a_majority(manager, leader):
             raise failed_precondition(
                 f"the swarm has a leader, {leader.node_id} at {leader.address}, and needs no "
                 "rebuilding; take managers out with `swarmd node demote`"
             )
         await asyncio.sleep(LOOK_S)
     return member
+
+
+async def _leads_a_majority(manager: Manager, leader: Member) -> bool:
+    """Whether `leader` is more than this manager's memory of having had a majority."""
+    if leader.raft_id != manager.raft.raft_id:
+        return True
+    try:
+        async with asyncio.timeout(LOOK_S):
+            await manager.raft.read_barrier()
+    except (TimeoutError, ProposalError):
+        return False
+    return True
 
 
 def stand_alone(raft_directory: Path, node_id: str, advertise_addr: str) -> None:

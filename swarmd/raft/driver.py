@@ -49,6 +49,7 @@ class Driver:
         self._last_notice = 0
         self._notice_timer: Timer | None = None
         self._note_timer: Timer | None = None
+        self._note_failing = False
         self.stopped = False
         self.after_step: Callable[[], None] = lambda: None
         self.on_fatal: Callable[[FatalError], None] = lambda error: None
@@ -203,5 +204,6 @@ class Driver:
 
     def _noted(self, error: BaseException | None) -> None:
         # The note only sharpens the diagnosis of later damage; a full disk may refuse it.
-        if error is not None:
+        if error is not None and not self._note_failing:
             log.warning("raft.note_failed reason=%s", error)
+        self._note_failing = error is not None

@@ -483,10 +483,13 @@ class RaftNode:
             self._moving = False
 
     async def _watch_space(self) -> None:
-        """A leader without room for new work hands its office over."""
+        """A leader without room for new work hands its office over; space may come back."""
+        wal = self._opened.storage.wal
         while True:
             await asyncio.sleep(_LOW_SPACE_SECONDS)
-            if self.is_leader and self._opened.storage.wal.low_on_space:
+            if wal.low_on_space and self.fatal is None:
+                await self._wal_worker.run(wal.look_for_space)
+            if wal.low_on_space and self.is_leader and len(self.members) > 1:
                 try:
                     await self._membership.transfer(None)
                 except ProposalError as error:

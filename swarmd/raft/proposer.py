@@ -46,12 +46,12 @@ class Proposer:
         limit = self._config.max_entry_bytes
         if len(data) > limit:
             raise TooLarge(f"the entry has {len(data)} bytes; the limit is {limit}")
-        if self.held:
-            raise Busy("the leadership is being handed over; try again in a moment")
         if self.low_on_space():
             raise StorageFull(
                 "the disk under the raft journal is nearly full: free some space on this manager"
             )
+        if self.held:
+            raise Busy("the leadership is being handed over; try again in a moment")
         if (
             self.waiting >= self._config.max_waiting
             or self._waiting_bytes + len(data) > self._config.max_waiting_bytes

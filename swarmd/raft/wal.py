@@ -148,6 +148,11 @@ class Wal:
         if self._spare is None and (self._offset * 2 > self._size or self._spare_failed):
             self._prepare_spare()
 
+    def look_for_space(self) -> None:
+        """Try again to prepare the next file, since a log that takes no writes would not."""
+        if self._spare is None and self._spare_failed:
+            self._prepare_spare()
+
     def release(self, keep_from: int) -> None:
         """Delete the oldest files as long as all their entries lie before `keep_from`."""
         while self._closed and self._closed[0].max_index < keep_from:

@@ -83,7 +83,7 @@ class LeaderRelay:
             except RpcError as error:
                 late = self._clock.monotonic() > give_up_ns
                 if late or not (error.unprocessed and method.is_unary):
-                    raise
+                    raise _about_the_leader(error, leader) from error
             await asyncio.sleep(_PAUSE_S)
 
     async def reconnect(self) -> None:
@@ -156,6 +156,13 @@ class LeaderRelay:
         if failure is not None:
             raise failure
         return response
+
+
+def _about_the_leader(error: RpcError, leader: str) -> RpcError:
+    """The error as the caller sees it, who knows nothing of the connection behind this manager."""
+    if error.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED) or error.trailers:
+        return error
+    return RpcError(error.code, f"asking the leader at {leader}: {error.message}")
 
 
 async def _upload(exchange: Exchange, inner: ClientCall) -> None:
