@@ -93,4 +93,4 @@ async def _scenarios(
         await Leaving(managers, api, scenarios.figures).run(WORKER, token)
     if "leader" in phases and options.managers > 2:
         await asyncio.sleep(SETTLE_S)
-        await scenarios.leader_killed(api, lambda name: Api(managers.control(name)), options.agents)
+        await scenarios.leader_killed(api, options.agents)

@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
-from swarmd.model.errors import Code
-from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import specs, types
 from tests.bench.swarm.api import Api, a_spec
 from tests.bench.swarm.board import Board, Version
@@ -21,12 +20,10 @@ from tests.bench.swarm.figures import Figures
 from tests.bench.swarm.fleet import Fleet
 from tests.bench.swarm.managers import Managers
 from tests.bench.swarm.processes import cpu_s, rss_mb
+from tests.bench.swarm.tls_channel import TlsSocketChannel
 
 LOOK_S = 0.01
 PATIENCE_S = 300.0
-ASK_S = 0.02
-WRITE_TIMEOUT_S = 3.0
-_NOT_YET = (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED, Code.FAILED_PRECONDITION, Code.UNKNOWN)
 
 
 class Scenarios:
@@ -121,30 +118,44 @@ class Scenarios:
 
     # --- e: the leader dies
 
-    async def leader_killed(self, api: Api, dial: Callable[[str], Api], nodes: int) -> None:
+    async def leader_killed(self, api: Api, nodes: int) -> None:
         """Kill the leader; time is counted from the signal on. `api` may lose its manager."""
         leader = await self._leader(api)
         survivors = [name for name in self._managers.pids if name != leader]
-        loop = asyncio.get_running_loop()
-        clients = [dial(name) for name in survivors]
-        begun = loop.time()
-        self._managers.kill(leader)
+        channels = [self._managers.control(name) for name in survivors]
+        kind = "tls" if isinstance(channels[0], TlsSocketChannel) else "plain"
+        probe = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "tests.bench.swarm.probe", f"after-{leader}", kind),
+            *(channel.address for channel in channels),
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+        )
         try:
-            async with self._phase(), asyncio.TaskGroup() as watches:
-                watches.create_task(self._sessions_after(begun, nodes))
-                winner = await _first_write(clients, f"after-{leader}")
-                self.figures.cost(
-                    "leader killed: first write", loop.time() - begun, "s", f"killed {leader}"
-                )
-                service_id = await winner.create(a_spec("everywhere", replicas=None))
-                await winner.until_running(service_id, nodes)
-                seconds = loop.time() - begun
-            self.figures.cost(
-                "leader killed: new service on all nodes", seconds, "s", self._spent()
-            )
+            await self._fail_over(leader, survivors, probe, nodes)
         finally:
-            for client in clients:
-                await client.close()
+            if probe.returncode is None:
+                probe.kill()
+            await probe.wait()
+
+    async def _fail_over(
+        self, leader: str, survivors: list[str], probe: asyncio.subprocess.Process, nodes: int
+    ) -> None:
+        assert probe.stdin is not None
+        assert probe.stdout is not None
+        await probe.stdout.readline()
+        begun = time.monotonic()
+        self._managers.kill(leader)
+        probe.stdin.write(b"\n")
+        async with self._phase(), asyncio.TaskGroup() as watches:
+            watches.create_task(self._sessions_after(begun, nodes))
+            accepted_at, winner, service_id = (await probe.stdout.readline()).decode().split()
+            self.figures.cost("leader killed: first write", float(accepted_at) - begun, "s", leader)
+            survivor = Api(self._managers.control(survivors[int(winner)]))
+            await survivor.until_running(service_id, nodes)
+            seconds = time.monotonic() - begun
+        name = "leader killed: new service on all nodes"
+        self.figures.cost(name, seconds, "s", self._spent())
+        await survivor.close()
 
     async def _sessions_after(self, begun: float, nodes: int) -> None:
         agents = self._fleet.agents
@@ -152,7 +163,7 @@ class Scenarios:
             lambda: sum(agent.session_since > begun for agent in agents) >= nodes,
             "the nodes to find the new leader",
         )
-        took = asyncio.get_running_loop().time() - begun
+        took = time.monotonic() - begun
         self.figures.cost(f"leader killed: {nodes} nodes in session", took, "s")
 
     async def _leader(self, api: Api) -> str:
@@ -201,37 +212,6 @@ class Scenarios:
         took = spent.pop("seconds")
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
         return f"{took:.2f} s; CPU s: {parts}; {self._reports:,} reports"
-
-
-async def _first_write(clients: list[Api], name: str) -> Api:
-    """The client whose manager was first to accept a write; all are asked at once."""
-    accepted: asyncio.Future[Api] = asyncio.get_running_loop().create_future()
-
-    async def ask(client: Api) -> None:
-        while not accepted.done():
-            if await _write(client, name) and not accepted.done():
-                accepted.set_result(client)
-            await asyncio.sleep(ASK_S)
-
-    async with asyncio.TaskGroup() as asking:
-        tasks = [asking.create_task(ask(client)) for client in clients]
-        winner = await accepted
-        for task in tasks:
-            task.cancel()
-    return winner
-
-
-async def _write(client: Api, name: str) -> bool:
-    try:
-        await client.create(a_spec(name, replicas=0), timeout_s=WRITE_TIMEOUT_S)
-    except RpcError as error:
-        # A write of unknown outcome that did happen is found when it is repeated.
-        if error.code is Code.ALREADY_EXISTS:
-            return True
-        if error.code not in _NOT_YET:
-            raise
-        return False
-    return True
 
 
 def _set_replicas(spec: specs.ServiceSpec, replicas: int) -> None:
