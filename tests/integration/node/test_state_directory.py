@@ -167,18 +167,29 @@ def test_a_damaged_task_database_costs_no_task(setting: Setting) -> None:
     before = running_on(swarm, setting.first, own)
     assert before
     database = worker.state_dir / "worker" / "tasks.db"
-    for position in (3, 60, 5000):
-        stop_daemon(swarm, worker)
-        flip(database, position)
-        start_daemon(swarm, worker)
-        if position == 60:  # the format's number: nobody can tell rot from a newer version
-            assert "tasks.db has format" in state(swarm, worker)
-            database.unlink()
-        wait_until(lambda: swarm.json(worker, "info")["State"] == "active", what="it to be back")
-        wait_until(
-            lambda: status_of(swarm, setting.first, own) == "Ready", what="the managers to know"
-        )
+    for position in (3, 5000):
+        restart_with(setting, lambda p=position: flip(database, p))
+        wait_until(lambda: is_ready(setting, worker), what="it to be back")
         assert running_on(swarm, setting.first, own) == before
+    # The format's number: nobody can tell rot from the work of a newer version.
+    restart_with(setting, lambda: flip(database, 60))
+    wait_until(lambda: "tasks.db has format" in state(swarm, worker), what="it to refuse the file")
+    assert database.stat().st_size > 0, "and to keep it"
+    database.unlink()
+    wait_until(lambda: is_ready(setting, worker), what="it to go on without a restart")
+
+
+def restart_with(setting: Setting, spoil: Callable[[], None]) -> None:
+    stop_daemon(setting.swarm, setting.worker)
+    spoil()
+    start_daemon(setting.swarm, setting.worker)
+
+
+def is_ready(setting: Setting, machine: Machine) -> bool:
+    if setting.swarm.json(machine, "info")["State"] != "active":
+        return False
+    node = node_id(setting.swarm, machine)
+    return status_of(setting.swarm, setting.first, node) == "Ready"
 
 
 def test_a_directory_of_another_format_or_owner_is_left_alone(tmp_path: Path) -> None:
