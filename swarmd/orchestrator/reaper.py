@@ -7,19 +7,24 @@ from swarmd.model.cluster import DEFAULT_TASK_HISTORY, Cluster
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.restart import doublings_max
 
 
 def history_limit(service: Service, cluster: Cluster | None) -> int:
     """How many tasks a slot keeps; negative: all.
 
-    A limit on restart attempts is counted in the history, which must then be long enough.
+    A limit on restart attempts, and a restart delay that grows, are counted in the history, which
+    must then be long enough.
     """
-    attempts = defaults.restart_policy(service.spec.task_template).max_attempts
-    if attempts:
-        return attempts + 1
-    if cluster is None:
-        return DEFAULT_TASK_HISTORY
-    return cluster.spec.orchestration.task_history_retention_limit
+    policy = defaults.restart_policy(service.spec.task_template)
+    if policy.max_attempts:
+        return policy.max_attempts + 1
+    limit = DEFAULT_TASK_HISTORY
+    if cluster is not None:
+        limit = cluster.spec.orchestration.task_history_retention_limit
+    if limit < 0 or not policy.max_delay_ns:
+        return limit
+    return max(limit, doublings_max(service.spec.task_template) + 1)
 
 
 def disposable(history: tuple[Task, ...], limit: int) -> tuple[Task, ...]:

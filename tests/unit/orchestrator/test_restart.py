@@ -112,15 +112,15 @@ def test_a_successor_of_a_failed_task_starts_after_the_delay() -> None:
     ],
 )
 def test_there_is_no_delay_when_nothing_has_crashed(old: Task) -> None:
-    assert delay_ns(a_task("new"), old, a_store()) == 0
+    assert delay_ns(a_task("new"), (old,), a_store()) == 0
 
 
 def test_there_is_no_delay_when_the_node_died() -> None:
-    assert delay_ns(None, a_task("old"), a_store(state=NodeState.DOWN)) == 0
+    assert delay_ns(None, (a_task("old"),), a_store(state=NodeState.DOWN)) == 0
 
 
 def test_a_new_version_number_with_the_same_spec_keeps_the_delay() -> None:
-    assert delay_ns(a_task("new", version=2), a_task("old", version=1), a_store()) == 5 * SECOND
+    assert delay_ns(a_task("new", version=2), (a_task("old", version=1),), a_store()) == 5 * SECOND
 
 
 def test_a_successor_waits_for_the_old_task_to_stop_but_a_minute_at_most() -> None:
