@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from swarmd.model.ids import ServiceId
 from swarmd.model.service import Service
+from swarmd.orchestrator.job_slots import Verdict
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge
 from swarmd.orchestrator.updater import UpdateRun, is_watched
 
@@ -22,6 +23,7 @@ class Ledger:
         self.live: dict[SlotKey, None] = {}
         self.dead: dict[SlotKey, None] = {}  # slots with a past and nothing that stands for them
         self.outdated: dict[SlotKey, None] = {}  # live slots the updater has work in
+        self.verdicts: dict[int, dict[SlotKey, Verdict]] = {}  # of jobs: by run, then by slot
         self.run: UpdateRun | None = None
         self.watched = False  # it matters when tasks come to run
         self.problem = ""  # why the service has no ports; its tasks wait for them

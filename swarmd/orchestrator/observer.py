@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from swarmd.model.cluster import Cluster
 from swarmd.model.ids import NetworkId, NodeId, ServiceId
+from swarmd.model.modes import is_bound, is_job
 from swarmd.model.network import Network
 from swarmd.model.node import Node
 from swarmd.model.service import Service
@@ -18,6 +19,7 @@ from swarmd.orchestrator.allocator.networks import Networks
 from swarmd.orchestrator.allocator.ports import PortBook
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.restart import seen_at
+from swarmd.orchestrator.runs import going
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.queue import Queue
 from swarmd.orchestrator.slots import ROLLING_BACK, SlotKey, slot_key
@@ -211,7 +213,7 @@ class Observer:
         ledger = self._ledger(service_id)
         self.mark(service_id, None)
         same_tasks = ledger.judge_for(old or new).judges(new)
-        if not same_tasks or (old is not None and _rolls_back(old) != _rolls_back(new)):
+        if not same_tasks or (old is not None and _phase(old) != _phase(new)):
             self._mark_all(ledger)
         ledger.judge_for(new)
         self.queue.something_changed()
@@ -220,7 +222,7 @@ class Observer:
         self.ports.record(service)
         self.mark(service.id, None)
         self._globals.pop(service.id, None)
-        if service.spec.mode.global_ is not None:
+        if is_bound(service.spec.mode):
             self._globals[service.id] = None
             for info in self.fleet:
                 self.mark(service.id, info.node.id)
@@ -277,6 +279,8 @@ def _changes_nature(old: Node, new: Node) -> bool:
     )
 
 
-def _rolls_back(service: Service) -> bool:
+def _phase(service: Service) -> tuple[bool, tuple[int, ...]]:
+    """What, besides the spec, decides how slots are judged: a roll-back, the runs of a job."""
     status = service.update_status
-    return status is not None and status.state in ROLLING_BACK
+    rolls_back = status is not None and status.state in ROLLING_BACK
+    return rolls_back, going(service) if is_job(service.spec.mode) else ()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from itertools import islice
 
-from swarmd.model import defaults
+from swarmd.model import defaults, modes
 from swarmd.model.instant import Instant
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState, UpdateOrder
@@ -13,6 +13,7 @@ from swarmd.model.task import Task
 from swarmd.orchestrator import updater
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.global_services import Wish, wish
+from swarmd.orchestrator.job_pass import reconcile_job
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.replicated import free_slots, surplus
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judge_slot
@@ -26,6 +27,9 @@ def reconcile(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
     service = work.view.find_service(ledger.service_id)
     if service is None:
         _remove_service(ledger, work, set_timer)
+        return
+    if modes.is_job(service.spec.mode):
+        reconcile_job(ledger, service, work, set_timer)
         return
     judge = ledger.judge_for(service)
     busy = _look_after_slots(ledger, judge, work, set_timer)

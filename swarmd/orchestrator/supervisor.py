@@ -86,7 +86,7 @@ def _replace(
         if retry is not None and retry > work.env.now:
             deadline = retry if deadline is None else min(deadline, retry)
             continue
-        why = _why(task, work)
+        why = why_ended(task, work)
         work.plan.shut_down(task, why)
         newest = position == len(failing) - 1 and deadline is None
         if newest and not has_sound and desired is Wish.TASK and should_restart(task, history):
@@ -94,7 +94,8 @@ def _replace(
     return deadline
 
 
-def _why(task: Task, work: Pass) -> str:
+def why_ended(task: Task, work: Pass) -> str:
+    """What keeps a task from going on, as a clause."""
     state = task.status.state
     if state.terminal:
         return f"task {task.id} is {state.word}: {task.status.err or task.status.message}"

@@ -32,6 +32,7 @@ from swarmd.model.spec import (
 )
 from swarmd.model.states import Availability, NodeState, TaskState, UpdateState
 from swarmd.model.task import Task, TaskStatus
+from swarmd.orchestrator import runs
 from swarmd.orchestrator.planner import Planner
 from swarmd.runtime.chance import RandomIds
 from swarmd.store.changes import (
@@ -149,7 +150,7 @@ class Swarm:
 
     def create(self, spec: ServiceSpec) -> ServiceId:
         service_id = ServiceId(f"s-{spec.name}")
-        self.accept(Create(Service(id=service_id, spec=spec)))
+        self.accept(Create(runs.created(Service(id=service_id, spec=spec), self.now)))
         return service_id
 
     def update(self, service_id: ServiceId, spec: ServiceSpec) -> None:
@@ -163,7 +164,7 @@ class Swarm:
             previous_spec_version=old.spec_version,
             update_status=None,
         )
-        self.accept(Update(new, old.version))
+        self.accept(Update(runs.after_spec_change(old, new, self.now), old.version))
 
     def roll_back(self, service_id: ServiceId) -> None:
         old = self.store.get_service(service_id)

@@ -16,13 +16,14 @@ from swarmd.manager.validate import (
     check_service_update,
 )
 from swarmd.manager.validate.limits import SPEC_BYTES
-from swarmd.model import defaults
 from swarmd.model.errors import failed_precondition, out_of_sequence
 from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
 from swarmd.model.service import Service, UpdateStatus
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import TaskState, UpdateState
+from swarmd.model.states import UpdateState
+from swarmd.orchestrator import runs
+from swarmd.orchestrator.counts import counts
 from swarmd.rpc.call import Call
 from swarmd.rpc.convert import SERVICE_SPEC, service_to_pb
 from swarmd.rpc.pb import control, objects
@@ -49,7 +50,8 @@ class ServiceCalls(Calls):
         require(request, "spec")
         spec = _checked_spec(request.spec)
         await self._synchronize()
-        service = Service(id=ServiceId(self._env.ids.new()), spec=spec)
+        now = Instant(self._env.clock.now())
+        service = runs.created(Service(id=ServiceId(self._env.ids.new()), spec=spec), now)
         create = Transaction((Create(service, "created by a user"),))
         if _publishes(spec):
             async with self._publishing:
@@ -73,11 +75,9 @@ class ServiceCalls(Calls):
             old = self._view.get_service(service_id)
             if old.version != request.service_version.index:
                 raise out_of_sequence()
-            new = (
-                _rolled_back(old, now=Instant(self._env.clock.now()))
-                if wanted is None
-                else _updated(old, wanted)
-            )
+            now = Instant(self._env.clock.now())
+            new = _rolled_back(old, now=now) if wanted is None else _updated(old, wanted)
+            new = runs.after_spec_change(old, new, now)
             if new.spec.endpoint_spec != old.spec.endpoint_spec:
                 check_port_conflicts(
                     new.spec.endpoint_spec, self._view.services(), own_id=service_id
@@ -141,17 +141,7 @@ class ServiceCalls(Calls):
         if service is None:
             return Status(service_id=service_id)
         tasks = self._view.tasks_of_service(ServiceId(service_id))
-        # A task that is told to stop, or was lost with its node, counts no longer.
-        running = sum(
-            task.status.state is TaskState.RUNNING and task.desired_state <= TaskState.RUNNING
-            for task in tasks
-        )
-        desired = (
-            sum(task.desired_state is TaskState.RUNNING for task in tasks)
-            if service.spec.mode.global_ is not None
-            else defaults.replicas(service.spec)
-        )
-        return Status(service_id=service_id, desired_tasks=desired, running_tasks=running)
+        return Status(service_id=service_id, **counts(service, tasks)._asdict())
 
     def _written(self, service: Service) -> objects.Service:
         """The service as stored, or as it was written if somebody has removed it since."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from swarmd.model.errors import invalid
-from swarmd.model.instant import format_duration
+from swarmd.model.instant import HOUR, SECOND, format_duration
 
 INT64_MAX = 2**63 - 1
 MEBIBYTE = 1024 * 1024
@@ -62,10 +62,17 @@ class Limit(NamedTuple):
 
 # A replica count beyond this is a typing error: it would fill the leader's memory with tasks.
 REPLICAS = Limit("replicas", 0, 100_000)
+COMPLETIONS = Limit("total_completions", 0, 100_000)
+CONCURRENT = Limit("max_concurrent", 0, 100_000)
+RUNS_KEPT = Limit("runs_kept", 0, 1_000)
+STARTING_DEADLINE = Limit("starting_deadline", 0, INT64_MAX, show=as_duration)
+# A shorter lease would not outlast the change of a leader, and end tasks for nothing.
+LEASE = Limit("stateful.lease", 5 * SECOND, HOUR, show=as_duration)
 NANO_CPUS = Limit("nano_cpus", 1_000_000, INT64_MAX, zero=True, show=as_cpus)
 MEMORY_BYTES = Limit("memory_bytes", 4 * MEBIBYTE, INT64_MAX, zero=True, show=as_bytes)
 PIDS = Limit("pids", 0, INT64_MAX)
 RESTART_DELAY = Limit("restart.delay", 0, INT64_MAX, show=as_duration)
+RESTART_MAX_DELAY = Limit("restart.max_delay", 0, INT64_MAX, show=as_duration)
 RESTART_WINDOW = Limit("restart.window", 0, INT64_MAX, show=as_duration)
 RESTART_ATTEMPTS = Limit("restart.max_attempts", 0, INT64_MAX)
 UPDATE_PARALLELISM = Limit("parallelism", 0, INT64_MAX)

@@ -7,12 +7,12 @@ resources, restart policy, placement, what to run, mode, update settings, ports.
 from __future__ import annotations
 
 from swarmd.manager.validate.limits import (
-    REPLICAS,
     UPDATE_DELAY,
     UPDATE_MONITOR,
     UPDATE_PARALLELISM,
     UPDATE_RATIO,
 )
+from swarmd.manager.validate.mode import check_mode
 from swarmd.manager.validate.names import check_labels, check_name
 from swarmd.manager.validate.ports import check_endpoint
 from swarmd.manager.validate.task import (
@@ -24,8 +24,9 @@ from swarmd.manager.validate.task import (
 )
 from swarmd.manager.validate.templates import check_templates
 from swarmd.manager.validate.unserved import refuse_unserved_service
-from swarmd.model.errors import Code, Rejection, invalid
-from swarmd.model.spec import ServiceMode, ServiceSpec, UpdateConfig
+from swarmd.model import modes
+from swarmd.model.errors import Code, Rejection
+from swarmd.model.spec import ServiceSpec, UpdateConfig
 
 
 def check_service_spec(spec: ServiceSpec) -> None:
@@ -40,7 +41,7 @@ def check_service_spec(spec: ServiceSpec) -> None:
     check_log_driver(task.log_driver, within="task.log_driver")
     check_container(task)
     check_templates(spec)
-    _check_mode(spec.mode)
+    check_mode(spec)
     _check_update(spec.update_config, within="update")
     _check_update(spec.rollback_config, within="rollback")
     check_endpoint(spec.endpoint_spec)
@@ -53,26 +54,12 @@ def check_service_update(old: ServiceSpec, new: ServiceSpec) -> None:
             Code.UNIMPLEMENTED,
             f"service {old.name} cannot be renamed to {new.name}; create another service instead",
         )
-    if (new.mode.global_ is None) != (old.mode.global_ is None):
+    if modes.members(new.mode) != modes.members(old.mode):
         raise Rejection(
             Code.UNIMPLEMENTED,
-            f"service mode change is not allowed: service {old.name} is {_kind(old.mode)}; "
+            f"service mode change is not allowed: service {old.name} is {modes.word(old.mode)}; "
             "create another service instead",
         )
-
-
-def _kind(mode: ServiceMode) -> str:
-    return "global" if mode.global_ is not None else "replicated"
-
-
-def _check_mode(mode: ServiceMode) -> None:
-    match mode.replicated is not None, mode.global_ is not None:
-        case True, True:
-            raise invalid("mode is both replicated and global: choose one")
-        case False, False:
-            raise invalid("mode is missing: a service is replicated or global")
-    if mode.replicated is not None:
-        REPLICAS.check(mode.replicated.replicas)
 
 
 def _check_update(config: UpdateConfig | None, *, within: str) -> None:

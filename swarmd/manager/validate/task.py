@@ -12,12 +12,15 @@ from swarmd.manager.validate.limits import (
     PIDS,
     RESTART_ATTEMPTS,
     RESTART_DELAY,
+    RESTART_MAX_DELAY,
     RESTART_WINDOW,
     STOP_GRACE_PERIOD,
 )
 from swarmd.manager.validate.names import check_labels
+from swarmd.model import defaults
 from swarmd.model.constraint import parse_constraint
 from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.instant import format_duration
 from swarmd.model.spec import (
     ContainerSpec,
     LogDriver,
@@ -70,6 +73,15 @@ def check_restart_policy(policy: RestartPolicy | None) -> None:
     RESTART_DELAY.check(policy.delay_ns)
     RESTART_WINDOW.check(policy.window_ns)
     RESTART_ATTEMPTS.check(policy.max_attempts)
+    RESTART_MAX_DELAY.check(policy.max_delay_ns)
+    delay_ns = defaults.RESTART_DELAY_NS if policy.delay_ns is None else policy.delay_ns
+    if policy.max_delay_ns and not delay_ns:
+        raise invalid("restart.max_delay needs a restart.delay to grow from, and that is 0")
+    if policy.max_delay_ns and policy.max_delay_ns < delay_ns:
+        raise invalid(
+            f"restart.max_delay is {format_duration(policy.max_delay_ns)}, "
+            f"less than the restart.delay of {format_duration(delay_ns)}"
+        )
 
 
 def check_placement(placement: Placement | None) -> None:

@@ -47,12 +47,6 @@ SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {
     "priority": lambda spec: spec.task_template.priority,
     "min_available": lambda spec: spec.min_available,
     "update.task_timeout": _update,
-    "restart.max_delay": lambda spec: (
-        spec.task_template.restart_policy and spec.task_template.restart_policy.max_delay_ns
-    ),
-    "replicated jobs": lambda spec: spec.mode.replicated_job,
-    "global jobs": lambda spec: spec.mode.global_job,
-    "cron": lambda spec: spec.mode.cron,
     "stateful": lambda spec: spec.mode.stateful,
 }
 NODE: Mapping[str, Callable[[NodeSpec], object]] = {

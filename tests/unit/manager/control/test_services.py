@@ -10,7 +10,7 @@ import pytest
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import SECOND
-from swarmd.model.spec import GlobalMode, ServiceMode, ServiceSpec
+from swarmd.model.spec import GlobalMode, ReplicatedJob, ServiceMode, ServiceSpec, UpdateConfig
 from swarmd.model.states import TaskState, UpdateState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.rpc.convert import service_spec_to_pb
@@ -80,11 +80,24 @@ async def test_what_records_cannot_hold_is_refused_by_name(api):
     assert api.store.services() == ()
 
 
-async def test_a_job_is_refused_by_name(api):
-    spec = service_spec_to_pb(a_spec())
-    spec.replicated_job.SetInParent()
+async def test_a_job_begins_its_next_run_with_each_update(api):
+    mode = ServiceMode(replicated_job=ReplicatedJob(total_completions=2))
+    spec = service_spec_to_pb(a_spec(mode=mode))
+    created = await api.call("CreateService", control.CreateServiceRequest(spec=spec))
+    assert created.service.job_status.job_iteration.index == 0
+    request = control.UpdateServiceRequest(
+        service_id=created.service.id, service_version=created.service.meta.version, spec=spec
+    )
+    updated = await api.call("UpdateService", request)
+    assert updated.service.job_status.job_iteration.index == 1
+
+
+async def test_a_job_with_update_settings_is_refused(api):
+    mode = ServiceMode(replicated_job=ReplicatedJob())
+    spec = service_spec_to_pb(a_spec(mode=mode, update_config=UpdateConfig(parallelism=2)))
     refusal = await refused(api, "CreateService", control.CreateServiceRequest(spec=spec))
-    assert "replicated jobs" in refusal.message
+    assert refusal.code is Code.INVALID_ARGUMENT
+    assert "update config cannot be used with mode replicated-job" in refusal.message
 
 
 async def test_an_oversized_spec_is_refused(api):
