@@ -33,6 +33,7 @@ from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.replica import Replica
 from swarmd.manager.role_manager import RoleManager
+from swarmd.manager.swarm_clock import SwarmClock
 from swarmd.manager.writer import Writer
 from swarmd.model.env import Env, Ids
 from swarmd.model.errors import Rejection
@@ -119,7 +120,8 @@ class Manager:
         self.founded = asyncio.Event()
         self._node_id = node_id
         self._router = router
-        self._clock = clock
+        self._own_clock = clock
+        self._clock = SwarmClock(clock)
         self._rng = rng
         self._ids = ground.ids
         self._entropy = ground.entropy
@@ -127,11 +129,11 @@ class Manager:
         self._on_removed_node = on_removed_node
         self._leadership = asyncio.Event()
         self._tasks = Supervisor("manager")
-        self.writer = Writer(self.consensus.propose, node_id=node_id, clock=clock)
+        self.writer = Writer(self.consensus.propose, node_id=node_id, clock=self._clock)
         self.dispatcher = Dispatcher(
             self.store,
             self.writer,
-            clock=clock,
+            clock=self._clock,
             ids=self._ids,
             managers=self._manager_peers,
             leader_addr=self.consensus.leader_addr,
@@ -148,6 +150,7 @@ class Manager:
         Raises:
             StateError: the Raft directory can't be used; the message says why.
         """
+        self.store.subscribe(self._clock.observe)
         self.store.subscribe(self._observe)
         await self.raft.start()
         self.writer.start()
@@ -173,7 +176,7 @@ class Manager:
             HEALTH: HealthService(self.raft),
             ENDPOINTS: self._endpoints,
             CA_SERVICE: CAService(self.store),
-            NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._clock),
+            NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._own_clock),
             DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),
             NODE_LIFECYCLE: NodeLifecycleService(self.dispatcher, own_node_id=self._node_id),
             LOGS: self._log_broker,

@@ -1,12 +1,13 @@
 """The one clock of a process, injected everywhere so that time can be simulated.
 
-Wall time is nanoseconds since the epoch and never runs backwards as seen through one clock:
-a step back of the system clock is bridged by standing still until time has caught up.
+Wall time is nanoseconds since the epoch and neither runs backwards nor stands still as seen through
+one clock: a step back of the system clock is made good by running slower for a while.
 """
 
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -22,15 +23,39 @@ class Clock(Protocol):
         ...
 
 
-class SystemClock:
-    """The machine's clocks, with wall time clamped to never decrease."""
+def slewed(since_ns: int, passed_ns: int) -> int:
+    """The time `passed_ns` after `since_ns` by a clock that is ahead and waits for another one.
 
-    def __init__(self) -> None:
+    It runs at nine tenths of its speed: deadlines come a little late instead of never.
+    """
+    return since_ns + passed_ns * 9 // 10
+
+
+class SteadyClock:
+    """A clock made of a wall clock that may step and one that measures durations.
+
+    A step forward is followed at once. After a step back time goes on a little slower until the
+    wall clock has caught up.
+    """
+
+    def __init__(self, *, wall_ns: Callable[[], int], monotonic_ns: Callable[[], int]) -> None:
+        self._wall_ns = wall_ns
+        self._monotonic_ns = monotonic_ns
         self._latest = 0
+        self._latest_at = monotonic_ns()
 
     def now(self) -> int:
-        self._latest = max(self._latest, time.time_ns())
+        at = self._monotonic_ns()
+        self._latest = max(self._wall_ns(), slewed(self._latest, at - self._latest_at))
+        self._latest_at = at
         return self._latest
 
     def monotonic(self) -> int:
-        return time.monotonic_ns()
+        return self._monotonic_ns()
+
+
+class SystemClock(SteadyClock):
+    """The machine's clocks."""
+
+    def __init__(self) -> None:
+        super().__init__(wall_ns=time.time_ns, monotonic_ns=time.monotonic_ns)
