@@ -135,6 +135,11 @@ class ProcessLoop(asyncio.BaseEventLoop):
         """Names of the tasks that have not ended."""
         return [task.get_name() for task in self._tasks.values()]
 
+    @property
+    def connections(self) -> int:
+        """How many connections the process has open."""
+        return self._endpoint.open_connections
+
     def _running(self) -> _Running:
         return _Running(self)
 

@@ -14,7 +14,7 @@ from swarmd.sim.disk import SimDisk
 from swarmd.sim.identity import certificate
 from swarmd.sim.loop import ProcessLoop
 from swarmd.sim.network import Endpoint, Network
-from swarmd.sim.parts import MachineClock, SimWorker, TasksFile, WallClock
+from swarmd.sim.parts import MachineClock, SimWorker, TasksFile
 from swarmd.sim.timeline import Timeline
 from swarmd.store.changes import Transaction
 
@@ -102,7 +102,7 @@ class Machine:
             raft_disk=self.disk,
             tasks_file=self.tasks_file,
             containers=self.containers,
-            clock=WallClock(self.clock),
+            clock=self.clock.of_process(),
         )
         self._workers = []
         daemon = self.daemon = loop.run_within(

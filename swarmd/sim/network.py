@@ -53,7 +53,7 @@ class Link:
     """One direction between two machines."""
 
     def __init__(self) -> None:
-        self.blocked = False
+        self.blocked = 0  # how many faults block it
         self.slow_s = 0.0
         self.loss = 0.0
 
@@ -86,7 +86,16 @@ class Network:
             delay += self.rng.uniform(0.2, 0.4)  # retransmitted
         return delay
 
-    def changed(self, one: str, other: str) -> None:
+    def block(self, source: str, target: str) -> None:
+        """Let nothing through in one direction, until unblocked as often."""
+        self.link(source, target).blocked += 1
+        self._changed(source, target)
+
+    def unblock(self, source: str, target: str) -> None:
+        self.link(source, target).blocked -= 1
+        self._changed(source, target)
+
+    def _changed(self, one: str, other: str) -> None:
         """Links between two hosts have changed: stuck bytes move on, or the patience begins."""
         for connection in list(self.connections.values()):
             if {one, other} == {connection.client.host, connection.server.host}:

@@ -16,26 +16,12 @@ from random import Random
 from swarmd.agent.state_db import FORMAT, StateDb
 from swarmd.model.ids import TaskId
 from swarmd.model.task import Task
+from swarmd.runtime.clock import SteadyClock
 from swarmd.sim.disk import Cut, SimDisk
 from swarmd.sim.loop import ProcessLoop
 from swarmd.sim.timeline import Timeline
 
 WALL_START_NS = 1_800_000_000 * 10**9
-
-
-class WallClock:
-    """The machine's clocks as one process sees them; implements `runtime.clock.Clock`."""
-
-    def __init__(self, machine: MachineClock) -> None:
-        self._machine = machine
-        self._latest = 0
-
-    def now(self) -> int:
-        self._latest = max(self._latest, self._machine.wall_ns())
-        return self._latest
-
-    def monotonic(self) -> int:
-        return self._machine.monotonic_ns()
 
 
 class MachineClock:
@@ -52,6 +38,10 @@ class MachineClock:
 
     def monotonic_ns(self) -> int:
         return int(self._timeline.now * 1e9)
+
+    def of_process(self) -> SteadyClock:
+        """The clock of a process that starts now."""
+        return SteadyClock(wall_ns=self.wall_ns, monotonic_ns=self.monotonic_ns)
 
 
 class TasksFile:

@@ -15,6 +15,7 @@ from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Role
 from swarmd.raft.books import clocked_by
 from swarmd.raft.config import RaftConfig
+from swarmd.sim.client import Client, Ledger
 from swarmd.sim.daemon import PORT
 from swarmd.sim.identity import CLUSTER
 from swarmd.sim.loop import ProcessLoop
@@ -40,7 +41,10 @@ class World:
         self.container_observers: list[Callable[[], None]] = []
         self.spec = spec
         addresses = tuple(f"10.0.0.{number + 1}:{PORT}" for number in range(managers))
+        self.addresses = addresses
         self.machines: dict[str, Machine] = {}
+        self.clients: list[Client] = []
+        self.ledger = Ledger()
         for number in range(managers + workers):
             is_manager = number < managers
             name = f"m{number + 1}" if is_manager else f"w{number + 1 - managers}"
@@ -88,6 +92,9 @@ class World:
         try:
             for machine in self.machines.values():
                 machine.bury()
+            for client in self.clients:
+                client.loop.kill()
+                client.loop.bury()
             gc.collect()
         finally:
             sys.unraisablehook = hook
@@ -95,6 +102,28 @@ class World:
     @property
     def managers(self) -> tuple[Machine, ...]:
         return tuple(m for m in self.machines.values() if m.is_manager)
+
+    @property
+    def hosts(self) -> tuple[str, ...]:
+        """The addresses of all machines, those of clients included."""
+        return (
+            *(machine.host for machine in self.machines.values()),
+            *(client.host for client in self.clients),
+        )
+
+    def add_client(self) -> Client:
+        """Another client, on a machine of its own."""
+        number = len(self.clients) + 1
+        client = Client(
+            self.timeline,
+            self.network,
+            self.ledger,
+            name=f"c{number}",
+            host=f"10.0.1.{number}",
+            managers=self.addresses,
+        )
+        self.clients.append(client)
+        return client
 
     def begin(self) -> None:
         """Found the cluster on the first manager and start everybody."""

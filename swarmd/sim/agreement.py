@@ -1,0 +1,135 @@
+"""What must hold after every entry, on every manager and every machine.
+
+Managers apply the same entries at the same index and come to the same state; the state keeps the
+store's invariants; tasks only go forward and are assigned once. On the machines, no task runs in
+two places and no ordinal of a stateful service runs twice, whatever the managers believe.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from zlib import crc32
+
+from msgspec import msgpack
+
+from swarmd.manager.manager import Manager
+from swarmd.model.ids import NodeId, TaskId
+from swarmd.model.task import Task
+from swarmd.sim.machine import Machine
+from swarmd.sim.timeline import Timeline
+from swarmd.store.changes import Change, Committed
+from swarmd.store.invariants import check
+from swarmd.store.store import Store
+
+_ENCODER = msgpack.Encoder(order="deterministic")
+
+
+class Agreement:
+    """Listens to every manager's store and to every machine's containers."""
+
+    def __init__(self, timeline: Timeline, machines: Iterable[Machine]) -> None:
+        self.entries = 0
+        self.restores = 0
+        self._timeline = timeline
+        self._machines = tuple(machines)
+        self._digests: dict[int, int] = {}  # of the state after each index
+        self._first: dict[int, str] = {}  # who applied it first
+        self._homes: dict[TaskId, str] = {}
+        self._assigned: dict[TaskId, NodeId] = {}
+
+    def manager_starts(self, machine: Machine, manager: Manager) -> None:
+        """Check what this manager applies from now on."""
+        store = manager.store
+        store.subscribe(lambda committed: self._applied(machine.name, store, committed))
+
+    def containers_changed(self) -> None:
+        """Check what runs where."""
+        ordinals: dict[tuple[str, int], tuple[str, TaskId]] = {}
+        for machine in self._machines:
+            for container in machine.containers.running():
+                task = container.task
+                home = self._homes.setdefault(task.id, machine.name)
+                if home != machine.name:
+                    self._accuse(f"task {task.id} has run on {home} and runs on {machine.name}")
+                if not task.lease_ns:
+                    continue
+                place = (machine.name, task.id)
+                other = ordinals.setdefault((task.service_id, task.slot), place)
+                if other != place:
+                    self._accuse(
+                        f"ordinal {task.slot} of {task.service_name} runs as {other[1]} on "
+                        f"{other[0]} and as {task.id} on {machine.name}"
+                    )
+
+    def digest_at(self, index: int) -> int | None:
+        return self._digests.get(index)
+
+    def _applied(self, who: str, store: Store, committed: Committed) -> None:
+        index = committed.index
+        digest = state_digest(store)
+        agreed = self._digests.get(index)
+        if not committed.now:
+            self.restores += 1
+        if agreed is None:
+            self._digests[index] = digest
+            self._first[index] = who
+            self.entries += 1
+            self._timeline.tell(who, f"entry {index}: {_summary(committed)}")
+            self._check_state(store, committed)
+        elif agreed != digest:
+            self._accuse(f"at index {index} the state of {who} is not that of {self._first[index]}")
+
+    def _check_state(self, store: Store, committed: Committed) -> None:
+        for violation in check(store):
+            self._accuse(f"at index {committed.index}: {violation}")
+        for change in committed.changes:
+            if isinstance(change.new, Task):
+                self._check_task(change, change.new)
+
+    def _check_task(self, change: Change, new: Task) -> None:
+        old = change.old
+        if isinstance(old, Task):
+            if new.status.state < old.status.state:
+                self._accuse(
+                    f"task {new.id} went back from {old.status.state.word} to "
+                    f"{new.status.state.word}"
+                )
+            if new.desired_state < old.desired_state:
+                self._accuse(
+                    f"task {new.id} was wanted {old.desired_state.word} and now is wanted "
+                    f"{new.desired_state.word}"
+                )
+        if new.node_id:
+            home = self._assigned.setdefault(new.id, new.node_id)
+            if home != new.node_id:
+                self._accuse(f"task {new.id} was assigned to {home} and then to {new.node_id}")
+
+    def _accuse(self, reason: str) -> None:
+        self._timeline.accuse(reason)
+
+
+def state_digest(store: Store) -> int:
+    """A checksum of all records with their versions, in their order."""
+    digest = 0
+    for record in store.records():
+        digest = crc32(_ENCODER.encode(record), digest)
+    return digest
+
+
+def _summary(committed: Committed) -> str:
+    words = []
+    for change in committed.changes:
+        new = change.new
+        what = f"{change.kind.value} {change.id[:6]}"
+        if new is None:
+            words.append(f"-{what}")
+        elif isinstance(new, Task):
+            words.append(
+                f"{what} {new.service_name}.{new.slot}@{new.node_id} {new.status.state.word}"
+                f"/{new.desired_state.word}"
+            )
+        else:
+            words.append(f"{what} v{new.version}")
+        if change.reason:
+            words[-1] += f" ({change.reason})"
+    return "; ".join(words) or "nothing"

@@ -1,0 +1,131 @@
+"""What must come about once the faults have stopped: desired equals observed, and nothing leaks.
+
+`problems` says what is still missing, so that a swarm that does not converge says why.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator
+
+from swarmd.model import defaults
+from swarmd.model.service import Service
+from swarmd.model.states import Availability, NodeState, TaskState, UpdateState
+from swarmd.model.task import Task
+from swarmd.sim.agreement import state_digest
+from swarmd.sim.machine import Machine
+from swarmd.sim.world import World
+from swarmd.store.store import Store
+
+ASYNCIO_TASKS_MAX = 250
+CONNECTIONS_MAX = 60
+_UNDER_WAY = frozenset({UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED})
+
+
+def problems(world: World) -> Iterator[str]:
+    """Everything that keeps the swarm from being what it should be."""
+    store = world.store()
+    if store is None:
+        yield "there is no leader"
+        return
+    yield from _managers(world, store)
+    yield from _nodes(world, store)
+    for service in store.services():
+        yield from _service(service, store)
+    yield from _tasks(store)
+    for machine in world.machines.values():
+        yield from _machine(machine, store)
+
+
+def _managers(world: World, store: Store) -> Iterator[str]:
+    leader = world.leader()
+    assert leader is not None
+    assert leader.manager is not None
+    members = {member.node_id for member in leader.manager.raft.members}
+    digest = state_digest(store)
+    for machine in world.managers:
+        manager = machine.manager
+        if manager is None:
+            yield f"manager {machine.name} has not started"
+        elif machine.name not in members:
+            yield f"manager {machine.name} is not a member"
+        elif manager.store.index != store.index or state_digest(manager.store) != digest:
+            yield f"manager {machine.name} is at {manager.store.index}, the leader at {store.index}"
+
+
+def _nodes(world: World, store: Store) -> Iterator[str]:
+    for node in store.nodes():
+        if node.status.state is not NodeState.READY:
+            yield f"node {node.id} is {node.status.state.value}: {node.status.message}"
+        machine = world.machines.get(node.id)
+        daemon = machine.daemon if machine is not None else None
+        if daemon is not None and daemon.session.manager is None:
+            yield f"node {node.id} has no session"
+
+
+def _service(service: Service, store: Store) -> Iterator[str]:
+    name, mode = service.spec.name, service.spec.mode
+    tasks = store.tasks_of_service(service.id)
+    wanted = [task for task in tasks if task.desired_state is TaskState.RUNNING]
+    if mode.global_ is not None:
+        places = Counter(str(task.node_id) for task in wanted)
+        goal = {str(n.id) for n in store.nodes() if n.spec.availability is not Availability.DRAIN}
+        if set(places) != goal:
+            yield f"service {name} is wanted on {sorted(places)}, not on {sorted(goal)}"
+    else:
+        places = Counter(str(task.slot) for task in wanted)
+        count = defaults.replicas(service.spec)
+        if len(places) != count:
+            yield f"service {name} has {len(places)} slots, not {count}"
+    for place, number in places.items():
+        if number > 1:
+            yield f"{number} tasks are wanted in {name}.{place}"
+    for task in wanted:
+        if task.status.state is not TaskState.RUNNING:
+            yield f"task {task.name} is {task.status.state.word}: {task.status.err}"
+        elif task.spec_version != service.spec_version and task.spec != service.spec.task_template:
+            yield f"task {task.name} runs an old spec"
+    if service.update_status is not None and service.update_status.state in _UNDER_WAY:
+        yield f"service {name} is still {service.update_status.state.value}"
+
+
+def _tasks(store: Store) -> Iterator[str]:
+    for task in store.tasks():
+        if store.find_service(task.service_id) is None:
+            yield f"task {task.name} has outlived its service"
+        if task.desired_state > TaskState.RUNNING and not task.status.state.terminal:
+            yield f"task {task.name} is {task.status.state.word} but wanted to end"
+
+
+def _machine(machine: Machine, store: Store) -> Iterator[str]:
+    daemon, loop = machine.daemon, machine.loop
+    if daemon is None or loop is None:
+        yield f"{machine.name} is down"
+        return
+    tasks = {task.id: task for task in store.tasks_of_node(machine.node_id)}
+    for container in machine.containers.running():
+        task = tasks.get(container.task.id)
+        if task is None or not _may_run(task):
+            yield f"{machine.name} runs {container.task.name}, which should not run"
+    for container in machine.containers.all():
+        if container.task.id not in tasks:
+            yield f"{machine.name} keeps {container.task.name}, which is no more"
+    running = {container.task.id for container in machine.containers.running()}
+    for task in tasks.values():
+        if task.status.state is TaskState.RUNNING and task.id not in running:
+            yield f"{machine.name} does not run {task.name}, which counts as running"
+    known = {task_id for task_id, _ in daemon.worker.statuses()}
+    if not known <= set(tasks):
+        yield f"{machine.name} remembers {len(known - set(tasks))} tasks that are no more"
+    if len(loop.tasks) > ASYNCIO_TASKS_MAX:
+        yield f"{machine.name} has {len(loop.tasks)} asyncio tasks: {Counter(loop.tasks)}"
+    if loop.connections > CONNECTIONS_MAX:
+        yield f"{machine.name} has {loop.connections} open connections"
+
+
+def _may_run(task: Task) -> bool:
+    return (
+        task.desired_state is TaskState.RUNNING
+        and not task.status.state.terminal
+        and task.status.state >= TaskState.STARTING
+    )

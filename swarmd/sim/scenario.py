@@ -1,0 +1,213 @@
+"""One run from one seed: a swarm comes up, suffers, is healed, and must be as it should be.
+
+The seed picks the size of the swarm, its settings, its clients and its faults. A run ends with a
+`Result`, or with the `Violation` it found; either way the same seed runs the same way again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from swarmd.model.cluster import ClusterSpec, DispatcherConfig, OrchestrationConfig
+from swarmd.model.instant import MILLISECOND
+from swarmd.model.states import NodeState
+from swarmd.raft.config import RaftConfig
+from swarmd.sim.agreement import Agreement
+from swarmd.sim.client import ABSENT, REVISION
+from swarmd.sim.convergence import problems
+from swarmd.sim.faults import KINDS, Faults
+from swarmd.sim.linearizable import Operation, explains
+from swarmd.sim.timeline import Timeline, Violation
+from swarmd.sim.workload import Operator, Writer
+from swarmd.sim.world import World
+
+UP_S = 30.0
+CONVERGED_S = 120.0
+QUIET_S = 3.0
+STORY_LINES = 150
+
+
+class Plan(NamedTuple):
+    """What a seed has picked."""
+
+    managers: int
+    workers: int
+    operators: int
+    writers: int
+    faults: tuple[str, ...]
+    fault_every_s: float
+    turmoil_s: float
+    raft: RaftConfig
+    spec: ClusterSpec
+
+
+class Result(NamedTuple):
+    """What a run came to."""
+
+    seed: int
+    trace: str
+    seconds: float  # virtual
+    callbacks: int
+    entries: int
+    restores: int
+    acknowledged: int
+    unknown: int
+    converged_after_s: float
+    faults: dict[str, int]
+
+
+class Failure(Exception):
+    """A run that found a violation; the text holds the seed, what it was, and the story."""
+
+
+def plan_of(seed: int) -> Plan:
+    """The plan that `seed` stands for."""
+    rng = Timeline(seed).rng("plan")
+    kinds = KINDS if rng.random() < 0.5 else tuple(rng.sample(KINDS, rng.randrange(1, 5)))
+    return Plan(
+        managers=rng.choice((1, 3, 3, 3, 5)),
+        workers=rng.randrange(1, 5),
+        operators=rng.randrange(1, 3),
+        writers=rng.randrange(1, 4),
+        faults=kinds,
+        fault_every_s=rng.choice((0.5, 1.5, 4.0)),
+        turmoil_s=rng.uniform(10.0, 40.0),
+        raft=RaftConfig(
+            snapshot_entries=rng.choice((20, 60, 10_000)),
+            trailing_entries=rng.choice((0, 5, 50)),
+            segment_bytes=rng.choice((32_768, 262_144)),
+            reserve_bytes=4096,
+        ),
+        spec=ClusterSpec(
+            dispatcher=DispatcherConfig(
+                heartbeat_period_ns=rng.choice((500 * MILLISECOND, 1500 * MILLISECOND))
+            ),
+            orchestration=OrchestrationConfig(task_history_retention_limit=rng.choice((0, 1, 5))),
+        ),
+    )
+
+
+def run(seed: int, plan: Plan | None = None) -> Result:
+    """Run one seed.
+
+    Raises:
+        Failure: something was violated.
+    """
+    chosen = plan if plan is not None else plan_of(seed)
+    world = World(
+        seed,
+        managers=chosen.managers,
+        workers=chosen.workers,
+        raft_config=chosen.raft,
+        spec=chosen.spec,
+    )
+    try:
+        with world.running():
+            return _run(world, chosen)
+    except Violation as violation:
+        story = "\n".join(list(world.timeline.story)[-STORY_LINES:])
+        raise Failure(
+            f"seed {seed}: {violation}\ntrace {world.timeline.trace_hash}\n{chosen}\n{story}"
+        ) from violation
+
+
+def _run(world: World, plan: Plan) -> Result:
+    seed, timeline = world.timeline.seed, world.timeline
+    agreement = Agreement(timeline, world.machines.values())
+    world.observers.append(agreement.manager_starts)
+    world.container_observers.append(agreement.containers_changed)
+    world.begin()
+    _demand(world, UP_S, lambda: _is_up(world), "the swarm does not come up")
+    workload = _workload(world, plan)
+    faults = Faults(world, plan.faults, every_s=plan.fault_every_s)
+    faults.begin()
+    world.run(plan.turmoil_s)
+    faults.heal()
+    timeline.tell("world", "healed")
+    healed_at = timeline.now
+    for client in workload:
+        client.settle()
+    _demand(
+        world,
+        CONVERGED_S,
+        lambda: all(client.settled for client in workload),
+        "clients get no answers",
+    )
+    _converge(world)
+    converged_after_s = timeline.now - healed_at
+    _check_histories(world)
+    return Result(
+        seed=seed,
+        trace=timeline.trace_hash,
+        seconds=timeline.now,
+        callbacks=timeline.callbacks,
+        entries=agreement.entries,
+        restores=agreement.restores,
+        acknowledged=world.ledger.done,
+        unknown=world.ledger.unknown,
+        converged_after_s=converged_after_s,
+        faults=faults.counts,
+    )
+
+
+def _workload(world: World, plan: Plan) -> Sequence[Operator | Writer]:
+    """Clients at work."""
+    workers = tuple(m.node_id for m in world.machines.values() if not m.is_manager)
+    shared = ("shared-1", "shared-2")
+    # One operator drains, so that it is the one who ends it.
+    workload: list[Operator | Writer] = [
+        Operator(world.add_client(), () if number else workers) for number in range(plan.operators)
+    ]
+    workload.extend(Writer(world.add_client(), shared) for _ in range(plan.writers))
+    for member in workload:
+        member.client.loop.enter(member.run, name="work")
+    return workload
+
+
+def _demand(world: World, within_s: float, condition: Callable[[], bool], complaint: str) -> None:
+    """Let time pass until `condition` holds, looking at it now and then."""
+    end = world.timeline.now + within_s
+    while world.timeline.now < end:
+        world.run(0.1)
+        if condition():
+            return
+    raise Violation(f"{complaint} within {within_s:g} s")
+
+
+def _is_up(world: World) -> bool:
+    store = world.store()
+    if store is None or any(machine.manager is None for machine in world.managers):
+        return False
+    return all(node.status.state is NodeState.READY for node in store.nodes())
+
+
+def _converge(world: World) -> None:
+    """Demand that the swarm becomes as it should be, and stays so for a while."""
+    end = world.timeline.now + CONVERGED_S
+    quiet_since: float | None = None
+    left: list[str] = []
+    while world.timeline.now < end:
+        world.run(0.5)
+        left = list(problems(world))
+        if left:
+            quiet_since = None
+        elif quiet_since is None:
+            quiet_since = world.timeline.now
+        elif world.timeline.now - quiet_since >= QUIET_S:
+            return
+    raise Violation(f"no convergence within {CONVERGED_S:g} s: {'; '.join(left[:10])}")
+
+
+def _check_histories(world: World) -> None:
+    """Judge what clients were told, with the state of the end as the last answer."""
+    store = world.store()
+    assert store is not None, "a swarm that has converged has a leader"
+    now = world.timeline.now
+    for name, history in world.ledger.histories.items():
+        service = store.find_service_by_name(name)
+        final = service.spec.labels[REVISION] if service is not None else ABSENT
+        last = Operation("read", (), final, now, now)
+        if not explains([*history, last]):
+            told = "\n".join(str(operation) for operation in [*history, last])
+            raise Violation(f"no order of calls explains what clients saw of {name}:\n{told}")
