@@ -57,9 +57,10 @@ CONTROL = "docker.swarmkit.v1.Control"
 MEMBERSHIP = "docker.swarmkit.v1.RaftMembership"
 HEALTH = "docker.swarmkit.v1.Health"
 ENDPOINTS = "swarmd.v1.Endpoints"
+UPDATES = "swarmd.v1.Updates"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
-    *(CONTROL, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
+    *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
     *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER),
 )
 
@@ -169,6 +170,7 @@ class Manager:
         )
         implementations: dict[str, object] = {
             CONTROL: control,
+            UPDATES: control,
             CLUSTER: ClusterService(
                 self.store, clock=self._clock, read_barrier=self.consensus.read_barrier
             ),

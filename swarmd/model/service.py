@@ -1,4 +1,4 @@
-"""Services: a spec, its history of one, and what the managers have made of it."""
+"""Services: a spec, its history, and what the managers have made of it."""
 
 from __future__ import annotations
 
@@ -56,6 +56,7 @@ class UpdateStatus(Record, frozen=True):
     started_at: Instant = Instant(0)
     completed_at: Instant = Instant(0)
     message: str = ""
+    failures: int = 0  # new tasks that failed so far, as far as the updater has written it down
 
 
 class Service(Record, frozen=True):
@@ -71,4 +72,4 @@ class Service(Record, frozen=True):
     update_status: UpdateStatus | None = None
     job_status: JobStatus | None = None  # jobs and cron only
     cron_status: CronStatus | None = None
-    history: tuple[PastSpec, ...] = ()  # latest first; `previous_spec` is not among them
+    history: tuple[PastSpec, ...] = ()  # latest first; see `versions`, which keeps it

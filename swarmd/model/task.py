@@ -58,6 +58,7 @@ class Task(Record, frozen=True):
     networks: tuple[NetworkAttachment, ...] = ()
     assigned_generic_resources: tuple[GenericResource, ...] = ()
     job_iteration: int | None = None  # jobs and cron only: the run it belongs to
+    ran_at: Instant = Instant(0)  # when it was first recorded as running; 0: never
     lease_ns: int = 0  # stateful only: its node stops it this long after losing the managers
 
     @property

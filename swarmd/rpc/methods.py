@@ -25,6 +25,7 @@ _FILES = (
     pb.cluster,
     pb.endpoints,
     pb.local,
+    pb.updates,
 )
 
 

@@ -61,6 +61,7 @@ _BY_SERVICE: dict[str, Access] = {
     _OWN + "Endpoints": _NODES,
     _OWN + "Local": _LOCAL_ONLY,
     _OWN + "NodeLifecycle": _NODES,
+    _OWN + "Updates": _MANAGERS,
 }
 
 _BY_METHOD: dict[str, Access] = {
@@ -90,6 +91,7 @@ _ROUTING: dict[str, Routing] = {
     _OWN + "Endpoints": _HERE,
     _OWN + "Local": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "NodeLifecycle": _FORWARDED,
+    _OWN + "Updates": _FORWARDED,
 }
 
 _DENIED = Access()

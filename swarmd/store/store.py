@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from swarmd.model.errors import Code, Rejection, not_found, out_of_sequence
 from swarmd.model.instant import Instant
+from swarmd.model.states import TaskState
 from swarmd.store.changes import (
     Action,
     Applied,
@@ -195,7 +196,10 @@ class Store(View):
         status = replace(action.status, applied_by=entry.proposer, applied_at=entry.now)
         if status == replace(task.status, applied_by=entry.proposer, applied_at=entry.now):
             return None
-        new = replace(task, status=status, version=index, updated_at=entry.now)
+        ran_at = task.ran_at
+        if not ran_at and status.state is TaskState.RUNNING:
+            ran_at = entry.now
+        new = replace(task, status=status, ran_at=ran_at, version=index, updated_at=entry.now)
         self._tasks.put(task.id, new)
         return Change(Kind.TASK, task.id, task, new, status.message)
 

@@ -214,6 +214,7 @@ class Daemon:
         )
         self.services: dict[str, object] = {
             "docker.swarmkit.v1.Control": control,
+            "swarmd.v1.Updates": control,
             "docker.swarmkit.v1.Logs": self.logs,
             "swarmd.v1.Cluster": ClusterService(
                 self.swarm.store, clock=SwarmClock(self.swarm), read_barrier=self._act

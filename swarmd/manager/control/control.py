@@ -5,9 +5,9 @@ from __future__ import annotations
 from swarmd.manager.control.cluster import ClusterCalls
 from swarmd.manager.control.later import LaterCalls
 from swarmd.manager.control.nodes import NodeCalls
-from swarmd.manager.control.services import ServiceCalls
 from swarmd.manager.control.tasks import TaskCalls
+from swarmd.manager.control.updates import UpdateCalls
 
 
-class Control(ServiceCalls, TaskCalls, NodeCalls, ClusterCalls, LaterCalls):
-    """`docker.swarmkit.v1.Control`, to be served by the leader; built from a `ControlEnv`."""
+class Control(UpdateCalls, TaskCalls, NodeCalls, ClusterCalls, LaterCalls):
+    """`docker.swarmkit.v1.Control` and `swarmd.v1.Updates`, for the leader to serve."""

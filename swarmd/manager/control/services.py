@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import msgspec
 from msgspec.structs import replace
@@ -16,12 +18,12 @@ from swarmd.manager.validate import (
     check_service_update,
 )
 from swarmd.manager.validate.limits import SPEC_BYTES
+from swarmd.model import versions
 from swarmd.model.errors import failed_precondition, out_of_sequence
 from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
-from swarmd.model.service import Service, UpdateStatus
+from swarmd.model.service import PastSpec, Service
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import UpdateState
 from swarmd.orchestrator import runs
 from swarmd.orchestrator.counts import counts
 from swarmd.rpc.call import Call
@@ -70,22 +72,14 @@ class ServiceCalls(Calls):
         if not rollback:
             require(request, "spec")
         wanted = None if rollback else _checked_spec(request.spec)
-        await self._synchronize()
-        async with self._publishing:
-            old = self._view.get_service(service_id)
-            if old.version != request.service_version.index:
-                raise out_of_sequence()
-            now = Instant(self._env.clock.now())
-            new = _rolled_back(old, now=now) if wanted is None else _updated(old, wanted)
-            new = runs.after_spec_change(old, new, now)
-            if new.spec.endpoint_spec != old.spec.endpoint_spec:
-                check_port_conflicts(
-                    new.spec.endpoint_spec, self._view.services(), own_id=service_id
-                )
-            reason = "rolled back by a user" if rollback else "updated by a user"
-            await self._env.writer.submit(
-                Transaction((Update(new, base=old.version, reason=reason),))
-            )
+        async with self.changing(service_id, request.service_version.index) as change:
+            if wanted is None:
+                new = change.back(previous_of(change.old))
+                await change.write(new, "rolled back by a user")
+            else:
+                check_service_update(change.old.spec, wanted)
+                new = change.to(wanted)
+                await change.write(new, "updated by a user")
         return control.UpdateServiceResponse(service=self._written(new))
 
     async def RemoveService(
@@ -120,7 +114,7 @@ class ServiceCalls(Calls):
         )
         return control.ListServicesResponse(
             services=[
-                service_to_pb(service)
+                service_to_pb(replace(service, history=()))
                 for service in self._view.services()
                 if common.match(NamedAs(service.id, service.spec.name, service.spec.labels))
                 and one_of(RUNTIME, wanted.runtimes)
@@ -134,6 +128,20 @@ class ServiceCalls(Calls):
         return control.ListServiceStatusesResponse(
             statuses=[self._status(service_id) for service_id in request.services]
         )
+
+    @asynccontextmanager
+    async def changing(self, service_id: str, version: int) -> AsyncIterator[Change]:
+        """A change of the service as its caller has read it, one service at a time.
+
+        Raises:
+            Rejection: there is no such service, or it isn't at `version` any more.
+        """
+        await self._synchronize()
+        async with self._publishing:
+            old = self._view.get_service(service_id)
+            if old.version != version:
+                raise out_of_sequence()
+            yield Change(self._env, old)
 
     def _status(self, service_id: str) -> Status:
         """Counts of a service; zeros for one that does not exist."""
@@ -159,39 +167,42 @@ def _publishes(spec: ServiceSpec) -> bool:
     return spec.endpoint_spec is not None and bool(spec.endpoint_spec.ports)
 
 
-def _updated(old: Service, spec: ServiceSpec) -> Service:
-    """`old` with a new spec; the version it replaces numbers the new one, as no other can have it.
+class Change:
+    """One change of a service's spec or update status, based on `old`."""
 
-    An update in progress is forgotten: the updater starts over with the new spec, and a service
-    that was paused goes on.
-    """
-    check_service_update(old.spec, spec)
-    return replace(
-        old,
-        spec=spec,
-        spec_version=old.version,
-        previous_spec=old.spec,
-        previous_spec_version=old.spec_version,
-        update_status=None,
-    )
+    def __init__(self, env: ControlEnv, old: Service) -> None:
+        self.old = old
+        self.now = Instant(env.clock.now())
+        self._env = env
+        self._limit = versions.limit_of(env.view.find_cluster())
+
+    def to(self, spec: ServiceSpec) -> Service:
+        """The service with a new spec; a service that was paused goes on."""
+        new = versions.updated(self.old, spec, now=self.now, limit=self._limit)
+        return runs.after_spec_change(self.old, new, self.now)
+
+    def back(self, past: PastSpec) -> Service:
+        """The service on its way back to a version of its past."""
+        new = versions.gone_back(
+            self.old, past, now=self.now, limit=self._limit, message="manually requested rollback"
+        )
+        return runs.after_spec_change(self.old, new, self.now)
+
+    async def write(self, new: Service, reason: str) -> None:
+        """Store the service, if the ports it publishes are free."""
+        if new.spec.endpoint_spec != self.old.spec.endpoint_spec:
+            services = self._env.view.services()
+            check_port_conflicts(new.spec.endpoint_spec, services, own_id=new.id)
+        await self._env.writer.submit(
+            Transaction((Update(new, base=self.old.version, reason=reason),))
+        )
 
 
-def _rolled_back(old: Service, *, now: Instant) -> Service:
-    """`old` with its previous spec and version of it, the current one becoming the previous."""
-    if old.previous_spec is None:
+def previous_of(service: Service) -> PastSpec:
+    """What a service goes back to when it isn't said how far."""
+    if service.previous_spec is None:
         raise failed_precondition(
-            f"service {old.spec.name} ({old.id}) has no previous spec to roll back to; "
+            f"service {service.spec.name} ({service.id}) has no previous spec to roll back to; "
             "it was never updated"
         )
-    return replace(
-        old,
-        spec=old.previous_spec,
-        spec_version=old.previous_spec_version,
-        previous_spec=old.spec,
-        previous_spec_version=old.spec_version,
-        update_status=UpdateStatus(
-            state=UpdateState.ROLLBACK_STARTED,
-            started_at=now,
-            message="manually requested rollback",
-        ),
-    )
+    return PastSpec(spec=service.previous_spec, spec_version=service.previous_spec_version)

@@ -68,6 +68,7 @@ UPDATE_STATUS = Mapping(
     field("started_at", "started_at", TIME),
     field("completed_at", "completed_at", TIME),
     field("message", "message", SCALAR),
+    field("failures", "failures", SCALAR),
 )
 SERVICE = Mapping(
     Service,

@@ -80,6 +80,7 @@ _TASK_ROWS = (
     field("assigned_generic_resources", "assigned_generic_resources", each(GENERIC_RESOURCE)),
     field("job_iteration", "job_iteration", VERSION_OR_NONE),
     field("lease_ns", "lease", DURATION),
+    field("ran_at", "ran_at", TIME),
 )
 _PRESENT = ("annotations", "service_annotations", "endpoint")
 _WITHOUT_SPEC = Mapping(Task, objects.Task, *_TASK_ROWS, present=_PRESENT)

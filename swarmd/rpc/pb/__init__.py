@@ -21,6 +21,7 @@ from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
 from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as extensions
 from swarmd.rpc.pb.swarmd.v1 import history_pb2 as history
 from swarmd.rpc.pb.swarmd.v1 import local_pb2 as local
+from swarmd.rpc.pb.swarmd.v1 import updates_pb2 as updates
 
 __all__ = [
     "ca",
@@ -39,5 +40,6 @@ __all__ = [
     "snapshot",
     "specs",
     "types",
+    "updates",
     "watch",
 ]

@@ -166,6 +166,17 @@ def test_a_status_is_stamped_with_who_recorded_it_and_never_goes_back() -> None:
     assert store.get_task("t").status == status
 
 
+def test_a_task_remembers_when_it_was_first_recorded_as_running() -> None:
+    store = Store()
+    apply(store, (Create(a_task("t")),))
+    apply(store, (SetTaskStatus(TaskId("t"), a_status(TaskState.STARTING)),), now=7)
+    assert store.get_task("t").ran_at == 0
+    apply(store, (SetTaskStatus(TaskId("t"), a_status(TaskState.RUNNING)),), now=8)
+    apply(store, (SetTaskStatus(TaskId("t"), a_status(TaskState.RUNNING, "healthy")),), now=9)
+    apply(store, (SetTaskStatus(TaskId("t"), a_status(TaskState.FAILED)),), now=10)
+    assert store.get_task("t").ran_at == 8
+
+
 def test_repeating_a_status_is_no_change_but_a_new_message_is() -> None:
     store = Store()
     apply(store, (Create(a_task("t")),))
