@@ -225,6 +225,8 @@ def _requirement(service: Service) -> Requirement:
             node_id=NodeId(""),
             spec=service.spec.task_template,
             spec_version=service.spec_version,
+            service_name=service.spec.name,
+            service_labels=service.spec.labels,
             ports=service.endpoint.ports if service.endpoint else (),
         )
     )

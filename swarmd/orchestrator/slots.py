@@ -13,12 +13,14 @@ from typing import NamedTuple, TypeAlias
 from msgspec.structs import replace
 
 from swarmd.model.ids import NodeId, ServiceId
+from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.spec import TaskSpec
 from swarmd.model.states import TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator.constraints import of_task, satisfies
 from swarmd.orchestrator.restart import should_restart
+from swarmd.orchestrator.taints import evicting, tolerations_of
 from swarmd.store.view import View
 
 SlotKey: TypeAlias = int | NodeId
@@ -57,6 +59,7 @@ class SpecJudge:
         self.service = service  # its present record; only the spec of its tasks is fixed here
         self._wanted = service.spec.task_template
         self._constraints = of_task(self._wanted)
+        self._tolerations = tolerations_of(self._wanted)
         self._seen: dict[int, tuple[TaskSpec, Difference]] = {}  # keeps what it has an id of
 
     def judges(self, service: Service) -> bool:
@@ -75,9 +78,15 @@ class SpecJudge:
                 return True
             case Difference.PLACEMENT:
                 node = view.find_node(task.node_id) if task.node_id else None
-                return node is None or not satisfies(node, self._constraints)
+                return node is None or not self._may_stay(node)
             case Difference.NONE:
                 return task.endpoint_spec != self.service.spec.endpoint_spec
+
+    def _may_stay(self, node: Node) -> bool:
+        """Whether the spec as it is now lets a task stay where it is."""
+        return satisfies(node, self._constraints) and not evicting(
+            node.spec.taints, self._tolerations
+        )
 
     def _difference(self, spec: TaskSpec) -> Difference:
         known = self._seen.get(id(spec))

@@ -65,8 +65,12 @@ class _Rule:
                 for node_id in kind.nodes
             }
 
+        # A wish refuses nothing, so a first task needs no leave: all nodes are equally good for it.
+        first = self._fits_itself and not self._nodes
+        self._may_be_first = first and affinity.equal and not affinity.soft
+
     def met(self, info: NodeInfo) -> bool:
-        if self._equal and self._fits_itself and not self._nodes and not self._own.nodes:
+        if self._may_be_first and not self._own.nodes:
             return True
         return self._present(info) == self._equal
 

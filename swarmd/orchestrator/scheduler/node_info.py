@@ -11,10 +11,9 @@ from swarmd.model import defaults
 from swarmd.model.ids import ServiceId, TaskId
 from swarmd.model.node import Node, Oversell
 from swarmd.model.states import Availability, NodeState
-from swarmd.orchestrator.scheduler.generic import Stock
+from swarmd.orchestrator.capacity import NO_OVERSELL, capacity
+from swarmd.orchestrator.generic import Stock
 from swarmd.orchestrator.scheduler.load import HostPort, Load
-
-NO_OVERSELL = Oversell()
 
 
 class NodeInfo:
@@ -89,26 +88,6 @@ class NodeInfo:
         if load.generic:
             self.stock.hold(load.generic, -1)
         return load
-
-
-def capacity(node: Node, oversell: Oversell) -> tuple[int, int]:
-    """CPU (in billionths) and memory (in bytes) that may be reserved on a node.
-
-    Nothing while the node has not described itself. `oversell` is the cluster's, for what the node
-    itself doesn't say.
-    """
-    resources = node.description.resources if node.description else None
-    if resources is None:
-        return 0, 0
-    own = node.spec.oversell or NO_OVERSELL
-    return (
-        _times(resources.nano_cpus, own.cpus or oversell.cpus),
-        _times(resources.memory_bytes, own.memory or oversell.memory),
-    )
-
-
-def _times(amount: int, ratio: float) -> int:
-    return int(amount * ratio) if ratio else amount
 
 
 def _decrement(counts: dict[ServiceId, int] | dict[HostPort, int], key: object) -> None:

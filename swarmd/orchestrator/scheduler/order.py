@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from swarmd.model.states import Strategy
-from swarmd.orchestrator.scheduler.generic import Wanted
+from swarmd.orchestrator.generic import Wanted
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 
 Key = tuple[int, ...]

@@ -12,7 +12,7 @@ from swarmd.model.spec import Placement, TaskSpec
 from swarmd.model.states import Strategy
 from swarmd.model.task import Task
 from swarmd.orchestrator.constraints import of_task
-from swarmd.orchestrator.scheduler.generic import wanted_of
+from swarmd.orchestrator.generic import wanted_of
 from swarmd.orchestrator.scheduler.load import HostPort, Kind, host_ports
 from swarmd.orchestrator.scheduler.order import Size
 from swarmd.orchestrator.scheduler.statics import Plugin, Statics

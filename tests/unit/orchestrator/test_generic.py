@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from swarmd.model.spec import Resources
-from swarmd.orchestrator.scheduler.generic import Stock, wanted_of
+from swarmd.orchestrator.generic import Stock, wanted_of
 from tests.support.fleet import discrete, named
 
 

@@ -79,6 +79,21 @@ class Stock:
             )
         return tuple(chosen)
 
+    def can_hold(self, claims: tuple[GenericResource, ...]) -> bool:
+        """Whether all that is claimed exists here and is not held by another task."""
+        wanted: dict[str, int] = {}
+        for claim in claims:
+            named, discrete = claim.named_resource_spec, claim.discrete_resource_spec
+            if named is not None:
+                known = named.value in self._names.get(named.kind, ())
+                if not known or (named.kind, named.value) in self._held_names:
+                    return False
+            elif discrete is not None:
+                wanted[discrete.kind] = wanted.get(discrete.kind, 0) + discrete.value
+        return all(
+            kind not in self._names and self.free(kind) >= count for kind, count in wanted.items()
+        )
+
     def hold(self, claims: tuple[GenericResource, ...], by: int) -> None:
         """Count claims as held (`by` 1) or as given back (`by` -1)."""
         for claim in claims:
