@@ -26,11 +26,13 @@ from swarmd.ca.keystore import Keystore
 from swarmd.ca.problems import KeystoreProblem
 from swarmd.manager.manager import Manager
 from swarmd.model.cluster import (
+    DEFAULT_ADDRESS_POOL,
+    DEFAULT_SUBNET_SIZE,
     Cluster,
     ClusterSpec,
 )
 from swarmd.model.errors import Code, Rejection, failed_precondition
-from swarmd.model.ids import ClusterId, NodeId
+from swarmd.model.ids import ClusterId, NetworkId, NodeId
 from swarmd.model.instant import Instant
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Availability, Role
@@ -53,6 +55,7 @@ from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
 from .memory import recall
+from .new_cluster import ingress_network
 from .paths import Paths
 from .rebuilding import demote_others, require_rebuildable, stand_alone
 from .remote_authority import RemoteAuthority
@@ -146,8 +149,15 @@ class Daemon:
         data_addr: str,
         availability: Availability,
         spec: ClusterSpec,
+        address_pools: tuple[str, ...] = DEFAULT_ADDRESS_POOL,
+        subnet_size: int = DEFAULT_SUBNET_SIZE,
     ) -> Cluster:
-        """Found a cluster with this node as its first manager."""
+        """Found a cluster with this node as its first manager.
+
+        Args:
+            address_pools: what networks are cut from that name no subnets, for good.
+            subnet_size: the length of their prefixes.
+        """
         async with self._changing:
             self._require_free()
             settings = _settings(listen_addr, advertise_addr, data_addr)
@@ -162,14 +172,22 @@ class Daemon:
                 manager_secret=secrets.token_bytes(16),
                 cert_expiry_ns=spec.ca_config.node_cert_expiry_ns,
             )
-            cluster = Cluster(id=cluster_id, spec=spec, root_ca=founding.root_ca)
+            cluster = Cluster(
+                id=cluster_id,
+                spec=spec,
+                root_ca=founding.root_ca,
+                default_address_pool=address_pools,
+                subnet_size=subnet_size,
+            )
+            ingress = ingress_network(cluster, NetworkId(self._ids.new()))
             node = Node(
                 id=node_id,
                 spec=NodeSpec(role=Role.MANAGER, availability=availability),
                 role=Role.MANAGER,
                 certificate=founding.certificate,
             )
-            transaction = Transaction((Create(cluster, "founded"), Create(node, "founded")))
+            founders = (cluster, node, ingress)
+            transaction = Transaction(tuple(Create(record, "founded") for record in founders))
             settings = Settings(
                 listen_addr=settings.listen_addr,
                 advertise_addr=settings.advertise_addr,

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING
 
 import swarmd
 from swarmd.manager.validate import check_cluster_spec
-from swarmd.model.cluster import Cluster
-from swarmd.model.errors import failed_precondition, invalid
+from swarmd.manager.validate.network import checked_pools
+from swarmd.model.cluster import DEFAULT_ADDRESS_POOL, DEFAULT_SUBNET_SIZE, Cluster
+from swarmd.model.errors import invalid
 from swarmd.model.states import Availability, Role
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import local as pb
@@ -78,10 +79,8 @@ class LocalService:
     async def Init(self, call: Call, request: pb.InitRequest) -> pb.InitResponse:
         if request.force_new_cluster:
             return await self._rebuild(request)
-        if request.default_addr_pool or request.default_addr_pool_mask_length:
-            raise failed_precondition(
-                "address pools come with overlay networks, in a later version of swarmd"
-            )
+        subnet_size = request.default_addr_pool_mask_length or DEFAULT_SUBNET_SIZE
+        pools = checked_pools(request.default_addr_pool or DEFAULT_ADDRESS_POOL, subnet_size)
         spec = cluster_spec(
             heartbeat_period_ns=request.heartbeat_period.ToNanoseconds(),
             node_cert_expiry_ns=request.node_cert_expiry.ToNanoseconds(),
@@ -96,12 +95,15 @@ class LocalService:
             data_addr=request.data_addr,
             availability=_AVAILABILITY[request.availability],
             spec=spec,
+            address_pools=pools,
+            subnet_size=subnet_size,
         )
         return await self._founded(cluster, notes=())
 
     async def _rebuild(self, request: pb.InitRequest) -> pb.InitResponse:
         settings = ("heartbeat_period", "node_cert_expiry", "task_history_limit")
-        if any(request.HasField(field) for field in settings) or request.default_addr_pool:
+        pools = request.default_addr_pool or request.default_addr_pool_mask_length
+        if any(request.HasField(field) for field in settings) or pools:
             raise invalid(
                 "a swarm that is rebuilt keeps its settings; leave out everything but addresses"
             )

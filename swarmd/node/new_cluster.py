@@ -1,13 +1,17 @@
-"""The spec of a new cluster, from what `init` was told."""
+"""The spec of a new cluster, from what `init` was told, and the network it begins with."""
 
 from __future__ import annotations
 
 from swarmd.model.cluster import (
     CAConfig,
+    Cluster,
     ClusterSpec,
     DispatcherConfig,
     OrchestrationConfig,
 )
+from swarmd.model.ids import NetworkId
+from swarmd.model.network import INGRESS_NAME, Network, NetworkSpec
+from swarmd.orchestrator.allocator.subnets import allocate_network
 
 
 def cluster_spec(
@@ -23,3 +27,9 @@ def cluster_spec(
     if task_history_limit is not None:
         orchestration = OrchestrationConfig(task_history_retention_limit=task_history_limit)
     return ClusterSpec(dispatcher=dispatcher, ca_config=ca, orchestration=orchestration)
+
+
+def ingress_network(cluster: Cluster, network_id: NetworkId) -> Network:
+    """The network through which published ports reach tasks, with the first block of the pools."""
+    spec = NetworkSpec(name=INGRESS_NAME, ingress=True)
+    return allocate_network(Network(id=network_id, spec=spec), (), cluster)

@@ -8,9 +8,11 @@ from typing import Any
 
 from swarmd.manager.control import Control, ControlEnv, ManagerMember
 from swarmd.manager.control.core import SubmitsTransactions
-from swarmd.model.ids import NodeId
+from swarmd.model.ids import NetworkId, NodeId
+from swarmd.model.network import Network, NetworkSpec
 from swarmd.model.node import Node, NodeDescription, NodeSpec, NodeStatus
 from swarmd.model.states import NodeState, Role
+from swarmd.orchestrator.allocator.subnets import allocate_network
 from swarmd.rpc.call import Call, Peer
 from swarmd.store.changes import Create
 from swarmd.store.store import Store
@@ -44,6 +46,7 @@ class Api:
         self.barriers = 0
         self.control: Control
         self.use_writer(self.writer)
+        self.add_network("ingress", ingress=True)
 
     def use_writer(self, writer: SubmitsTransactions) -> None:
         """Serve with another writer from now on."""
@@ -77,6 +80,16 @@ class Api:
         }
         self.writer.write(Create(Node(id=NodeId(name), **fields)))
         return self.store.get_node(name)
+
+    def add_network(self, name: str, **fields: Any) -> Network:
+        """A network as the API makes it; its id is its name."""
+        network = allocate_network(
+            Network(id=NetworkId(name), spec=NetworkSpec(name=name, **fields)),
+            self.store.networks(),
+            self.store.find_cluster(),
+        )
+        self.writer.write(Create(network))
+        return self.store.get_network(name)
 
     def add_manager(self, name: str, *, leader: bool = False, reachable: bool = True) -> Node:
         """A ready manager that is a member of the Raft group."""

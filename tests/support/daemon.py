@@ -28,6 +28,7 @@ from swarmd.rpc.pb import local, logbroker
 from swarmd.store.changes import Transaction
 from tests.support.api import CountedIds
 from tests.support.cluster import Swarm
+from tests.support.networks import add_network
 
 ACT_NS = SECOND // 2
 
@@ -200,6 +201,7 @@ class Daemon:
         self.listener = socket.socket(socket.AF_UNIX)
         self.listener.bind(str(self.socket))
         self.listener.listen()
+        add_network(self.swarm, "ingress", ingress=True)
         control = Control(
             ControlEnv(
                 view=self.swarm.store,

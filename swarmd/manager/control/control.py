@@ -3,11 +3,25 @@
 from __future__ import annotations
 
 from swarmd.manager.control.cluster import ClusterCalls
+from swarmd.manager.control.configs import ConfigCalls
+from swarmd.manager.control.custom import CustomCalls
 from swarmd.manager.control.later import LaterCalls
+from swarmd.manager.control.networks import NetworkCalls
 from swarmd.manager.control.nodes import NodeCalls
+from swarmd.manager.control.secrets import SecretCalls
 from swarmd.manager.control.tasks import TaskCalls
 from swarmd.manager.control.updates import UpdateCalls
 
 
-class Control(UpdateCalls, TaskCalls, NodeCalls, ClusterCalls, LaterCalls):
+class Control(
+    UpdateCalls,
+    TaskCalls,
+    NodeCalls,
+    ClusterCalls,
+    NetworkCalls,
+    SecretCalls,
+    ConfigCalls,
+    CustomCalls,
+    LaterCalls,
+):
     """`docker.swarmkit.v1.Control` and `swarmd.v1.Updates`, for the leader to serve."""

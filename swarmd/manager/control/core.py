@@ -7,16 +7,20 @@ state is refused by the store and not by chance.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, NamedTuple, Protocol
 
 from swarmd.model.env import Ids
 from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.service import Service
 from swarmd.rpc.convert.table import Mapping
 from swarmd.rpc.convert.unsupported import unsupported
 from swarmd.runtime.clock import Clock
 from swarmd.store.changes import Transaction
 from swarmd.store.view import View
+
+SERVICES_LISTED_MAX = 8
 
 
 class ManagerMember(NamedTuple):
@@ -57,6 +61,9 @@ class Calls:
     def __init__(self, env: ControlEnv) -> None:
         self._env = env
         self._view = env.view
+        # Held by writes that refer to other objects, or publish ports, and by removals of what may
+        # be referred to: two that contradict each other can't both pass their checks.
+        self._references = asyncio.Lock()
 
     async def _synchronize(self) -> None:
         await self._env.read_barrier()
@@ -85,3 +92,15 @@ def read_spec(mapping: Mapping[Any, Any], message: Any) -> Any:
 
 def unimplemented(what: str) -> Rejection:
     return Rejection(Code.UNIMPLEMENTED, f"{what} are not part of this version of swarmd")
+
+
+def in_use_by(kind: str, name: str, services: Sequence[Service]) -> Rejection:
+    """The refusal to remove what services refer to."""
+    listed = ", ".join(service.spec.name for service in services[:SERVICES_LISTED_MAX])
+    more = len(services) - SERVICES_LISTED_MAX
+    plural = "s" if len(services) > 1 else ""
+    return invalid(
+        f"{kind} '{name}' is in use by the following service{plural}: {listed}"
+        + (f" and {more} more" if more > 0 else "")
+        + f"; update or remove {'them' if plural else 'it'} first"
+    )

@@ -37,6 +37,24 @@ class Common(NamedTuple):
         )
 
 
+class EitherName(NamedTuple):
+    """The groups for secrets and configs: a name, a beginning of one or of an id is enough."""
+
+    names: Collection[str] = ()
+    name_prefixes: Collection[str] = ()
+    id_prefixes: Collection[str] = ()
+    labels: Mapping[str, str] = {}
+
+    def match(self, record: NamedAs) -> bool:
+        named = (
+            record.name in self.names
+            or any(record.name.startswith(prefix) for prefix in self.name_prefixes)
+            or any(record.id.startswith(prefix) for prefix in self.id_prefixes)
+        )
+        asked = self.names or self.name_prefixes or self.id_prefixes
+        return (named or not asked) and has_labels(record.labels, self.labels)
+
+
 class Group(NamedTuple, Generic[R]):
     """A further group: the record's value must be among the wanted ones, if any are."""
 

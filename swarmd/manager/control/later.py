@@ -17,13 +17,6 @@ def _refuses(what: str) -> Callable[[object, Call, object], NoReturn]:
 
 
 class LaterCalls:
-    GetNetwork = ListNetworks = CreateNetwork = RemoveNetwork = _refuses("networks")
-    GetSecret = ListSecrets = CreateSecret = UpdateSecret = RemoveSecret = _refuses("secrets")
-    GetConfig = ListConfigs = CreateConfig = UpdateConfig = RemoveConfig = _refuses("configs")
-    GetExtension = CreateExtension = RemoveExtension = _refuses("extensions")
-    GetResource = ListResources = CreateResource = UpdateResource = RemoveResource = _refuses(
-        "custom resources"
-    )
     GetVolume = ListVolumes = CreateVolume = UpdateVolume = RemoveVolume = _refuses(
         "cluster volumes"
     )

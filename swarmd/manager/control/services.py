@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -18,6 +17,7 @@ from swarmd.manager.validate import (
     check_service_update,
 )
 from swarmd.manager.validate.limits import SPEC_BYTES
+from swarmd.manager.validate.references import check_referenced, refers, resolved
 from swarmd.model import versions
 from swarmd.model.errors import failed_precondition, out_of_sequence
 from swarmd.model.ids import ServiceId
@@ -38,13 +38,10 @@ Status = control.ListServiceStatusesResponse.ServiceStatus
 class ServiceCalls(Calls):
     """The calls on services.
 
-    Writes that publish ports run one after the other, so that two services asking for one port at
-    the same time cannot both pass the check.
+    Writes that publish ports, or refer to other objects, run one after the other, so that two
+    services asking for one port at the same time cannot both pass the check, nor a service and the
+    removal of a network that it is about to use.
     """
-
-    def __init__(self, env: ControlEnv) -> None:
-        super().__init__(env)
-        self._publishing = asyncio.Lock()
 
     async def CreateService(
         self, call: Call, request: control.CreateServiceRequest
@@ -52,15 +49,13 @@ class ServiceCalls(Calls):
         require(request, "spec")
         spec = _checked_spec(request.spec)
         await self._synchronize()
-        now = Instant(self._env.clock.now())
-        service = runs.created(Service(id=ServiceId(self._env.ids.new()), spec=spec), now)
-        create = Transaction((Create(service, "created by a user"),))
-        if _publishes(spec):
-            async with self._publishing:
-                check_port_conflicts(spec.endpoint_spec, self._view.services())
-                await self._env.writer.submit(create)
+        service = Service(id=ServiceId(self._env.ids.new()), spec=spec)
+        if _publishes(spec) or refers(spec):
+            async with self._references:
+                service = replace(service, spec=self._checked_against_others(spec))
+                await self._create(service)
         else:
-            await self._env.writer.submit(create)
+            await self._create(service)
         return control.CreateServiceResponse(service=self._written(service))
 
     async def UpdateService(
@@ -77,6 +72,7 @@ class ServiceCalls(Calls):
                 new = change.back(previous_of(change.old))
                 await change.write(new, "rolled back by a user")
             else:
+                wanted = resolved(wanted, self._view)
                 check_service_update(change.old.spec, wanted)
                 new = change.to(wanted)
                 await change.write(new, "updated by a user")
@@ -137,11 +133,22 @@ class ServiceCalls(Calls):
             Rejection: there is no such service, or it isn't at `version` any more.
         """
         await self._synchronize()
-        async with self._publishing:
+        async with self._references:
             old = self._view.get_service(service_id)
             if old.version != version:
                 raise out_of_sequence()
             yield Change(self._env, old)
+
+    def _checked_against_others(self, spec: ServiceSpec) -> ServiceSpec:
+        """`spec` with its networks by id, if all it refers to exists and its ports are free."""
+        spec = resolved(spec, self._view)
+        check_port_conflicts(spec.endpoint_spec, self._view.services())
+        check_referenced(spec, self._view)
+        return spec
+
+    async def _create(self, service: Service) -> None:
+        service = runs.created(service, Instant(self._env.clock.now()))
+        await self._env.writer.submit(Transaction((Create(service, "created by a user"),)))
 
     def _status(self, service_id: str) -> Status:
         """Counts of a service; zeros for one that does not exist."""
@@ -189,10 +196,11 @@ class Change:
         return runs.after_spec_change(self.old, new, self.now)
 
     async def write(self, new: Service, reason: str) -> None:
-        """Store the service, if the ports it publishes are free."""
+        """Store the service, if the ports it publishes are free and what it refers to exists."""
         if new.spec.endpoint_spec != self.old.spec.endpoint_spec:
             services = self._env.view.services()
             check_port_conflicts(new.spec.endpoint_spec, services, own_id=new.id)
+        check_referenced(new.spec, self._env.view)
         await self._env.writer.submit(
             Transaction((Update(new, base=self.old.version, reason=reason),))
         )

@@ -1,7 +1,8 @@
 """Service specs as a whole, and which changes an update may make.
 
 Checks run in a fixed order, so that a spec with several faults always gets the same answer: name,
-resources, restart policy, placement, what to run, mode, update settings, ports.
+resources, restart policy, placement, secrets and configs, what to run, mode, update settings,
+ports, networks.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from swarmd.manager.validate.limits import (
 from swarmd.manager.validate.mode import check_mode
 from swarmd.manager.validate.names import check_labels, check_name
 from swarmd.manager.validate.ports import check_endpoint
+from swarmd.manager.validate.references import check_references, check_spec_networks
 from swarmd.manager.validate.task import (
     check_container,
     check_log_driver,
@@ -38,6 +40,7 @@ def check_service_spec(spec: ServiceSpec) -> None:
     check_resources(task.resources)
     check_restart_policy(task.restart_policy)
     check_placement(task.placement)
+    check_references(task.container_spec)
     check_log_driver(task.log_driver, within="task.log_driver")
     check_container(task)
     check_templates(spec)
@@ -45,6 +48,7 @@ def check_service_spec(spec: ServiceSpec) -> None:
     _check_update(spec.update_config, within="update")
     _check_update(spec.rollback_config, within="rollback")
     check_endpoint(spec.endpoint_spec)
+    check_spec_networks(spec)
 
 
 def check_service_update(old: ServiceSpec, new: ServiceSpec) -> None:
@@ -53,6 +57,12 @@ def check_service_update(old: ServiceSpec, new: ServiceSpec) -> None:
         raise Rejection(
             Code.UNIMPLEMENTED,
             f"service {old.name} cannot be renamed to {new.name}; create another service instead",
+        )
+    if new.networks != old.networks and new.task_template.networks == old.task_template.networks:
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            f"changing the networks of service {old.name} is done in its task template, not in the "
+            "service spec's own list",
         )
     if modes.members(new.mode) != modes.members(old.mode):
         raise Rejection(

@@ -7,10 +7,10 @@ from collections.abc import Callable, Mapping
 from swarmd.model.cluster import ClusterSpec, SchedulingConfig
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.node import NodeSpec
-from swarmd.model.spec import ContainerSpec, Placement, ResourceRequirements, ServiceSpec
+from swarmd.model.spec import Placement, ResourceRequirements, ServiceSpec
 from swarmd.model.states import UpdateOrder
 
-_NO_PLACEMENT, _NO_RESOURCES, _NO_CONTAINER = Placement(), ResourceRequirements(), ContainerSpec()
+_NO_PLACEMENT, _NO_RESOURCES = Placement(), ResourceRequirements()
 
 
 def _placement(spec: ServiceSpec) -> Placement:
@@ -25,10 +25,6 @@ def _generic(spec: ServiceSpec) -> bool:
     )
 
 
-def _container(spec: ServiceSpec) -> ContainerSpec:
-    return spec.task_template.container_spec or _NO_CONTAINER
-
-
 def _update(spec: ServiceSpec) -> bool:
     return any(
         config is not None and bool(config.task_timeout_ns)
@@ -37,9 +33,6 @@ def _update(spec: ServiceSpec) -> bool:
 
 
 SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {
-    "networks": lambda spec: spec.networks or spec.task_template.networks,
-    "secrets": lambda spec: _container(spec).secrets,
-    "configs": lambda spec: _container(spec).configs,
     "generic resources": _generic,
     "placement.strategy": lambda spec: _placement(spec).strategy,
     "placement.affinities": lambda spec: _placement(spec).affinities,

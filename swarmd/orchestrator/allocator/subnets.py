@@ -36,6 +36,10 @@ IPAM_DRIVER = Driver(name="default")
 Block = IPv4Network | IPv6Network
 
 
+class Conflict(Exhausted):
+    """What was asked for by name is another network's."""
+
+
 def allocate_network(
     network: Network, others: Iterable[Network], cluster: Cluster | None
 ) -> Network:
@@ -45,7 +49,8 @@ def allocate_network(
         others: the networks there are, in the order of their creation.
 
     Raises:
-        Exhausted: the pools or VXLAN ids are used up, or what was asked for is another network's.
+        Conflict: what was asked for is another network's.
+        Exhausted: the pools or VXLAN ids are used up.
     """
     if is_node_local(network):
         return replace(network, driver_state=Driver(name=driver_of(network.spec)))
@@ -88,7 +93,7 @@ def _named(network: Network, config: IPAMConfig, used: list[tuple[Block, Network
     block = ip_network(config.subnet, strict=False)
     for other_block, other in used:
         if _overlap(block, other_block):
-            raise Exhausted(
+            raise Conflict(
                 f"subnet {block} of network {network.spec.name} shares addresses with "
                 f"{other_block} of network {other.spec.name} ({other.id}); choose another subnet"
             )
@@ -176,7 +181,7 @@ def _driver_options(network: Network, others: list[Network], count: int) -> dict
     for number in wanted:
         other = taken.get(int(number))
         if other is not None:
-            raise Exhausted(
+            raise Conflict(
                 f"VXLAN id {number} of network {network.spec.name} is that of network "
                 f"{other.spec.name} ({other.id}); choose another, or leave it out"
             )
