@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmd.manager.validate.limits import INT64_MAX, Limit, as_duration
 from swarmd.manager.validate.names import check_labels
+from swarmd.manager.validate.placement import check_oversell
 from swarmd.manager.validate.unserved import refuse_unserved_cluster
 from swarmd.model.cluster import CLUSTER_NAME, ClusterSpec
 from swarmd.model.defaults import HEARTBEAT_FLOOR_NS
@@ -33,4 +34,5 @@ def check_cluster_spec(spec: ClusterSpec) -> None:
     SNAPSHOT_INTERVAL.check(spec.raft.snapshot_interval)
     KEEP_OLD_SNAPSHOTS.check(spec.raft.keep_old_snapshots)
     SLOW_FOLLOWER_ENTRIES.check(spec.raft.log_entries_for_slow_followers)
+    check_oversell(spec.scheduling.oversell, within="scheduling.oversell")
     refuse_unserved_cluster(spec)

@@ -15,12 +15,12 @@ from swarmd.manager.validate.limits import (
 )
 from swarmd.manager.validate.mode import check_mode
 from swarmd.manager.validate.names import check_labels, check_name
+from swarmd.manager.validate.placement import check_placement
 from swarmd.manager.validate.ports import check_endpoint
 from swarmd.manager.validate.references import check_references, check_spec_networks
 from swarmd.manager.validate.task import (
     check_container,
     check_log_driver,
-    check_placement,
     check_resources,
     check_restart_policy,
 )

@@ -1,4 +1,4 @@
-"""Task templates: resources, restart policy, placement, and the command itself."""
+"""Task templates: resources, restart policy, and the command itself."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ import re
 
 from swarmd.manager.validate.limits import (
     FORCE_UPDATE,
-    MAX_REPLICAS_PER_NODE,
     MEMORY_BYTES,
     NANO_CPUS,
     PIDS,
@@ -17,14 +16,13 @@ from swarmd.manager.validate.limits import (
     STOP_GRACE_PERIOD,
 )
 from swarmd.manager.validate.names import check_labels
+from swarmd.manager.validate.placement import check_generic
 from swarmd.model import defaults
-from swarmd.model.constraint import parse_constraint
 from swarmd.model.errors import Code, Rejection, invalid
 from swarmd.model.instant import format_duration
 from swarmd.model.spec import (
     ContainerSpec,
     LogDriver,
-    Placement,
     ResourceRequirements,
     Resources,
     RestartPolicy,
@@ -33,7 +31,6 @@ from swarmd.model.spec import (
 
 EXECUTORS = ("", "process")
 LOG_DRIVERS = ("", "json-file", "local", "none")
-SPREAD_PREFIXES = ("node.labels.", "engine.labels.")
 SIGNALS = re.compile(
     r"ABRT|ALRM|BUS|CHLD|CONT|FPE|HUP|ILL|INT|IO|KILL|PIPE|PROF|PWR|QUIT|SEGV|STOP|SYS|TERM|TRAP|"
     r"TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(?:\+\d{1,2})?|RTMAX(?:-\d{1,2})?"
@@ -57,6 +54,7 @@ def check_resources(requirements: ResourceRequirements | None) -> None:
     _check_amounts(requirements.reservations, within="resources.reservations")
     if requirements.reservations is not None and requirements.reservations.pids:
         raise invalid("resources.reservations.pids cannot be reserved; set a limit instead")
+    check_generic(requirements)
 
 
 def _check_amounts(amounts: Resources | None, *, within: str) -> None:
@@ -82,27 +80,6 @@ def check_restart_policy(policy: RestartPolicy | None) -> None:
             f"restart.max_delay is {format_duration(policy.max_delay_ns)}, "
             f"less than the restart.delay of {format_duration(delay_ns)}"
         )
-
-
-def check_placement(placement: Placement | None) -> None:
-    """Refuse constraints that do not parse and preferences that nothing can be spread over."""
-    if placement is None:
-        return
-    for constraint in placement.constraints:
-        try:
-            parse_constraint(constraint)
-        except ValueError as error:
-            raise invalid(f"placement.constraints: {error}") from None
-    for preference in placement.preferences:
-        descriptor = preference.spread.spread_descriptor if preference.spread else ""
-        if not any(
-            descriptor.startswith(prefix) and descriptor != prefix for prefix in SPREAD_PREFIXES
-        ):
-            raise invalid(
-                f"placement.preferences: cannot spread over {descriptor!r}; "
-                "name a label, as in node.labels.rack or engine.labels.rack"
-            )
-    MAX_REPLICAS_PER_NODE.check(placement.max_replicas)
 
 
 def check_log_driver(driver: LogDriver | None, *, within: str) -> None:

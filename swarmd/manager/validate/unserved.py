@@ -4,25 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from swarmd.model.cluster import ClusterSpec, SchedulingConfig
+from swarmd.model.cluster import ClusterSpec, RebalanceConfig
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.node import NodeSpec
-from swarmd.model.spec import Placement, ResourceRequirements, ServiceSpec
+from swarmd.model.spec import ServiceSpec
 from swarmd.model.states import UpdateOrder
-
-_NO_PLACEMENT, _NO_RESOURCES = Placement(), ResourceRequirements()
-
-
-def _placement(spec: ServiceSpec) -> Placement:
-    return spec.task_template.placement or _NO_PLACEMENT
-
-
-def _generic(spec: ServiceSpec) -> bool:
-    required = spec.task_template.resources or _NO_RESOURCES
-    return any(
-        amounts is not None and bool(amounts.generic_resources)
-        for amounts in (required.limits, required.reservations)
-    )
 
 
 def _update(spec: ServiceSpec) -> bool:
@@ -33,22 +19,17 @@ def _update(spec: ServiceSpec) -> bool:
 
 
 SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {
-    "generic resources": _generic,
-    "placement.strategy": lambda spec: _placement(spec).strategy,
-    "placement.affinities": lambda spec: _placement(spec).affinities,
-    "placement.tolerations": lambda spec: _placement(spec).tolerations,
     "priority": lambda spec: spec.task_template.priority,
     "min_available": lambda spec: spec.min_available,
     "update.task_timeout": _update,
     "stateful": lambda spec: spec.mode.stateful,
 }
 NODE: Mapping[str, Callable[[NodeSpec], object]] = {
-    "taints": lambda spec: spec.taints,
-    "oversell": lambda spec: spec.oversell,
     "drain_order": lambda spec: spec.drain_order is not UpdateOrder.STOP_FIRST,
 }
 CLUSTER: Mapping[str, Callable[[ClusterSpec], object]] = {
-    "scheduling": lambda spec: spec.scheduling != SchedulingConfig(),
+    "scheduling.preemption": lambda spec: not spec.scheduling.preemption,
+    "scheduling.rebalance": lambda spec: spec.scheduling.rebalance != RebalanceConfig(),
 }
 
 
