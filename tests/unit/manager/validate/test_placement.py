@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from swarmd.manager.validate import check_cluster_spec, check_node_spec, check_service_spec
 from swarmd.manager.validate.placement import WISHES_MAX
-from swarmd.model.cluster import ClusterSpec, RebalanceConfig, SchedulingConfig
+from swarmd.model.cluster import ClusterSpec, SchedulingConfig
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.node import NodeSpec, Oversell
 from swarmd.model.spec import (
@@ -28,7 +28,7 @@ def placed(**fields: object) -> ServiceSpec:
 
 def reserving(*generic: GenericResource) -> ServiceSpec:
     required = ResourceRequirements(reservations=Resources(generic_resources=generic))
-    return a_service_spec(task=a_task_spec(resources=required))
+    return a_service_spec(task=replace(a_task_spec(), resources=required))
 
 
 GOOD = {
@@ -70,7 +70,7 @@ def test_a_service_is_refused_with_the_reason(spec: ServiceSpec, words: str) -> 
 def test_generic_resources_cannot_be_limited() -> None:
     limits = ResourceRequirements(limits=Resources(generic_resources=(discrete("gpu", 1),)))
     with pytest.raises(Rejection, match="cannot be limited"):
-        check_service_spec(a_service_spec(task=a_task_spec(resources=limits)))
+        check_service_spec(a_service_spec(task=replace(a_task_spec(), resources=limits)))
 
 
 @pytest.mark.parametrize(
@@ -97,7 +97,6 @@ def test_taints_and_ratios_of_nodes(spec: NodeSpec, words: str) -> None:
 def test_cluster_settings_for_placing() -> None:
     good = SchedulingConfig(strategy=Strategy.RANDOM, oversell=Oversell(cpus=2))
     check_cluster_spec(replace(ClusterSpec(), scheduling=good))
+    bad = replace(good, oversell=Oversell(cpus=1000))
     with pytest.raises(Rejection, match=r"scheduling\.oversell\.cpus"):
-        bad = replace(good, oversell=Oversell(cpus=1000))
         check_cluster_spec(replace(ClusterSpec(), scheduling=bad))
-    assert RebalanceConfig() == good.rebalance
