@@ -18,6 +18,7 @@ from swarmd.dispatcher.batch import Batch, Writer
 from swarmd.dispatcher.core import timing
 from swarmd.dispatcher.core.assignments import same_to_the_agent
 from swarmd.dispatcher.core.batching import Pacer
+from swarmd.dispatcher.core.files import needs_change
 from swarmd.dispatcher.core.reports import (
     NodeWish,
     is_news,
@@ -207,6 +208,7 @@ class Dispatcher:
         return session_message(
             session_id=link.session_id,
             node=node,
+            view=self.store,
             managers=self._managers(),
             root_ca=cluster.root_ca.ca_cert if cluster is not None else b"",
             leader_addr=self._leader_addr(),
@@ -315,7 +317,8 @@ class Dispatcher:
         old = change.old if isinstance(change.old, Task) else None
         new = change.new if isinstance(change.new, Task) else None
         if old is not None and new is not None and same_to_the_agent(old, new):
-            return
+            if not needs_change(old, new):
+                return
         for task in (old, new):
             link = self._links.get(task.node_id) if task is not None and task.node_id else None
             if link is not None:

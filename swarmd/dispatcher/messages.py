@@ -6,17 +6,23 @@ is serialized once, and nothing is copied through message objects.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 from swarmd.dispatcher.core.assignments import Step
+from swarmd.dispatcher.core.files import FileKey
 from swarmd.model.ids import NodeId, SessionId
 from swarmd.model.instant import MILLISECOND, SECOND
 from swarmd.model.node import Node
+from swarmd.model.secret import Config, Secret
 from swarmd.rpc.convert import node_to_pb, task_to_bytes
+from swarmd.rpc.convert.network import network_to_bytes
+from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.convert.wire import length_delimited, varint
 from swarmd.rpc.pb import dispatcher as pb
 from swarmd.rpc.pb import objects
+from swarmd.store.changes import Kind
+from swarmd.store.view import View
 
 MANAGER_WEIGHT = 10
 HEARTBEAT_ANSWERS_MAX = 4096
@@ -27,6 +33,14 @@ _RESULTS_IN_FIELD = pb.AssignmentsMessage.RESULTS_IN_FIELD_NUMBER
 _CHANGES_FIELD = pb.AssignmentsMessage.CHANGES_FIELD_NUMBER
 _ASSIGNMENT_FIELD = pb.AssignmentChange.ASSIGNMENT_FIELD_NUMBER
 _TASK_FIELD = pb.Assignment.TASK_FIELD_NUMBER
+_FILE_FIELD = {
+    Kind.SECRET: pb.Assignment.SECRET_FIELD_NUMBER,
+    Kind.CONFIG: pb.Assignment.CONFIG_FIELD_NUMBER,
+}
+_FILE_MESSAGE: dict[Kind, type[objects.Secret] | type[objects.Config]] = {
+    Kind.SECRET: objects.Secret,
+    Kind.CONFIG: objects.Config,
+}
 
 _INCREMENTAL = varint(_TYPE_FIELD << 3) + varint(pb.AssignmentsMessage.INCREMENTAL)
 _REMOVE = varint(pb.AssignmentChange.ACTION_FIELD_NUMBER << 3) + varint(pb.AssignmentChange.REMOVE)
@@ -39,27 +53,58 @@ class ManagerPeer(NamedTuple):
     addr: str  # host:port
 
 
-def assignments_message(step: Step) -> bytes:
-    """A serialized `AssignmentsMessage`."""
+def assignments_message(step: Step, view: View) -> bytes:
+    """A serialized `AssignmentsMessage`.
+
+    Files and networks are as the view has them now. A secret or config that is gone is left out:
+    the task that needs it will fail on its node and say so.
+    """
     parts = [] if step.complete else [_INCREMENTAL]
     if step.applies_to:
         parts.append(length_delimited(_APPLIES_TO_FIELD, step.applies_to.encode()))
     parts.append(length_delimited(_RESULTS_IN_FIELD, step.results_in.encode()))
+    for key in step.files:
+        parts.extend(_change(field, data) for field, data in _file(key, view))
     for task in step.updates:
-        assignment = length_delimited(_TASK_FIELD, task_to_bytes(task))
-        change = length_delimited(_ASSIGNMENT_FIELD, assignment)
-        parts.append(length_delimited(_CHANGES_FIELD, change))
+        parts.append(_change(_TASK_FIELD, task_to_bytes(task, _network_bytes(view))))
     for task_id in step.removed:
         gone = objects.Task(id=task_id).SerializeToString()
-        change = length_delimited(_ASSIGNMENT_FIELD, length_delimited(_TASK_FIELD, gone))
-        parts.append(length_delimited(_CHANGES_FIELD, change + _REMOVE))
+        parts.append(_change(_TASK_FIELD, gone, _REMOVE))
+    for key in step.removed_files:
+        gone = _FILE_MESSAGE[key.kind](id=key.id).SerializeToString()
+        parts.append(_change(_FILE_FIELD[key.kind], gone, _REMOVE))
     return b"".join(parts)
+
+
+def _change(field: int, data: bytes, action: bytes = b"") -> bytes:
+    assignment = length_delimited(_ASSIGNMENT_FIELD, length_delimited(field, data))
+    return length_delimited(_CHANGES_FIELD, assignment + action)
+
+
+def _file(key: FileKey, view: View) -> Iterator[tuple[int, bytes]]:
+    """A secret or config with what is in it; nothing if it is gone."""
+    record = view.find(key.kind, key.id)
+    if isinstance(record, Secret):
+        yield _FILE_FIELD[key.kind], SECRET.to_pb(record).SerializeToString()
+    elif isinstance(record, Config):
+        yield _FILE_FIELD[key.kind], CONFIG.to_pb(record).SerializeToString()
+
+
+def _network_bytes(view: View) -> Callable[[str], bytes]:
+    """Networks as they travel inside of attachments; none for one that is gone."""
+
+    def of(network_id: str) -> bytes:
+        network = view.find_network(network_id)
+        return network_to_bytes(network) if network is not None else b""
+
+    return of
 
 
 def session_message(
     *,
     session_id: SessionId,
     node: Node,
+    view: View,
     managers: Iterable[ManagerPeer],
     root_ca: bytes,
     leader_addr: str,
@@ -70,6 +115,9 @@ def session_message(
     """
     message = pb.SessionMessage(session_id=session_id, RootCA=root_ca, leader_addr=leader_addr)
     message.node.CopyFrom(node_to_pb(node))
+    of = _network_bytes(view)
+    for attachment in message.node.attachments:
+        attachment.network.MergeFromString(of(attachment.network.id))
     for manager in managers:
         peer = message.managers.add(weight=MANAGER_WEIGHT)
         peer.peer.node_id = manager.node_id

@@ -59,13 +59,13 @@ class DispatcherService:
         with link.listen() as bell:
             bell.wants_tasks = True
             chain = AssignmentChain(node_id)
-            yield assignments_message(chain.begin(store.tasks_of_node(node_id)))
+            yield assignments_message(chain.begin(store.tasks_of_node(node_id)), store)
             while True:
                 await bell.wait()
                 changed = bell.take_tasks(CHANGES_PER_MESSAGE_MAX)
                 step = chain.advance(changed, store.find_task)
                 if step is not None:
-                    yield assignments_message(step)
+                    yield assignments_message(step, store)
 
     def UpdateTaskStatus(self, call: Call, request: pb.UpdateTaskStatusRequest) -> bytes:
         """Statuses without a task, or of unknown tasks, never fail the call."""

@@ -1,7 +1,8 @@
 """What a node has been given and what it should have: the difference between the two.
 
 A node gets its tasks from the moment they are assigned, hears again when anything changes that it
-didn't report itself, and is told once when a task is gone. Messages form a chain: each names the
+didn't report itself, and is told once when a task is gone. It gets the secrets and configs of its
+tasks with the first that needs them. Messages form a chain: each names the
 one that it builds on, and the chain of a stream never breaks.
 """
 
@@ -12,6 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from swarmd.dispatcher.core.files import FileKey, FileUse, files_of
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -23,13 +25,15 @@ _GIVEN = tuple(field.name for field in msgspec.structs.fields(Task) if field.nam
 
 
 class Step(NamedTuple):
-    """One message: tasks given or changed, ids of tasks taken away, its place in the chain."""
+    """One message: tasks and files given or changed, and taken away; its place in the chain."""
 
     complete: bool
     applies_to: str
     results_in: str
     updates: tuple[Task, ...]
     removed: tuple[TaskId, ...]
+    files: tuple[FileKey, ...] = ()
+    removed_files: tuple[FileKey, ...] = ()
 
 
 def same_to_the_agent(old: Task, new: Task) -> bool:
@@ -61,6 +65,7 @@ class AssignmentChain:
     def __init__(self, node_id: NodeId) -> None:
         self._node_id = node_id
         self._sent: dict[TaskId, Task] = {}
+        self._files = FileUse()
         self._position = 0
 
     def __len__(self) -> int:
@@ -70,6 +75,8 @@ class AssignmentChain:
         """The first message: everything."""
         mine = tuple(task for task in tasks if belongs(task, self._node_id))
         self._sent = {task.id: task for task in mine}
+        for task in mine:
+            self._files.put(task.id, files_of(task))
         return self._step(complete=True, updates=mine, removed=())
 
     def advance(
@@ -87,16 +94,23 @@ class AssignmentChain:
                 if sent is None or not same_to_the_agent(sent, task):
                     updates.append(task)
                 self._sent[task_id] = task
+                self._files.put(task_id, files_of(task))
             elif sent is not None:
                 del self._sent[task_id]
                 removed.append(task_id)
-        if not updates and not removed:
+                self._files.put(task_id, frozenset())
+        step = self._step(complete=False, updates=tuple(updates), removed=tuple(removed))
+        if not (step.updates or step.removed or step.files or step.removed_files):
+            self._position -= 1
             return None
-        return self._step(complete=False, updates=tuple(updates), removed=tuple(removed))
+        return step
 
     def _step(
         self, *, complete: bool, updates: tuple[Task, ...], removed: tuple[TaskId, ...]
     ) -> Step:
         applies_to = "" if complete else str(self._position)
         self._position += 1
-        return Step(complete, applies_to, str(self._position), updates, removed)
+        files, removed_files = self._files.step()
+        return Step(
+            complete, applies_to, str(self._position), updates, removed, files, removed_files
+        )

@@ -98,6 +98,8 @@ class Sessions:
         self._heap: list[tuple[int, NodeId]] = []
         self._slots = Slots(timing.slot_ns(period_ns))
         self._awake_since = 0  # silence from before is our own
+        self._expected = 0  # nodes that had a session with the leader before
+        self._doubted = 0  # how often the grace after the election was borne again
 
     def __len__(self) -> int:
         return sum(1 for entry in self._entries.values() if entry.session_id is not None)
@@ -111,6 +113,7 @@ class Sessions:
     def expect(self, node_id: NodeId, now: Instant) -> None:
         """A new leader knows of a node that was not down."""
         entry = self._entries.setdefault(node_id, _Entry())
+        self._expected += 1
         self._wait(node_id, entry, Waiting.RETURN, now + timing.UNKNOWN_AFTER_NS)
 
     def expect_down(self, node_id: NodeId, now: Instant) -> None:
@@ -219,6 +222,7 @@ class Sessions:
     def lapse(self, now: Instant) -> tuple[Lapsed, ...]:
         """What has run out by `now`; a deadline equal to `now` has."""
         lapsed = []
+        self._doubt(now)
         while self._heap and self._heap[0][0] <= now:
             queued, node_id = heapq.heappop(self._heap)
             entry = self._entries.get(node_id)
@@ -235,6 +239,29 @@ class Sessions:
     def next_deadline(self) -> Instant | None:
         """When to ask again at the latest; heartbeats since may have made it later."""
         return Instant(self._heap[0][0]) if self._heap else None
+
+    def _doubt(self, now: Instant) -> None:
+        """Give all nodes more time when an elected leader has heard from less than half of them.
+
+        That many don't die with a leader. More likely they are slow to find this one, and moving
+        the tasks of healthy nodes would do more harm than waiting.
+        """
+        if self._doubted >= timing.DOUBTED_GRACES_MAX or not self._expected:
+            return
+        missing = [
+            (node_id, entry)
+            for node_id, entry in self._entries.items()
+            if entry.waiting in (Waiting.RETURN, Waiting.RETURN_UNKNOWN)
+        ]
+        if not missing:
+            self._expected = 0  # the election is over
+        unknown = [pair for pair in missing if pair[1].waiting is Waiting.RETURN_UNKNOWN]
+        if 2 * len(missing) <= self._expected or all(e.deadline > now for _, e in unknown):
+            return
+        self._doubted += 1
+        again = now + timing.recovery_grace_ns(self.period_ns)
+        for node_id, entry in unknown:
+            self._wait(node_id, entry, Waiting.RETURN_UNKNOWN, again)
 
     def _lapse(self, node_id: NodeId, entry: _Entry, now: Instant) -> Lapsed:
         ended, entry.session_id = entry.session_id, None

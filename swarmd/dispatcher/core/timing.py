@@ -18,6 +18,8 @@ WATCHED_PERIODS = 2
 # The kernel asks a silent machine each second; a shorter period it could not stand in for.
 WATCHED_PERIOD_NS_MIN = SECOND
 RECOVERY_GRACE_NS_MIN = 5 * SECOND
+# How often a new leader bears the grace again while less than half of its nodes are back.
+DOUBTED_GRACES_MAX = 2
 UNKNOWN_AFTER_NS = SECOND
 ORPHANED_AFTER_NS = 24 * HOUR
 REGISTRATIONS_MAX = 3

@@ -12,7 +12,7 @@ from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, SessionId
 from swarmd.model.instant import HOUR, MILLISECOND, SECOND, Instant
 
-N1, N2 = NodeId("n1"), NodeId("n2")
+N1, N2, N3 = NodeId("n1"), NodeId("n2"), NodeId("n3")
 S1, S2 = SessionId("s1"), SessionId("s2")
 PERIOD_NS = 1500 * MILLISECOND
 START = Instant(100 * SECOND)
@@ -96,10 +96,37 @@ def test_a_node_that_registers_again_and_again_has_to_wait() -> None:
 def test_after_an_election_silence_means_unknown_and_then_down() -> None:
     sessions = Sessions(PERIOD_NS)
     sessions.expect(N1, START)
+    sessions.expect(N2, START)
+    sessions.register(N2, S2, later(0.5))
     assert sessions.lapse(Instant(later(1) - 1)) == ()
     assert sessions.lapse(later(1)) == (Lapsed(N1, Lapse.UNKNOWN, None),)
+    sessions.beat(N2, S2, later(4))
     assert sessions.lapse(Instant(later(5) - 1)) == ()
     assert sessions.lapse(later(5)) == (Lapsed(N1, Lapse.DOWN, None),)
+
+
+def test_a_leader_that_misses_most_nodes_doubts_itself_before_it_gives_them_up() -> None:
+    sessions = Sessions(PERIOD_NS)
+    for node_id in (N1, N2, N3):
+        sessions.expect(node_id, START)
+    sessions.register(N3, S1, later(0.5))
+    assert len(sessions.lapse(later(1))) == 2
+    sessions.beat(N3, S1, later(4))
+    assert sessions.lapse(later(5)) == ()
+    sessions.register(N2, S2, later(6))
+    sessions.beat(N3, S1, later(7))
+    sessions.beat(N2, S2, later(9))
+    sessions.beat(N3, S1, later(9))
+    assert sessions.lapse(later(10)) == (Lapsed(N1, Lapse.DOWN, None),)
+
+
+def test_nodes_that_stay_away_are_given_up_in_the_end() -> None:
+    sessions = Sessions(PERIOD_NS)
+    for node_id in (N1, N2, N3):
+        sessions.expect(node_id, START)
+    lost = [lapsed.node_id for at in range(1, 30) for lapsed in sessions.lapse(later(at))]
+    assert sorted(lost[3:]) == [N1, N2, N3]
+    assert sessions.lapse(later(40)) == ()
 
 
 def test_the_grace_after_an_election_grows_with_the_period() -> None:
