@@ -16,9 +16,8 @@ from msgspec.structs import replace
 
 from swarmd.dispatcher.batch import Batch, Writer
 from swarmd.dispatcher.core import timing
-from swarmd.dispatcher.core.assignments import same_to_the_agent
+from swarmd.dispatcher.core.assignments import concerns_the_node
 from swarmd.dispatcher.core.batching import Pacer
-from swarmd.dispatcher.core.files import needs_change
 from swarmd.dispatcher.core.reports import (
     NodeWish,
     is_news,
@@ -316,9 +315,8 @@ class Dispatcher:
     def _task_changed(self, change: Change) -> None:
         old = change.old if isinstance(change.old, Task) else None
         new = change.new if isinstance(change.new, Task) else None
-        if old is not None and new is not None and same_to_the_agent(old, new):
-            if not needs_change(old, new):
-                return
+        if old is not None and new is not None and not concerns_the_node(old, new):
+            return
         for task in (old, new):
             link = self._links.get(task.node_id) if task is not None and task.node_id else None
             if link is not None:

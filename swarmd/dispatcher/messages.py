@@ -65,8 +65,8 @@ def assignments_message(step: Step, view: View) -> bytes:
     parts.append(length_delimited(_RESULTS_IN_FIELD, step.results_in.encode()))
     for key in step.files:
         parts.extend(_change(field, data) for field, data in _file(key, view))
-    for task in step.updates:
-        parts.append(_change(_TASK_FIELD, task_to_bytes(task, _network_bytes(view))))
+    networks = _network_bytes(view)
+    parts.extend(_change(_TASK_FIELD, task_to_bytes(task, networks)) for task in step.updates)
     for task_id in step.removed:
         gone = objects.Task(id=task_id).SerializeToString()
         parts.append(_change(_TASK_FIELD, gone, _REMOVE))

@@ -46,6 +46,13 @@ def same_to_the_agent(old: Task, new: Task) -> bool:
     return _same(old, new)
 
 
+def concerns_the_node(old: Task, new: Task) -> bool:
+    """Whether a node has to hear of a task's change, or of files that it needs no more."""
+    if not same_to_the_agent(old, new):
+        return True
+    return old.status is not new.status and files_of(old) != files_of(new)
+
+
 def _same(old: Task, new: Task) -> bool:
     for name in _GIVEN:
         before, after = getattr(old, name), getattr(new, name)

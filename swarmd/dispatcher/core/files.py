@@ -36,11 +36,6 @@ def files_of(task: Task) -> frozenset[FileKey]:
     return frozenset((*secrets, *configs))
 
 
-def needs_change(old: Task, new: Task) -> bool:
-    """Whether a node has to be told of files that it needs no more."""
-    return old.status is not new.status and files_of(old) != files_of(new)
-
-
 class FileUse:
     """The files of one node, counted by the tasks that need them."""
 

@@ -6,12 +6,16 @@ tasks to nodes fills in the rest.
 
 from __future__ import annotations
 
+from collections import OrderedDict
+
 from swarmd.model.network import IPAMConfig, IPAMOptions, Network, NetworkAttachment, NetworkSpec
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import ITEMS, LABELS, SCALAR, TIME, VERSION, always, each, optional
 from swarmd.rpc.convert.spec import DRIVER
 from swarmd.rpc.convert.table import Mapping, field
 from swarmd.rpc.pb import objects, specs, types
+
+NETWORKS_KEPT_MAX = 1024
 
 IPAM = Mapping(
     IPAMOptions,
@@ -66,3 +70,25 @@ NETWORK_ATTACHMENT = Mapping(
     field("aliases", "aliases", ITEMS),
     field("driver_opts", "driver_attachment_opts", LABELS),
 )
+
+
+class NetworkBytes:
+    """The serialized form of networks, by identity of the record, the latest ones kept."""
+
+    def __init__(self, kept_max: int = NETWORKS_KEPT_MAX) -> None:
+        self._kept_max = kept_max
+        self._kept: OrderedDict[str, tuple[Network, bytes]] = OrderedDict()
+
+    def of(self, network: Network) -> bytes:
+        found = self._kept.get(network.id)
+        if found is not None and found[0] is network:
+            self._kept.move_to_end(network.id)
+            return found[1]
+        data: bytes = NETWORK.to_pb(network).SerializeToString()
+        self._kept[network.id] = (network, data)
+        if len(self._kept) > self._kept_max:
+            self._kept.popitem(last=False)
+        return data
+
+
+network_to_bytes = NetworkBytes().of

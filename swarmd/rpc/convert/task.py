@@ -7,6 +7,7 @@ message by merging them, or becomes bytes by putting them behind the bytes of th
 from __future__ import annotations
 
 from collections import OrderedDict
+from collections.abc import Callable
 
 from swarmd.model.spec import TaskSpec
 from swarmd.model.task import ContainerStatus, Task, TaskStatus
@@ -124,11 +125,17 @@ def task_to_pb(task: Task) -> objects.Task:
     return message
 
 
-def task_to_bytes(task: Task) -> bytes:
-    """The serialized message of a task, which parses to what `task_to_pb` gives."""
-    return _WITHOUT_SPEC.to_pb(task).SerializeToString() + length_delimited(
-        _SPEC_FIELD, _spec_bytes.of(task.spec)
-    )
+def task_to_bytes(task: Task, network_bytes: Callable[[str], bytes] | None = None) -> bytes:
+    """The serialized message of a task, which parses to what `task_to_pb` gives.
+
+    Args:
+        network_bytes: by id, the serialized networks to send whole in the task's attachments.
+    """
+    message = _WITHOUT_SPEC.to_pb(task)
+    if network_bytes is not None:
+        for attachment in message.networks:
+            attachment.network.MergeFromString(network_bytes(attachment.network.id))
+    return message.SerializeToString() + length_delimited(_SPEC_FIELD, _spec_bytes.of(task.spec))
 
 
 __all__ = ["TASK", "TASK_STATUS", "SpecBytes", "task_to_bytes", "task_to_pb"]
