@@ -160,7 +160,7 @@ class LeaderRelay:
 
 def _about_the_leader(error: RpcError, leader: str) -> RpcError:
     """The error as the caller sees it, who knows nothing of the connection behind this manager."""
-    if error.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED) or error.trailers:
+    if error.code not in (Code.UNAVAILABLE, Code.DEADLINE_EXCEEDED) or error.trailers.fields:
         return error
     return RpcError(error.code, f"asking the leader at {leader}: {error.message}")
 

@@ -203,7 +203,7 @@ def test_a_manager_that_is_cut_off_says_that_it_cannot_reach_the_leader(swarm: S
     _, another = leader_and_another(swarm)
     with cut_off(another):
         said = refused(another, "service", "ls")
-        assert "no leader" in said or "the leader at" in said or "did not answer" in said
+        assert "no leader" in said or "the leader at" in said
     leader_and_another(swarm)
 
 

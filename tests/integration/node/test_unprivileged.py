@@ -74,7 +74,7 @@ def test_a_user_without_privileges_runs_a_swarm_of_one(user: list[str]) -> None:
         try:
             done = run(user, directory, "init", "--listen-addr", f"{ADDRESS}:2377")
             assert done.returncode == 0, done.stderr
-            assert "daemon started in the background" in done.stdout
+            assert "daemon started in the background" in done.stdout + done.stderr
             done = run(
                 user,
                 directory,
