@@ -254,7 +254,12 @@ class Manager:
         )
 
     def _env(self) -> Env:
-        return Env(now=Instant(self._clock.now()), ids=self._ids, rng=self._rng)
+        return Env(
+            now=Instant(self._clock.now()),
+            ids=self._ids,
+            rng=self._rng,
+            monotonic_ns=self._clock.monotonic(),
+        )
 
     def _observe(self, committed: Committed) -> None:
         for change in committed.changes:

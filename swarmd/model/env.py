@@ -21,8 +21,17 @@ class Rng(Protocol):
 
 
 class Env(NamedTuple):
-    """What a decision may know besides its view: the time, fresh ids, chance."""
+    """What a decision may know besides its view: the time, fresh ids, chance.
+
+    `monotonic_ns` is a clock that only measures durations, for waits on which safety depends; where
+    it is not given, `now` takes its place.
+    """
 
     now: Instant
     ids: Ids
     rng: Rng
+    monotonic_ns: int | None = None
+
+    @property
+    def steady_ns(self) -> int:
+        return self.now if self.monotonic_ns is None else self.monotonic_ns

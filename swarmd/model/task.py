@@ -63,5 +63,15 @@ class Task(Record, frozen=True):
 
     @property
     def name(self) -> str:
-        """`service.slot.id`, or `service.node.id` for a task bound to a node."""
+        """`service.slot.id`, or `service.node.id` for a task bound to a node.
+
+        A task of a stateful service has the name of its ordinal, which its successors share.
+        """
+        if self.lease_ns:
+            return f"{self.service_name}-{self.ordinal}"
         return f"{self.service_name}.{self.slot or self.node_id}.{self.id}"
+
+    @property
+    def ordinal(self) -> int:
+        """0, 1, …: which of the tasks of a stateful service it is."""
+        return self.slot - 1

@@ -11,6 +11,7 @@ from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.fences import Fences
 from swarmd.orchestrator.new_task import NO_NODE, new_task
 from swarmd.orchestrator.restart import first_desired_state
 from swarmd.orchestrator.slots import SlotKey
@@ -24,6 +25,7 @@ class Pass(NamedTuple):
     env: Env
     plan: Plan
     cluster: Cluster | None
+    fences: Fences
 
     def add_task(
         self,

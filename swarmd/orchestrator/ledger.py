@@ -38,7 +38,7 @@ class Ledger:
         if self._judge is None or not self._judge.judges(service):
             self._judge = SpecJudge(service)
         self._judge.service = service
-        self.watched = is_watched(service)
+        self.watched = is_watched(service) or service.spec.mode.stateful is not None
         return self._judge
 
     def mark(self, key: SlotKey) -> None:

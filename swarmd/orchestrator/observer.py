@@ -17,6 +17,7 @@ from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.allocator.networks import Networks
 from swarmd.orchestrator.allocator.ports import PortBook
+from swarmd.orchestrator.fences import Fences
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.restart import seen_at
 from swarmd.orchestrator.runs import going
@@ -35,6 +36,7 @@ class Observer:
     def __init__(self, view: View) -> None:
         self.fleet = Fleet()
         self.queue = Queue()
+        self.fences = Fences()
         self.ports = PortBook()
         self.networks = Networks(view)
         self.problems: dict[str, str] = {}  # service id -> why it has no published ports
@@ -136,6 +138,7 @@ class Observer:
             assert old is not None
             self.fleet.forget(old.id)
             self.queue.forget(old)
+            self.fences.forget(old.id)
             self.queue.something_changed()
             self.mark(old.service_id, slot_key(old))
             return

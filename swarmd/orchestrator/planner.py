@@ -68,7 +68,9 @@ class Planner:
         """The writes that bring the store closer to what the specs ask for; none if converged."""
         for service_id, key in self._timers.due(env.now):
             self._observer.mark(service_id, key)
-        work = Pass(self._view, env, Plan(env.now), self._view.find_cluster())
+        work = Pass(
+            self._view, env, Plan(env.now), self._view.find_cluster(), self._observer.fences
+        )
         self._scheduler.settle(self._view)
         self._observer.networks.settle()
         self._enforce(work)
@@ -93,7 +95,10 @@ class Planner:
         for node_id in self._observer.take_nodes():
             node = self._view.find_node(node_id)
             for task, why in violations(node, self._view) if node else ():
-                work.plan.set_status(task, TaskState.REJECTED, message=MESSAGE, err=why)
+                if task.lease_ns:  # its node must say that it has stopped
+                    work.plan.shut_down(task, why)
+                else:
+                    work.plan.set_status(task, TaskState.REJECTED, message=MESSAGE, err=why)
 
     def _allocate(self, service_id: ServiceId, work: Pass) -> bool:
         """Give a service its ports and virtual addresses; False while that is being written."""

@@ -17,6 +17,13 @@ from swarmd.orchestrator.job_pass import reconcile_job
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.replicated import free_slots, surplus
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judge_slot
+from swarmd.orchestrator.stateful import (
+    give_up_service,
+    is_complete,
+    look_after_ordinals,
+    replace_outdated,
+    scale_ordinals,
+)
 from swarmd.orchestrator.supervisor import remove_all, supervise
 
 SetTimer = Callable[[SlotKey | None, Instant | None], None]  # None: the service as a whole
@@ -32,11 +39,15 @@ def reconcile(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
         reconcile_job(ledger, service, work, set_timer)
         return
     judge = ledger.judge_for(service)
-    busy = _look_after_slots(ledger, judge, work, set_timer)
+    ordinals = service.spec.mode.stateful is not None
+    look_after = look_after_ordinals if ordinals else _look_after_slots
+    busy = look_after(ledger, judge, work, set_timer)
     if ledger.changed:
         return  # the plan is full; scale and update see a complete picture or none
     ledger.step_due = False
-    if service.spec.mode.global_ is None:
+    if ordinals:
+        scale_ordinals(ledger, judge, busy, work, set_timer)
+    elif service.spec.mode.global_ is None:
         _scale(ledger, judge, busy, work)
     set_timer(None, _update(ledger, judge, busy, work))
     if work.plan.full:
@@ -52,7 +63,10 @@ def _remove_service(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
         del ledger.changed[key]
         set_timer(key, None)
         history = history_of(work.view, ledger.service_id, key)
-        remove_all(history, work, reason="its service was removed")
+        if any(task.lease_ns for task in history):
+            set_timer(key, give_up_service(history, work))
+        else:
+            remove_all(history, work, reason="its service was removed")
 
 
 def _look_after_slots(
@@ -145,7 +159,13 @@ def _update(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) ->
         assert written.update_status is not None
         plan.write_service(written, written.update_status.message)
         return None
-    _start_slots(ledger, run, judge, busy, work)
+    if service.spec.mode.stateful is not None:
+        watched_until = replace_outdated(ledger, run, judge, busy, work)
+        if ledger.outdated or run.in_flight or not is_complete(ledger, service):
+            times = [*run.cooling.values(), *([watched_until] if watched_until else [])]
+            return min(times, default=None)
+    else:
+        _start_slots(ledger, run, judge, busy, work)
     if ledger.outdated or run.in_flight:
         return min(run.cooling.values(), default=None)
     done = run.completes_at()

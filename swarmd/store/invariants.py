@@ -100,12 +100,23 @@ def _check_tasks(view: View) -> Iterator[str]:
 
 
 def _check_slots(view: View) -> Iterator[str]:
-    """No slot has two tasks of one version that both may run."""
-    running: dict[tuple[ServiceId, int | str, int], Task] = {}
+    """No slot has two tasks of one version, or of one run of a job, that both may run.
+
+    An ordinal has no two tasks that are wanted at all.
+    """
+    running: dict[tuple[ServiceId, int | str, int, int], Task] = {}
+    ordinals: dict[tuple[ServiceId, int], Task] = {}
     for task in view.tasks():
-        if task.desired_state is not TaskState.RUNNING or task.status.state.terminal:
+        if task.desired_state > TaskState.COMPLETE or task.status.state.terminal:
             continue
-        slot = (task.service_id, task.slot or task.node_id, task.spec_version)
+        if task.lease_ns:
+            wanted = ordinals.setdefault((task.service_id, task.slot), task)
+            if wanted.id != task.id:
+                yield f"tasks {wanted.id} and {task.id} are both wanted as {task.name}"
+        if task.desired_state < TaskState.RUNNING:
+            continue
+        version = task.spec_version if task.job_iteration is None else 0
+        slot = (task.service_id, task.slot or task.node_id, version, task.job_iteration or 0)
         other = running.setdefault(slot, task)
         if other.id != task.id and task.service_id:
             yield f"tasks {other.id} and {task.id} both run in slot {slot[1]} of {slot[0]}"

@@ -115,6 +115,7 @@ class Swarm:
     def __init__(self, *, nodes: int = 0, seed: int = 1, task_history: int = 5) -> None:
         self.now = START
         self.store = Store()
+        self.skew_ns = 0  # by how much the leader's wall clock is ahead
         self.fate: Fate = lambda task: None
         self.log: list[Committed] = []
         self.checks_resources = True
@@ -134,7 +135,8 @@ class Swarm:
 
     @property
     def env(self) -> Env:
-        return Env(self.now, self._ids, self._rng)
+        now = Instant(self.now + self.skew_ns)
+        return Env(now, self._ids, self._rng, monotonic_ns=self.now)
 
     def elect(self) -> None:
         """A new leader: the planner starts over from the store."""
@@ -201,7 +203,8 @@ class Swarm:
     ) -> None:
         node = self.store.get_node(name)
         if state is not None:
-            node = replace(node, status=replace(node.status, state=state))
+            since = node.status.since if state is node.status.state else self.now
+            node = replace(node, status=replace(node.status, state=state, since=since))
         if availability is not None:
             node = replace(node, spec=replace(node.spec, availability=availability))
         self.put_node(node)
@@ -279,7 +282,8 @@ class Swarm:
     @property
     def deadline(self) -> Instant | None:
         assert self.planner is not None
-        return self.planner.next_deadline()
+        at = self.planner.next_deadline()
+        return None if at is None else Instant(at - self.skew_ns)
 
     # What can be seen.
 
