@@ -10,7 +10,7 @@ from pathlib import Path
 
 import swarmd
 from swarmd.model.node import EngineDescription, NodeDescription
-from swarmd.model.spec import Platform, Resources
+from swarmd.model.spec import GenericResource, Platform, Resources
 
 CGROUP = Path("/sys/fs/cgroup")
 # Version 1 says "unlimited" with the largest number of whole pages.
@@ -23,6 +23,7 @@ def describe(
     balancer: str,
     data_addr: str,
     labels: Mapping[str, str] = {},
+    generic_resources: tuple[GenericResource, ...] = (),
     hostname: str = "",
 ) -> NodeDescription:
     """The description this node's agent sends; resources are what the machine has, or the part
@@ -30,7 +31,11 @@ def describe(
     return NodeDescription(
         hostname=hostname or socket.gethostname(),
         platform=node_platform(),
-        resources=Resources(nano_cpus=nano_cpus(), memory_bytes=memory_bytes()),
+        resources=Resources(
+            nano_cpus=nano_cpus(),
+            memory_bytes=memory_bytes(),
+            generic_resources=generic_resources,
+        ),
         engine=EngineDescription(engine_version=swarmd.__version__, labels=dict(labels)),
         data_addr=data_addr,
         runtime=runtime,

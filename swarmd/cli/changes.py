@@ -17,7 +17,9 @@ from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
 from swarmd.model.record import Record
 from swarmd.model.spec import (
     ContainerSpec,
+    DiscreteResource,
     EndpointSpec,
+    GenericResource,
     LogDriver,
     Placement,
     PlacementPreference,
@@ -57,6 +59,13 @@ class Changes(Struct, kw_only=True, frozen=True):
     constraints_removed: tuple[str, ...] = ()
     preferences: tuple[PlacementPreference, ...] = ()
     preferences_removed: tuple[PlacementPreference, ...] = ()
+    affinities: tuple[str, ...] = ()
+    affinities_removed: tuple[str, ...] = ()
+    tolerations: tuple[str, ...] = ()
+    tolerations_removed: tuple[str, ...] = ()
+    generic: Mapping[str, int] = {}  # numbers reserved, by kind
+    generic_removed: tuple[str, ...] = ()
+    placement: Fields = {}  # scalar fields of the placement
     max_replicas: int | None = None
     update: Fields = {}
     rollback: Fields = {}
@@ -153,13 +162,33 @@ def _items(present: tuple[T, ...], added: tuple[T, ...], removed: tuple[T, ...])
 def _resources(
     present: ResourceRequirements | None, changes: Changes
 ) -> ResourceRequirements | None:
-    if not (changes.limits or changes.reservations):
+    generic = changes.generic or changes.generic_removed
+    if not (changes.limits or changes.reservations or generic):
         return present
     present = present or ResourceRequirements()
+    reservations = _amounts(present.reservations, changes.reservations)
+    if generic:
+        reservations = _with_generic(reservations or Resources(), changes)
     return ResourceRequirements(
-        limits=_amounts(present.limits, changes.limits),
-        reservations=_amounts(present.reservations, changes.reservations),
+        limits=_amounts(present.limits, changes.limits), reservations=reservations
     )
+
+
+def _with_generic(reservations: Resources, changes: Changes) -> Resources:
+    """A kind that is reserved again gets its new number in its old place."""
+    counts = {
+        resource.discrete_resource_spec.kind: resource.discrete_resource_spec.value
+        for resource in reservations.generic_resources
+        if resource.discrete_resource_spec is not None
+    }
+    for kind in changes.generic_removed:
+        counts.pop(kind, None)
+    counts.update(changes.generic)
+    resources = tuple(
+        GenericResource(discrete_resource_spec=DiscreteResource(kind=kind, value=count))
+        for kind, count in counts.items()
+    )
+    return replace(reservations, generic_resources=resources)
 
 
 def _amounts(present: Resources | None, changes: Fields) -> Resources | None:
@@ -181,6 +210,9 @@ def _placement(present: Placement | None, changes: Changes) -> Placement | None:
     before = present or Placement()
     after = replace(
         before,
+        **changes.placement,
+        affinities=_items(before.affinities, changes.affinities, changes.affinities_removed),
+        tolerations=_items(before.tolerations, changes.tolerations, changes.tolerations_removed),
         constraints=_items(before.constraints, changes.constraints, changes.constraints_removed),
         preferences=_items(before.preferences, changes.preferences, changes.preferences_removed),
         max_replicas=before.max_replicas if changes.max_replicas is None else changes.max_replicas,

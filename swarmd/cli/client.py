@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 from swarmd.cli.errors import NO_SWARM_HINT, NOT_MANAGER_HINT, TIMED_OUT, CliError
 from swarmd.cli.standing import Listed, Standing
 from swarmd.cli.target import Target
-from swarmd.model.cluster import Cluster
+from swarmd.model.cluster import Cluster, ClusterSpec
 from swarmd.model.errors import Code
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.service import Service
@@ -140,6 +140,19 @@ class Client:
         if not answer.clusters:
             raise CliError("the swarm has no cluster object yet; try again in a moment")
         return convert.cluster_from_pb(answer.clusters[0])
+
+    async def update_cluster(self, change: Callable[[ClusterSpec], ClusterSpec]) -> Cluster:
+        async def attempt() -> Cluster:
+            cluster = await self.cluster()
+            request = control.UpdateClusterRequest(
+                cluster_id=cluster.id,
+                cluster_version=types.Version(index=cluster.version),
+                spec=convert.cluster_spec_to_pb(change(cluster.spec)),
+            )
+            answer = await _in_time(self._control.UpdateCluster(request))
+            return convert.cluster_from_pb(answer.cluster)
+
+        return await _in_sequence(attempt)
 
     async def rotate_token(self, *, worker: bool, manager: bool) -> Cluster:
         async def attempt() -> Cluster:

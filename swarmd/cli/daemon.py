@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from swarmd.cli.params import PAIR
 from swarmd.cli.target import Target
 
 
@@ -12,22 +13,43 @@ from swarmd.cli.target import Target
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
 @click.option("--log-json", is_flag=True, help="Log JSON objects instead of lines.")
+@click.option("--label", multiple=True, type=PAIR, help="Label of the engine: engine.labels.KEY.")
+@click.option(
+    "--generic-resource",
+    multiple=True,
+    metavar="KIND=VALUE",
+    help="What else the node has: a number (ssd=2), or names (gpu=UUID1, gpu=UUID2).",
+)
 @click.pass_obj
-def daemon(target: Target, /, log_level: str, log_json: bool) -> None:
+def daemon(
+    target: Target,
+    /,
+    log_level: str,
+    log_json: bool,
+    label: tuple[tuple[str, str], ...],
+    generic_resource: tuple[str, ...],
+) -> None:
     """Run the node's daemon in the foreground until it is told to stop.
 
     It resumes what its state directory holds; a new node waits for `swarmd init` or `swarmd join`.
     """
+    from swarmd.cli.values import offered_resources
     from swarmd.node.config import DaemonConfig
     from swarmd.node.daemon import run
     from swarmd.node.paths import default_state_dir
 
+    try:
+        resources = offered_resources(generic_resource)
+    except ValueError as error:
+        raise click.UsageError(f"--generic-resource: {error}") from None
     run(
         DaemonConfig(
             state_dir=target.state_dir or default_state_dir(),
             socket=target.socket,
             log_level=log_level,
             log_json=log_json,
+            labels=dict(label),
+            generic_resources=resources,
         )
     )
 

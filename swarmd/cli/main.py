@@ -10,6 +10,7 @@ ENTRIES = {
     "init": Entry("swarmd.cli.swarm:init", "Found a swarm with this node as its first manager"),
     "join": Entry("swarmd.cli.swarm:join", "Make this node part of a swarm"),
     "leave": Entry("swarmd.cli.swarm:leave", "Take this node out of its swarm"),
+    "update": Entry("swarmd.cli.cluster:update", "Change settings of the whole swarm"),
     "token": Entry("swarmd.cli.token:token", "Show or rotate the tokens that nodes join with"),
     "node": Entry("swarmd.cli.node:node", "Nodes of the swarm"),
     "service": Entry("swarmd.cli.service:service", "Services of the swarm"),

@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 import click
 
 from swarmd.cli.completion import node_names
-from swarmd.cli.params import PAIR
+from swarmd.cli.params import OVERSELL, PAIR
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
     from swarmd.model.node import NodeSpec
     from swarmd.model.states import Role
+
+TAINT_HELP = "Keeps tasks off: no-schedule, prefer-no-schedule or no-execute."
 
 
 @click.command()
@@ -20,6 +22,10 @@ if TYPE_CHECKING:
 @click.option("--role", type=click.Choice(["worker", "manager"]))
 @click.option("--label-add", multiple=True, type=PAIR)
 @click.option("--label-rm", multiple=True, metavar="KEY")
+@click.option("--taint-add", multiple=True, metavar="KEY[=VALUE]:EFFECT", help=TAINT_HELP)
+@click.option("--taint-rm", multiple=True, metavar="KEY[:EFFECT]")
+@click.option("--oversell-cpu", type=OVERSELL, help="Times its CPUs are sold; 0: as the cluster.")
+@click.option("--oversell-memory", type=OVERSELL, help="Times its memory is sold.")
 @click.argument("node", metavar="NODE|self", shell_complete=node_names)
 @click.pass_obj
 def update(
@@ -30,12 +36,17 @@ def update(
     role: str | None,
     label_add: tuple[tuple[str, str], ...],
     label_rm: tuple[str, ...],
+    taint_add: tuple[str, ...],
+    taint_rm: tuple[str, ...],
+    oversell_cpu: float | None,
+    oversell_memory: float | None,
 ) -> None:
-    """Change a node's availability, role or labels."""
+    """Change a node's availability, role, labels, taints or how much of it is sold."""
     from msgspec.structs import replace
 
     from swarmd.cli.client import Client, run
     from swarmd.cli.nodes import node_finder
+    from swarmd.cli.scheduling import changed_oversell, changed_taints
     from swarmd.model.states import Availability, Role
 
     def changed(spec: NodeSpec) -> NodeSpec:
@@ -45,6 +56,8 @@ def update(
             availability=Availability(availability) if availability else spec.availability,
             role=Role(role) if role else spec.role,
             labels={**labels, **dict(label_add)},
+            taints=changed_taints(spec.taints, taint_add, taint_rm),
+            oversell=changed_oversell(spec.oversell, oversell_cpu, oversell_memory),
         )
 
     async def work(client: Client) -> None:

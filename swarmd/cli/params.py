@@ -60,11 +60,19 @@ def _pair(text: str) -> Any:
     return pair(text)
 
 
+def _resource(text: str) -> Any:
+    from swarmd.cli.values import reserved_resource
+
+    return reserved_resource(text)
+
+
 DURATION = Reads("duration", _duration)
 CPUS = Reads("cpus", _cpus)
 SIZE = Reads("size", _size)
 PORTS = Reads("port", _ports)
 PREFERENCE = Reads("preference", _preference)
+RESOURCE = Reads("KIND=number", _resource)
 PAIR = Reads("key=value", _pair)
 COUNT = click.IntRange(min=0)
+OVERSELL = click.FloatRange(0.0, 100.0)
 RATIO = click.FloatRange(0.0, 1.0)

@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from swarmd.cli.params import COUNT, CPUS, DURATION, PAIR, PORTS, PREFERENCE, RATIO, SIZE
+from swarmd.cli.params import COUNT, CPUS, DURATION, PAIR, PORTS, PREFERENCE, RATIO, RESOURCE, SIZE
 
 
 def _policy_options(kind: str) -> list[Any]:
@@ -49,6 +49,11 @@ SHARED: list[Any] = [
     click.option("--restart-max-attempts", type=COUNT, help="0 means without limit."),
     click.option("--restart-window", type=DURATION, help="In which attempts are counted."),
     click.option("--replicas-max-per-node", type=COUNT, help="0 means without limit."),
+    click.option(
+        "--strategy",
+        type=click.Choice(["cluster", "spread", "binpack", "random"]),
+        help="How tasks are shared out among nodes [the cluster's].",
+    ),
     *_policy_options("update"),
     *_policy_options("rollback"),
     click.option("--endpoint-mode", type=click.Choice(["vip", "dnsrr"])),
@@ -62,6 +67,16 @@ CREATE: list[Any] = [
     click.option("--container-label", multiple=True, type=PAIR, help="Label of its tasks."),
     click.option("--constraint", multiple=True, metavar="KEY==VALUE", help="Where tasks may run."),
     click.option("--placement-pref", multiple=True, type=PREFERENCE, metavar="spread=LABEL"),
+    click.option(
+        "--affinity",
+        multiple=True,
+        metavar="KEY==VALUE",
+        help="Company to seek or, with !=, to avoid: image, service, task or a label.",
+    ),
+    click.option(
+        "--toleration", multiple=True, metavar="KEY[=VALUE][:EFFECT]", help="Taint to put up with."
+    ),
+    click.option("--generic-resource", multiple=True, type=RESOURCE, help="gpu=2, set aside."),
     click.option("--group", multiple=True, help="Further group of the task's user."),
     click.option("-p", "--publish", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET[/udp]"),
 ]
@@ -78,6 +93,12 @@ UPDATE: list[Any] = [
     click.option("--constraint-rm", multiple=True, metavar="KEY==VALUE"),
     click.option("--placement-pref-add", multiple=True, type=PREFERENCE),
     click.option("--placement-pref-rm", multiple=True, type=PREFERENCE),
+    click.option("--affinity-add", multiple=True, metavar="KEY==VALUE"),
+    click.option("--affinity-rm", multiple=True, metavar="KEY==VALUE"),
+    click.option("--toleration-add", multiple=True, metavar="KEY[=VALUE][:EFFECT]"),
+    click.option("--toleration-rm", multiple=True, metavar="KEY[=VALUE][:EFFECT]"),
+    click.option("--generic-resource-add", multiple=True, type=RESOURCE),
+    click.option("--generic-resource-rm", multiple=True, metavar="KIND"),
     click.option("--group-add", multiple=True),
     click.option("--group-rm", multiple=True),
     click.option("--publish-add", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET"),
@@ -140,6 +161,13 @@ def changes(flags: dict[str, Any]) -> Any:
         constraints_removed=_removed(flags, "constraint"),
         preferences=_either(flags, "placement_pref"),
         preferences_removed=_removed(flags, "placement_pref"),
+        affinities=_either(flags, "affinity"),
+        affinities_removed=_removed(flags, "affinity"),
+        tolerations=_either(flags, "toleration"),
+        tolerations_removed=_removed(flags, "toleration"),
+        generic=dict(_either(flags, "generic_resource")),
+        generic_removed=_removed(flags, "generic_resource"),
+        placement=_placement(flags["strategy"]),
         max_replicas=flags["replicas_max_per_node"],
         update=_policy(flags, "update"),
         rollback=_policy(flags, "rollback"),
@@ -163,6 +191,14 @@ def _removed(flags: dict[str, Any], name: str) -> tuple[Any, ...]:
 
 def _given(**fields: Any) -> dict[str, Any]:
     return {name: value for name, value in fields.items() if value is not None}
+
+
+def _placement(strategy: str | None) -> dict[str, Any]:
+    from swarmd.model.states import Strategy
+
+    if strategy is None:
+        return {}
+    return {"strategy": None if strategy == "cluster" else Strategy(strategy)}
 
 
 def _container(flags: dict[str, Any]) -> dict[str, Any]:

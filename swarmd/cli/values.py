@@ -8,7 +8,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
-from swarmd.model.spec import PlacementPreference, PortConfig, SpreadOver
+from swarmd.model.spec import (
+    DiscreteResource,
+    GenericResource,
+    NamedResource,
+    PlacementPreference,
+    PortConfig,
+    SpreadOver,
+)
 from swarmd.model.states import Protocol, PublishMode
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
@@ -65,6 +72,39 @@ def environment_file(content: str) -> list[str]:
     """Lines of a file of `NAME=value`; blank lines and those beginning with # are skipped."""
     lines = (line.strip() for line in content.splitlines())
     return [line for line in lines if line and not line.startswith("#")]
+
+
+def reserved_resource(text: str) -> tuple[str, int]:
+    """`gpu=2`: a kind and how many of it a task needs."""
+    kind, _, count = text.partition("=")
+    if not kind or not count.isdecimal() or not int(count):
+        raise ValueError(f"{text!r} is no number of a resource; write for example gpu=2")
+    return kind, int(count)
+
+
+def offered_resources(texts: Iterable[str]) -> tuple[GenericResource, ...]:
+    """What a node has: `ssd=2` is a number of them; `gpu=UUID1` and `gpu=UUID2` are two by name."""
+    kinds: dict[str, list[str]] = {}
+    for item in (part.strip() for text in texts for part in text.split(",")):
+        kind, _, value = item.partition("=")
+        if not kind or not value:
+            raise ValueError(f"{item!r} is no resource; write for example ssd=2 or gpu=UUID1")
+        kinds.setdefault(kind, []).append(value)
+    return tuple(resource for kind, values in kinds.items() for resource in _offered(kind, values))
+
+
+def _offered(kind: str, values: list[str]) -> list[GenericResource]:
+    if not any(value.isdecimal() for value in values):
+        if len(set(values)) < len(values):
+            raise ValueError(f"{kind} has the same name twice; names tell resources apart")
+        return [
+            GenericResource(named_resource_spec=NamedResource(kind=kind, value=value))
+            for value in values
+        ]
+    if len(values) > 1:
+        raise ValueError(f"{kind} has a number and something else; give one number, or names only")
+    amount = DiscreteResource(kind=kind, value=int(values[0]))
+    return [GenericResource(discrete_resource_spec=amount)]
 
 
 def preference(text: str) -> PlacementPreference:

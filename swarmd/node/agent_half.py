@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from random import Random
 
 from msgspec.structs import replace
@@ -26,6 +26,7 @@ from swarmd.lb.kernel import Balancer, BalancerReport, choose
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
 from swarmd.lb.proxy.settings import ALL_ADDRESSES
 from swarmd.model.node import NodeDescription
+from swarmd.model.spec import GenericResource
 from swarmd.model.states import Protocol
 from swarmd.rpc.channel import Channel
 from swarmd.runtime.clock import Clock
@@ -46,6 +47,8 @@ class AgentHalf:
     """Runs the node's tasks for as long as it is part of a cluster.
 
     Args:
+        labels: of the engine.
+        generic_resources: what the node has besides CPU and memory.
         remotes: managers to call first.
         on_remotes: told the whole list of managers when it has changed, for keeping it.
     """
@@ -54,6 +57,8 @@ class AgentHalf:
         self,
         *,
         security: SecurityContext,
+        labels: Mapping[str, str],
+        generic_resources: tuple[GenericResource, ...],
         paths: Paths,
         data_addr: str,
         remotes: Iterable[Remote],
@@ -63,6 +68,8 @@ class AgentHalf:
     ) -> None:
         self._security = security
         self._data_addr = data_addr
+        self._labels = labels
+        self._generic_resources = generic_resources
         hostname = socket.gethostname()
         self._hostname = hostname
         context = NodeContext(node_id=security.node_id, hostname=hostname, platform=node_platform())
@@ -133,6 +140,8 @@ class AgentHalf:
             balancer=str(self.balancing),
             data_addr=self._data_addr,
             hostname=self._hostname,
+            labels=self._labels,
+            generic_resources=self._generic_resources,
         )
         return replace(description, tls_info=self._security.tls_info())
 

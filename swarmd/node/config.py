@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from msgspec import Struct
+
+from swarmd.model.spec import GenericResource
 
 
 class DaemonConfig(Struct, frozen=True, kw_only=True):
@@ -17,3 +20,5 @@ class DaemonConfig(Struct, frozen=True, kw_only=True):
     socket: Path
     log_level: str = "info"
     log_json: bool = False
+    labels: Mapping[str, str] = {}  # of the engine, for constraints on engine.labels
+    generic_resources: tuple[GenericResource, ...] = ()  # what the node has besides CPU and memory

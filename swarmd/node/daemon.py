@@ -363,6 +363,7 @@ class Daemon:
         security.subscribe(lambda _: self._reconnect())
         return ClusterMember(
             security=security,
+            config=self.config,
             paths=self.paths,
             settings=settings,
             server=self._server,

@@ -26,6 +26,7 @@ from swarmd.store.changes import Transaction
 from . import settings as settings_file
 from .address import DEFAULT_PORT, split
 from .agent_half import AgentHalf
+from .config import DaemonConfig
 from .manager_half import ManagerHalf
 from .paths import Paths
 from .security import SecurityContext
@@ -44,6 +45,7 @@ class ClusterMember:
         self,
         *,
         security: SecurityContext,
+        config: DaemonConfig,
         paths: Paths,
         settings: Settings,
         server: Server,
@@ -60,6 +62,8 @@ class ClusterMember:
         self._listening = False
         self.agent = AgentHalf(
             security=security,
+            labels=config.labels,
+            generic_resources=config.generic_resources,
             paths=paths,
             data_addr=settings.data_addr,
             remotes=[Remote(remote.addr, remote.node_id) for remote in settings.remotes],

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 from swarmd.model import defaults
 from swarmd.model.record import Record
-from swarmd.model.spec import ContainerSpec, LogDriver, PortConfig
+from swarmd.model.spec import ContainerSpec, GenericResource, LogDriver, PortConfig
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
 from swarmd.model.template import TemplateContext, TemplateError, expand_container
@@ -109,11 +109,27 @@ def environment(
     for port in ports:
         suffix = "" if port.protocol is Protocol.TCP else f"_{port.protocol.value.upper()}"
         env[f"SWARMD_PORT_{port.target_port}{suffix}"] = str(port.published_port)
+    env.update(_claims(task.assigned_generic_resources))
     env.update(launch.env)
     # The marks by which the node finds its processes where it has no cgroups.
     env["SWARMD_TASK_ID"] = task.id
     env["SWARMD_NODE_ID"] = node_id
     return env
+
+
+def _claims(claims: tuple[GenericResource, ...]) -> dict[str, str]:
+    """`DOCKER_RESOURCE_GPU=UUID1,UUID2`: how swarm tells a task which resources are its own."""
+    values: dict[str, list[str]] = {}
+    for claim in claims:
+        named, discrete = claim.named_resource_spec, claim.discrete_resource_spec
+        if named is not None:
+            values.setdefault(named.kind, []).append(named.value)
+        elif discrete is not None:
+            values.setdefault(discrete.kind, []).append(str(discrete.value))
+    return {
+        "DOCKER_RESOURCE_" + re.sub(r"\W", "_", kind, flags=re.ASCII).upper(): ",".join(found)
+        for kind, found in values.items()
+    }
 
 
 def signal_number(name: str) -> int:

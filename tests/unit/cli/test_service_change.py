@@ -11,7 +11,7 @@ from click import Option
 from swarmd.cli.service_write import update
 from swarmd.model.instant import SECOND
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import FailureAction, TaskState, UpdateOrder
+from swarmd.model.states import FailureAction, Strategy, TaskState, UpdateOrder
 from tests.support.commands import SERVER, create, failing, spec_of
 
 
@@ -81,6 +81,13 @@ EVERY_FLAG = {
     "--constraint-rm": ("node.id!=none", lambda s: constraints(s), ()),
     "--placement-pref-add": ("spread=node.labels.b", lambda s: spreads(s)[1:], ["node.labels.b"]),
     "--placement-pref-rm": ("spread=node.labels.a", lambda s: spreads(s), []),
+    "--strategy": ("binpack", lambda s: s.task_template.placement.strategy, Strategy.BINPACK),
+    "--affinity-add": ("image!=b*", lambda s: affinities(s), ("service!=x", "image!=b*")),
+    "--affinity-rm": ("service!=x", lambda s: affinities(s), ()),
+    "--toleration-add": ("b:no-execute", lambda s: tolerations(s), ("a", "b:no-execute")),
+    "--toleration-rm": ("a", lambda s: tolerations(s), ()),
+    "--generic-resource-add": ("gpu=2", lambda s: generic(s), {"ssd": 1, "gpu": 2}),
+    "--generic-resource-rm": ("ssd", lambda s: generic(s), {}),
     "--group-add": ("video", lambda s: container(s).groups, ("adm", "video")),
     "--group-rm": ("adm", lambda s: container(s).groups, ()),
     "--publish-add": ("81:81", lambda s: len(s.endpoint_spec.ports), 2),
@@ -130,6 +137,19 @@ def constraints(spec: ServiceSpec) -> Any:
     return spec.task_template.placement.constraints  # type: ignore[union-attr]
 
 
+def affinities(spec: ServiceSpec) -> tuple[str, ...]:
+    return spec.task_template.placement.affinities  # type: ignore[union-attr]
+
+
+def tolerations(spec: ServiceSpec) -> tuple[str, ...]:
+    return spec.task_template.placement.tolerations  # type: ignore[union-attr]
+
+
+def generic(spec: ServiceSpec) -> dict[str, int]:
+    counted = (item.discrete_resource_spec for item in reserved(spec).generic_resources)
+    return {item.kind: item.value for item in counted if item is not None}
+
+
 def spreads(spec: ServiceSpec) -> list[str]:
     preferences = spec.task_template.placement.preferences  # type: ignore[union-attr]
     return [item.spread.spread_descriptor for item in preferences if item.spread]
@@ -151,6 +171,7 @@ def test_a_flag_of_update_changes_what_it_names(daemon, flag):
         "web",
         *("-d", "-e", "A=1", "-l", "l=1", "--container-label", "c=1", "--group", "adm"),
         *("--constraint", "node.id!=none", "--placement-pref", "spread=node.labels.a"),
+        *("--affinity", "service!=x", "--toleration", "a", "--generic-resource", "ssd=1"),
         *(() if flag == "--publish-add" else ("-p", "80:80")),
         *(("-p", "8080:8080") if flag == "--publish-add" else ()),
     )

@@ -7,6 +7,7 @@ import pytest
 from swarmd.cli import values
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, PublishMode
+from tests.support.fleet import discrete, named
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
 
@@ -129,3 +130,27 @@ def test_labels_are_pairs():
     assert values.labels(["a=b", "c", "d=e=f"]) == {"a": "b", "c": "", "d": "e=f"}
     with pytest.raises(ValueError, match="has no key"):
         values.pair("=b")
+
+
+def test_resources_of_a_node_are_numbers_or_names():
+    assert values.offered_resources(("ssd=2,gpu=u1", "gpu=u2")) == (
+        discrete("ssd", 2),
+        *named("gpu", "u1", "u2"),
+    )
+    assert values.reserved_resource("gpu=2") == ("gpu", 2)
+
+
+@pytest.mark.parametrize(
+    ("read", "text", "words"),
+    [
+        (lambda text: values.offered_resources((text,)), "gpu", "write for example"),
+        (lambda text: values.offered_resources((text,)), "gpu=1,gpu=2", "a number and something"),
+        (lambda text: values.offered_resources((text,)), "gpu=1,gpu=u", "a number and something"),
+        (lambda text: values.offered_resources((text,)), "gpu=u,gpu=u", "same name twice"),
+        (values.reserved_resource, "gpu=u1", "no number"),
+        (values.reserved_resource, "gpu=0", "no number"),
+    ],
+)
+def test_resources_that_say_nothing_clear_are_refused(read, text, words):
+    with pytest.raises(ValueError, match=words):
+        read(text)

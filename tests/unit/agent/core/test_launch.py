@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.agent.core.launch import (
     LogPolicy,
@@ -18,6 +19,7 @@ from swarmd.model.spec import ContainerSpec, LogDriver, PortConfig, TaskSpec
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
 from swarmd.model.template import TemplateContext
+from tests.support.fleet import discrete, named
 
 
 def a_task(spec: ContainerSpec, *, slot: int = 2) -> Task:
@@ -70,6 +72,9 @@ def test_the_environment_tells_ports_and_lets_the_spec_override_all_but_the_mark
         PortConfig(target_port=80, published_port=20_001),
         PortConfig(target_port=53, published_port=20_002, protocol=Protocol.UDP),
     )
+    task = replace(
+        task, assigned_generic_resources=(*named("gpu", "u1", "u2"), discrete("fast-ssd", 2))
+    )
     env = environment(
         launch(task, context(task)),
         task=task, node_id="n1", hostname="h1", user="bob", home="/home/bob", ports=ports,
@@ -83,6 +88,8 @@ def test_the_environment_tells_ports_and_lets_the_spec_override_all_but_the_mark
         "PORT": "20001",
         "SWARMD_PORT_80": "20001",
         "SWARMD_PORT_53_UDP": "20002",
+        "DOCKER_RESOURCE_GPU": "u1,u2",
+        "DOCKER_RESOURCE_FAST_SSD": "2",
         "SWARMD_TASK_ID": "t1",
         "SWARMD_NODE_ID": "n1",
     }

@@ -1,0 +1,65 @@
+"""`swarmd update`: settings of the whole swarm."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from swarmd.cli.params import DURATION, OVERSELL
+from swarmd.cli.target import Target
+
+if TYPE_CHECKING:
+    from swarmd.model.cluster import ClusterSpec
+
+
+@click.command()
+@click.option(
+    "--strategy",
+    type=click.Choice(["spread", "binpack", "random"]),
+    help="How tasks are shared out where a service doesn't say.",
+)
+@click.option("--oversell-cpu", type=OVERSELL, help="Times the CPUs of nodes are sold; 0: once.")
+@click.option("--oversell-memory", type=OVERSELL, help="Times the memory of nodes is sold.")
+@click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats.")
+@click.option("--cert-expiry", type=DURATION, help="Life of node certificates.")
+@click.option("--task-history-limit", type=int, help="Ended tasks kept per slot.")
+@click.pass_obj
+def update(
+    target: Target,
+    /,
+    strategy: str | None,
+    oversell_cpu: float | None,
+    oversell_memory: float | None,
+    dispatcher_heartbeat: int | None,
+    cert_expiry: int | None,
+    task_history_limit: int | None,
+) -> None:
+    """Change settings of the whole swarm; what is not named stays as it is.
+
+    \b
+    swarmd update --strategy binpack --oversell-cpu 2
+    """
+    from msgspec.structs import replace
+
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.scheduling import changed_scheduling
+
+    def changed(spec: ClusterSpec) -> ClusterSpec:
+        if dispatcher_heartbeat is not None:
+            dispatcher = replace(spec.dispatcher, heartbeat_period_ns=dispatcher_heartbeat)
+            spec = replace(spec, dispatcher=dispatcher)
+        if cert_expiry is not None:
+            ca_config = replace(spec.ca_config, node_cert_expiry_ns=cert_expiry)
+            spec = replace(spec, ca_config=ca_config)
+        if task_history_limit is not None:
+            limits = replace(spec.orchestration, task_history_retention_limit=task_history_limit)
+            spec = replace(spec, orchestration=limits)
+        scheduling = changed_scheduling(spec.scheduling, strategy, oversell_cpu, oversell_memory)
+        return replace(spec, scheduling=scheduling)
+
+    async def work(client: Client) -> None:
+        await client.update_cluster(changed)
+        click.echo("swarm updated")
+
+    run(target, work)
