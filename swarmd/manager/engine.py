@@ -12,6 +12,7 @@ import logging
 from collections.abc import Callable
 
 from swarmd.model.env import Env
+from swarmd.model.errors import Rejection
 from swarmd.orchestrator.planner import Planner
 from swarmd.runtime.clock import Clock
 from swarmd.store.changes import Committed, Transaction
@@ -20,6 +21,8 @@ from swarmd.store.store import Store
 from .writer import Writer
 
 log = logging.getLogger(__name__)
+
+RETRY_S = 0.1
 
 
 class Engine:
@@ -36,6 +39,16 @@ class Engine:
 
     async def run(self) -> None:
         """Plan until cancelled; a crash of the planner is raised, for a new engine to start."""
+        while True:
+            try:
+                await self._plan()
+            except Rejection as rejection:
+                # Leadership is about to be lost or handed over, or the disk is full.
+                log.warning("engine.write_failed reason=%s", rejection.message)
+                await asyncio.sleep(RETRY_S)
+
+    async def _plan(self) -> None:
+        """Plan until a write fails: what a planner believes to have done is then not true."""
         planner = Planner(self._store, self._env())
 
         def observe(committed: Committed) -> None:

@@ -14,10 +14,14 @@ from msgspec import msgpack
 
 from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId, TaskId
+from swarmd.model.service import Service
+from swarmd.model.states import TaskState, UpdateOrder
 from swarmd.model.task import Task
+from swarmd.orchestrator.nodes import has_stopped
+from swarmd.orchestrator.restart import STOP_WAIT_NS
 from swarmd.sim.machine import Machine
 from swarmd.sim.timeline import Timeline
-from swarmd.store.changes import Change, Committed
+from swarmd.store.changes import Change, Committed, Object
 from swarmd.store.invariants import check
 from swarmd.store.store import Store
 
@@ -36,6 +40,7 @@ class Agreement:
         self._first: dict[int, str] = {}  # who applied it first
         self._homes: dict[TaskId, str] = {}
         self._assigned: dict[TaskId, NodeId] = {}
+        self._leaders: dict[int, str] = {}  # by term
 
     def manager_starts(self, machine: Machine, manager: Manager) -> None:
         """Check what this manager applies from now on."""
@@ -75,9 +80,19 @@ class Agreement:
             self._first[index] = who
             self.entries += 1
             self._timeline.tell(who, f"entry {index}: {_summary(committed)}")
+            self._check_leaders()
             self._check_state(store, committed)
         elif agreed != digest:
             self._accuse(f"at index {index} the state of {who} is not that of {self._first[index]}")
+
+    def _check_leaders(self) -> None:
+        for machine in self._machines:
+            manager = machine.manager
+            if manager is not None and machine.leads:
+                term = manager.raft.term
+                elected = self._leaders.setdefault(term, machine.name)
+                if elected != machine.name:
+                    self._accuse(f"{elected} and {machine.name} both lead in term {term}")
 
     def _check_state(self, store: Store, committed: Committed) -> None:
         for violation in check(store):
@@ -85,6 +100,8 @@ class Agreement:
         for change in committed.changes:
             if isinstance(change.new, Task):
                 self._check_task(change, change.new)
+                if _begins(change.old, change.new):
+                    self._check_turn(change.new, store)
 
     def _check_task(self, change: Change, new: Task) -> None:
         old = change.old
@@ -104,6 +121,18 @@ class Agreement:
             if home != new.node_id:
                 self._accuse(f"task {new.id} was assigned to {home} and then to {new.node_id}")
 
+    def _check_turn(self, new: Task, store: Store) -> None:
+        """A task may begin when those before it in its slot have stopped, unless told otherwise."""
+        service = store.find_service(new.service_id)
+        if service is None or not new.slot or new.job_iteration is not None:
+            return
+        if _starts_first(service) or new.updated_at - new.created_at >= STOP_WAIT_NS:
+            return
+        for other in store.tasks_of_service(service.id):
+            older = other.slot == new.slot and other.created_at < new.created_at
+            if older and not has_stopped(other, store):
+                self._accuse(f"task {new.name} may run while {other.name} has not stopped")
+
     def _accuse(self, reason: str) -> None:
         self._timeline.accuse(reason)
 
@@ -114,6 +143,22 @@ def state_digest(store: Store) -> int:
     for record in store.records():
         digest = crc32(_ENCODER.encode(record), digest)
     return digest
+
+
+def _begins(old: Object | None, new: Task) -> bool:
+    before = old.desired_state if isinstance(old, Task) else TaskState.NEW
+    return before < TaskState.RUNNING and new.desired_state is TaskState.RUNNING
+
+
+def _starts_first(service: Service) -> bool:
+    """Whether the spec, or one the service had before, lets two tasks of a slot overlap."""
+    specs = [service.spec, service.previous_spec, *(past.spec for past in service.history)]
+    return any(
+        config is not None and config.order is UpdateOrder.START_FIRST
+        for spec in specs
+        if spec is not None
+        for config in (spec.update_config, spec.rollback_config)
+    )
 
 
 def _summary(committed: Committed) -> str:

@@ -66,6 +66,9 @@ def _nodes(world: World, store: Store) -> Iterator[str]:
 def _service(service: Service, store: Store) -> Iterator[str]:
     name, mode = service.spec.name, service.spec.mode
     tasks = store.tasks_of_service(service.id)
+    if mode.replicated_job is not None:
+        yield from _job(service, tasks)
+        return
     wanted = [task for task in tasks if task.desired_state is TaskState.RUNNING]
     if mode.global_ is not None:
         places = Counter(str(task.node_id) for task in wanted)
@@ -85,8 +88,23 @@ def _service(service: Service, store: Store) -> Iterator[str]:
             yield f"task {task.name} is {task.status.state.word}: {task.status.err}"
         elif task.spec_version != service.spec_version and task.spec != service.spec.task_template:
             yield f"task {task.name} runs an old spec"
+    if service.spec.endpoint_spec is not None and service.spec.endpoint_spec.ports:
+        chosen = service.endpoint.ports if service.endpoint is not None else ()
+        if not chosen or not all(port.published_port for port in chosen):
+            yield f"service {name} has no port"
     if service.update_status is not None and service.update_status.state in _UNDER_WAY:
         yield f"service {name} is still {service.update_status.state.value}"
+
+
+def _job(service: Service, tasks: tuple[Task, ...]) -> Iterator[str]:
+    job, status = service.spec.mode.replicated_job, service.job_status
+    assert job is not None
+    current = status.job_iteration if status is not None else 0
+    done = sum(
+        task.status.state is TaskState.COMPLETE and task.job_iteration == current for task in tasks
+    )
+    if done != (job.total_completions or 1):
+        yield f"job {service.spec.name} was completed {done} times, not {job.total_completions}"
 
 
 def _tasks(store: Store) -> Iterator[str]:

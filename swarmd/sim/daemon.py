@@ -24,13 +24,15 @@ from swarmd.model.node import EngineDescription, NodeDescription
 from swarmd.model.spec import Platform, Resources
 from swarmd.raft import storage
 from swarmd.raft.config import RaftConfig
+from swarmd.raft.errors import StateError
 from swarmd.raft.members import Member
 from swarmd.rpc.accepting import Switch
 from swarmd.rpc.channel import Channel
-from swarmd.rpc.client_connection import ClientConnection
+from swarmd.rpc.client_connection import ClientCall, ClientConnection
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.h2.limits import TRUSTED
 from swarmd.rpc.identity import Identity
+from swarmd.rpc.metadata import EMPTY, Metadata
 from swarmd.rpc.pb import raft as pb
 from swarmd.rpc.relay import LeaderRelay
 from swarmd.rpc.router import Router
@@ -47,6 +49,15 @@ from swarmd.sim.parts import SimWorker, TasksFile, memory_database
 from swarmd.store.changes import Transaction
 
 JOIN_RETRY_S = 1.0
+# Calls that a retry may deliver twice, the second time late, after others that were made later.
+REPEATABLE = frozenset(
+    {
+        "/docker.swarmkit.v1.Dispatcher/UpdateTaskStatus",
+        "/docker.swarmkit.v1.Dispatcher/Heartbeat",
+        "/docker.swarmkit.v1.RaftMembership/Join",
+    }
+)
+Repeats = Callable[[], float | None]
 PORT = 2377
 
 
@@ -62,14 +73,47 @@ class Seat(NamedTuple):
     tasks_file: TasksFile
     containers: Containers
     clock: Clock
+    repeats: Repeats
 
 
 class SimChannel(Channel):
-    """A channel whose TLS is the network's word for who is who."""
+    """A channel whose TLS is the network's word for who is who.
 
-    def __init__(self, address: str, context: SimContext, clock: Clock) -> None:
+    Args:
+        repeats: how long after a call it arrives once more; None for not at all.
+    """
+
+    def __init__(
+        self, address: str, context: SimContext, clock: Clock, repeats: Repeats = lambda: None
+    ) -> None:
         super().__init__(address, clock=clock)
         self._sim_context = context
+        self._repeats = repeats
+
+    async def start(
+        self,
+        path: str,
+        message: bytes | None,
+        *,
+        metadata: Metadata = EMPTY,
+        timeout_ns: int | None = None,
+    ) -> ClientCall:
+        call = await super().start(path, message, metadata=metadata, timeout_ns=timeout_ns)
+        after_s = self._repeats() if path in REPEATABLE and message is not None else None
+        if after_s is not None and message is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(
+                after_s, lambda: loop.create_task(self._repeat(path, message), name="repeated")
+            )
+        return call
+
+    async def _repeat(self, path: str, message: bytes) -> None:
+        if self._closed:
+            return
+        try:
+            await self.unary(path, message, timeout_ns=10**9)
+        except RpcError:
+            return  # whoever called has had its answer
 
     async def _dial(self) -> ClientConnection:
         host, _, port = self.address.rpartition(":")
@@ -98,6 +142,7 @@ class SimDaemon:
         founding: the records of a new cluster, for the manager that founds it.
         on_manager: told the manager before it starts, for checkers to listen.
         on_fatal: told when the manager half has stopped for good.
+        on_damage: told when the Raft directory can't be used.
     """
 
     def __init__(
@@ -110,6 +155,7 @@ class SimDaemon:
         founding: Transaction | None,
         on_manager: Callable[[Manager], None],
         on_fatal: Callable[[str], None],
+        on_damage: Callable[[str], None],
     ) -> None:
         self.seat = seat
         self.manager: Manager | None = None
@@ -119,6 +165,7 @@ class SimDaemon:
         self._founding = founding
         self._on_manager = on_manager
         self._on_fatal = on_fatal
+        self._on_damage = on_damage
         self._rng = rng
         self._tasks = Supervisor("daemon")
         self._raft_context = SimContext.make(seat.certificate, RAFT_ALPN)
@@ -161,7 +208,7 @@ class SimDaemon:
         self._tasks.keep(self.session.run, name="session")
 
     def dial(self, address: str) -> SimChannel:
-        return SimChannel(address, self._rpc_context, self.seat.clock)
+        return SimChannel(address, self._rpc_context, self.seat.clock, self.seat.repeats)
 
     # --- the manager half
 
@@ -174,7 +221,10 @@ class SimDaemon:
             else:
                 await self._join()
                 return
-        await self._start(self._founding)
+        try:
+            await self._start(self._founding)
+        except StateError as error:
+            self._on_damage(str(error))
         await asyncio.Event().wait()
 
     async def _join(self) -> None:

@@ -38,7 +38,10 @@ class SimFile:
 
     def sync(self) -> None:
         self.disk.operation("sync")
-        self.unsynced.clear()
+        if self.disk.lying:
+            self.disk.has_lied = True
+        else:
+            self.unsynced.clear()
         self.disk.syncs += 1
 
     def close(self) -> None:
@@ -60,7 +63,8 @@ class SimDisk:
     """Implements `swarmd.raft.ports.Disk`.
 
     `cut_after` counts operations down and raises `Cut` at zero; `fail_next` raises an OSError
-    for the next operation of a kind; `capacity` bounds the sum of all files.
+    for the next operation of a kind; `capacity` bounds the sum of all files; while `lying`, a sync
+    says it is done and does nothing.
     """
 
     def __init__(self) -> None:
@@ -69,6 +73,7 @@ class SimDisk:
         self.fail_next: dict[str, int] = {}
         self.capacity: int | None = None
         self.syncs = 0
+        self.lying = self.has_lied = False
 
     def operation(self, kind: str) -> None:
         if self.cut_after is not None:
@@ -124,6 +129,7 @@ class SimDisk:
     def wipe(self) -> None:
         """Lose everything."""
         self.files.clear()
+        self.has_lied = False
 
     def free_bytes(self) -> int:
         return 1 << 40 if self.capacity is None else max(0, self.capacity - self.used())

@@ -17,6 +17,7 @@ KINDS = (
     "kill",
     "power",
     "isolate",
+    "split",
     "cut",
     "one_way",
     "loss",
@@ -26,7 +27,9 @@ KINDS = (
     "slow_disk",
     "clock_step",
     "executor",
+    "repeat",
     "wipe",
+    "lie",
     "blackout",
 )
 DAY_NS = 86_400 * 10**9
@@ -42,6 +45,7 @@ class Faults:
         self._every_s = every_s
         self._rng: Random = world.timeline.rng("faults")
         self._ended = False
+        self._alone = False  # a fault that stands no other is under way
         self._undo: dict[int, Callable[[], None]] = {}
         self._serial = 0
 
@@ -64,11 +68,12 @@ class Faults:
     def _strike(self) -> None:
         if self._ended:
             return
-        kind = self._rng.choice(self._kinds)
-        strike: Callable[[], None] = getattr(self, f"_{kind}")
-        self.counts[kind] += 1
-        strike()
         self.begin()
+        kind = self._rng.choice(self._kinds)
+        if not self._alone:
+            strike: Callable[[], None] = getattr(self, f"_{kind}")
+            self.counts[kind] += 1
+            strike()
 
     def _for_a_while(self, shortest_s: float, longest_s: float, undo: Callable[[], None]) -> None:
         """Undo a fault after some time, or when all is healed."""
@@ -116,19 +121,53 @@ class Faults:
             machine.cut_power()
             self._for_a_while(0.5, 4.0, machine.start)
 
+    def _follower(self) -> Machine | None:
+        """A manager that doesn't lead while all managers are up and nothing else is wrong."""
+        managers = self._world.managers
+        if self._undo or any(machine.manager is None for machine in managers):
+            return None
+        leader = self._world.leader()
+        followers = [machine for machine in managers if machine is not leader]
+        return self._rng.choice(followers) if leader is not None and followers else None
+
     def _wipe(self) -> None:
         """A manager loses its Raft directory while all the others are up, and joins anew."""
-        managers = self._world.managers
-        if not all(m.daemon is not None and m.manager is not None for m in managers):
+        victim = self._follower()
+        if victim is None:
             return
-        leader = self._world.leader()
-        candidates = [m for m in managers if m is not leader]
-        if leader is None or not candidates or self._undo:
-            return
-        victim = self._rng.choice(candidates)
         victim.kill()
         victim.wipe_raft()
         self._for_a_while(0.2, 3.0, victim.start)
+
+    def _lie(self) -> None:
+        """A follower's disk says "synced" when it isn't, until the power fails.
+
+        What is lost were promises. The others must have kept theirs until it has caught up, so
+        nothing else goes wrong meanwhile.
+        """
+        victim = self._follower()
+        if victim is None:
+            return
+        self._alone = True
+        self._tell(f"the disk of {victim.name} lies")
+        victim.disk.lying = True
+
+        def fail() -> None:
+            victim.disk.lying = False
+            if not self._ended:
+                victim.cut_power()
+                self._for_a_while(0.5, 2.0, come_back)
+
+        def come_back() -> None:
+            victim.start()
+            self._for_a_while(4.0, 5.0, lambda: setattr(self, "_alone", False))
+
+        self._for_a_while(0.5, 4.0, fail)
+
+    def _repeat(self) -> None:
+        victim = self._anyone()
+        victim.repeating = self._rng.choice((0.2, 0.7))
+        self._for_a_while(2.0, 15.0, lambda: setattr(victim, "repeating", 0.0))
 
     def _pause(self) -> None:
         loop = self._anyone().loop
@@ -180,6 +219,14 @@ class Faults:
         self._tell(f"{victim.name} is cut off")
         hosts = [h for h in self._world.hosts if h != victim.host]
         self._block([(victim.host, h) for h in hosts] + [(h, victim.host) for h in hosts])
+
+    def _split(self) -> None:
+        """The machines fall into two halves; clients reach both."""
+        hosts = [machine.host for machine in self._world.machines.values()]
+        half = self._rng.sample(hosts, self._rng.randrange(1, len(hosts)))
+        rest = [host for host in hosts if host not in half]
+        self._tell(f"{', '.join(half)} are cut off from {', '.join(rest)}")
+        self._block([(a, b) for a in half for b in rest] + [(b, a) for a in half for b in rest])
 
     def _cut(self) -> None:
         one = self._anyone()

@@ -55,7 +55,8 @@ class Machine:
         self.rng: Random = timeline.rng(f"machine:{name}")
         self.slow_disk = 0.0  # chance of a disk operation that takes seconds
         self.block_s = (0.0005, 0.004)
-        self.fatal = ""
+        self.repeating = 0.0  # share of repeatable calls that arrive twice
+        self.fatal = ""  # why its manager half has stopped
         self._timeline, self._network = timeline, network
         self._managers = managers
         self._raft_config = raft_config
@@ -103,6 +104,7 @@ class Machine:
             tasks_file=self.tasks_file,
             containers=self.containers,
             clock=self.clock.of_process(),
+            repeats=self._repeats,
         )
         self._workers = []
         daemon = self.daemon = loop.run_within(
@@ -114,6 +116,7 @@ class Machine:
                 founding=founding,
                 on_manager=lambda manager: self._on_manager(self, manager),
                 on_fatal=self._failed,
+                on_damage=self._damaged,
             )
         )
         loop.enter(daemon.run, name="daemon")
@@ -168,6 +171,26 @@ class Machine:
             return self.rng.uniform(0.2, 1.5)
         return self.rng.uniform(*self.block_s)
 
+    def _repeats(self) -> float | None:
+        if self.repeating and self.rng.random() < self.repeating:
+            return self.rng.uniform(0.0, 3.0)
+        return None
+
     def _failed(self, reason: str) -> None:
+        """No simulated fault gives the product a reason for this."""
         self.fatal = reason
-        self._timeline.tell(self.name, f"manager stopped for good: {reason}")
+        self._timeline.accuse(f"the manager on {self.name} stopped for good: {reason}")
+
+    def _damaged(self, reason: str) -> None:
+        """A disk that lied is found out: the operator wipes it, and the manager joins anew."""
+        if not self.disk.has_lied:
+            self._timeline.accuse(f"{self.name} refuses its Raft directory: {reason}")
+            return
+        self._timeline.tell(self.name, f"Raft directory refused: {reason}")
+        self._timeline.call_at(self._timeline.now, self._start_over)
+
+    def _start_over(self) -> None:
+        if self.daemon is not None:
+            self.kill()
+            self.wipe_raft()
+            self.start()

@@ -17,8 +17,11 @@ from swarmd.model.instant import MILLISECOND, SECOND
 from swarmd.model.service import Service
 from swarmd.model.spec import (
     ContainerSpec,
+    EndpointSpec,
     GlobalMode,
+    PortConfig,
     Replicated,
+    ReplicatedJob,
     RestartPolicy,
     ServiceMode,
     ServiceSpec,
@@ -29,6 +32,8 @@ from swarmd.model.states import Availability, FailureAction, UpdateOrder
 from swarmd.sim.client import REVISION, Client
 
 STEADY = ("steady",)
+BATCH = ("batch", "1")
+PORTS = (30_001, 30_002, 30_003)
 TEMPERS: tuple[tuple[str, ...], ...] = (STEADY, STEADY, ("flaky", "3"), ("broken",), ("batch", "2"))
 SERVICES_PER_OPERATOR = 3
 REPLICAS_MAX = 5
@@ -89,7 +94,9 @@ class Operator:
                 await self.client.update(service, self._revised(replace(service.spec, mode=mode)))
         else:
             template = self._template(service.spec.task_template.force_update + 1)
-            spec = replace(service.spec, task_template=template, update_config=self._update())
+            spec = replace(service.spec, task_template=template)
+            if spec.mode.replicated_job is None:
+                spec = replace(spec, update_config=self._update())
             await self.client.update(service, self._revised(spec))
 
     async def _change_node(self) -> None:
@@ -109,26 +116,47 @@ class Operator:
             return True
         if self._rng.random() < 0.3:
             return await self.client.remove(service)
+        job = service.spec.mode.replicated_job is not None
         template = replace(
             service.spec.task_template,
-            container_spec=ContainerSpec(command=STEADY),
+            container_spec=ContainerSpec(command=BATCH if job else STEADY),
+            restart_policy=RestartPolicy(delay_ns=0),
             force_update=service.spec.task_template.force_update + 1,
         )
         config = UpdateConfig(monitor_ns=100 * MILLISECOND)
-        spec = replace(service.spec, task_template=template, update_config=config)
+        spec = replace(service.spec, task_template=template, update_config=None if job else config)
         return await self.client.update(service, self._revised(spec)) is not None
 
     # --- specs
 
     def _spec(self, name: str) -> ServiceSpec:
-        mode = _mode(self._rng.randrange(1, REPLICAS_MAX + 1))
-        if self._rng.random() < 0.2:
+        count = self._rng.randrange(1, REPLICAS_MAX + 1)
+        drawn = self._rng.random()
+        if drawn < 0.2:
             mode = ServiceMode(global_=GlobalMode())
+        elif drawn < 0.35:
+            mode = ServiceMode(
+                replicated_job=ReplicatedJob(max_concurrent=2, total_completions=count)
+            )
+        else:
+            mode = _mode(count)
+        is_job = mode.replicated_job is not None
         return self._revised(
             ServiceSpec(
-                name=name, task_template=self._template(0), mode=mode, update_config=self._update()
+                name=name,
+                task_template=self._template(0),
+                mode=mode,
+                update_config=None if is_job else self._update(),
+                endpoint_spec=None if is_job else self._endpoint(),
             )
         )
+
+    def _endpoint(self) -> EndpointSpec | None:
+        """A port of everybody's choice now and then, so that some are refused."""
+        if self._rng.random() < 0.5:
+            return None
+        port = PortConfig(target_port=80, published_port=self._rng.choice((0, 0, *PORTS)))
+        return EndpointSpec(ports=(port,))
 
     def _template(self, force_update: int) -> TaskSpec:
         return TaskSpec(
