@@ -244,4 +244,10 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "Task.lease": 1000,
         "TaskSpec.priority": 1000,
         "UpdateConfig.task_timeout": 1000,
+        "Task.ran_at": 1001,
+        "UpdateStatus.failures": 1000,
+        "WatchMessage.Event.reason": 1000,
+        "WatchMessage.oldest": 1001,
+        "WatchMessage.time": 1000,
+        "WatchRequest.since": 1000,
     }

@@ -25,33 +25,34 @@ _sym_db = _symbol_database.Default()
 from swarmd.rpc.pb.docker.swarmkit.v1 import objects_pb2 as docker_dot_swarmkit_dot_v1_dot_objects__pb2
 from swarmd.rpc.pb.docker.swarmkit.v1 import specs_pb2 as docker_dot_swarmkit_dot_v1_dot_specs__pb2
 from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as docker_dot_swarmkit_dot_v1_dot_types__pb2
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64ocker/swarmkit/v1/watch.proto\x12\x12\x64ocker.swarmkit.v1\x1a docker/swarmkit/v1/objects.proto\x1a\x1e\x64ocker/swarmkit/v1/specs.proto\x1a\x1e\x64ocker/swarmkit/v1/types.proto\"\xe6\x03\n\x06Object\x12(\n\x04node\x18\x01 \x01(\x0b\x32\x18.docker.swarmkit.v1.NodeH\x00\x12.\n\x07service\x18\x02 \x01(\x0b\x32\x1b.docker.swarmkit.v1.ServiceH\x00\x12.\n\x07network\x18\x03 \x01(\x0b\x32\x1b.docker.swarmkit.v1.NetworkH\x00\x12(\n\x04task\x18\x04 \x01(\x0b\x32\x18.docker.swarmkit.v1.TaskH\x00\x12.\n\x07\x63luster\x18\x05 \x01(\x0b\x32\x1b.docker.swarmkit.v1.ClusterH\x00\x12,\n\x06secret\x18\x06 \x01(\x0b\x32\x1a.docker.swarmkit.v1.SecretH\x00\x12\x30\n\x08resource\x18\x07 \x01(\x0b\x32\x1c.docker.swarmkit.v1.ResourceH\x00\x12\x32\n\textension\x18\x08 \x01(\x0b\x32\x1d.docker.swarmkit.v1.ExtensionH\x00\x12,\n\x06\x63onfig\x18\t \x01(\x0b\x32\x1a.docker.swarmkit.v1.ConfigH\x00\x12,\n\x06volume\x18\n \x01(\x0b\x32\x1a.docker.swarmkit.v1.VolumeH\x00\x42\x08\n\x06Object\"\xbe\x04\n\x08SelectBy\x12\x0c\n\x02id\x18\x01 \x01(\tH\x00\x12\x13\n\tid_prefix\x18\x02 \x01(\tH\x00\x12\x0e\n\x04name\x18\x03 \x01(\tH\x00\x12\x15\n\x0bname_prefix\x18\x04 \x01(\tH\x00\x12\x34\n\x06\x63ustom\x18\x05 \x01(\x0b\x32\".docker.swarmkit.v1.SelectByCustomH\x00\x12;\n\rcustom_prefix\x18\x06 \x01(\x0b\x32\".docker.swarmkit.v1.SelectByCustomH\x00\x12\x14\n\nservice_id\x18\x07 \x01(\tH\x00\x12\x11\n\x07node_id\x18\x08 \x01(\tH\x00\x12\x30\n\x04slot\x18\t \x01(\x0b\x32 .docker.swarmkit.v1.SelectBySlotH\x00\x12\x36\n\rdesired_state\x18\n \x01(\x0e\x32\x1d.docker.swarmkit.v1.TaskStateH\x00\x12,\n\x04role\x18\x0b \x01(\x0e\x32\x1c.docker.swarmkit.v1.NodeRoleH\x00\x12=\n\nmembership\x18\x0c \x01(\x0e\x32\'.docker.swarmkit.v1.NodeSpec.MembershipH\x00\x12\x1f\n\x15referenced_network_id\x18\r \x01(\tH\x00\x12\x1e\n\x14referenced_secret_id\x18\x0e \x01(\tH\x00\x12\x0e\n\x04kind\x18\x0f \x01(\tH\x00\x12\x1e\n\x14referenced_config_id\x18\x10 \x01(\tH\x00\x42\x04\n\x02\x42y\"<\n\x0eSelectByCustom\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"0\n\x0cSelectBySlot\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\x04\"\x8f\x02\n\x0cWatchMessage\x12\x36\n\x06\x65vents\x18\x01 \x03(\x0b\x32&.docker.swarmkit.v1.WatchMessage.Event\x12,\n\x07version\x18\x02 \x01(\x0b\x32\x1b.docker.swarmkit.v1.Version\x1a\x98\x01\n\x05\x45vent\x12\x33\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32#.docker.swarmkit.v1.WatchActionKind\x12*\n\x06object\x18\x02 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Object\x12.\n\nold_object\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Object\"\x9a\x02\n\x0cWatchRequest\x12<\n\x07\x65ntries\x18\x01 \x03(\x0b\x32+.docker.swarmkit.v1.WatchRequest.WatchEntry\x12\x30\n\x0bresume_from\x18\x02 \x01(\x0b\x32\x1b.docker.swarmkit.v1.Version\x12\x1a\n\x12include_old_object\x18\x03 \x01(\x08\x1a~\n\nWatchEntry\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x33\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32#.docker.swarmkit.v1.WatchActionKind\x12-\n\x07\x66ilters\x18\x03 \x03(\x0b\x32\x1c.docker.swarmkit.v1.SelectBy*v\n\x0fWatchActionKind\x12\x18\n\x14WATCH_ACTION_UNKNOWN\x10\x00\x12\x17\n\x13WATCH_ACTION_CREATE\x10\x01\x12\x17\n\x13WATCH_ACTION_UPDATE\x10\x02\x12\x17\n\x13WATCH_ACTION_REMOVE\x10\x04\x32V\n\x05Watch\x12M\n\x05Watch\x12 .docker.swarmkit.v1.WatchRequest\x1a .docker.swarmkit.v1.WatchMessage0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x64ocker/swarmkit/v1/watch.proto\x12\x12\x64ocker.swarmkit.v1\x1a docker/swarmkit/v1/objects.proto\x1a\x1e\x64ocker/swarmkit/v1/specs.proto\x1a\x1e\x64ocker/swarmkit/v1/types.proto\x1a\x1fgoogle/protobuf/timestamp.proto\"\xe6\x03\n\x06Object\x12(\n\x04node\x18\x01 \x01(\x0b\x32\x18.docker.swarmkit.v1.NodeH\x00\x12.\n\x07service\x18\x02 \x01(\x0b\x32\x1b.docker.swarmkit.v1.ServiceH\x00\x12.\n\x07network\x18\x03 \x01(\x0b\x32\x1b.docker.swarmkit.v1.NetworkH\x00\x12(\n\x04task\x18\x04 \x01(\x0b\x32\x18.docker.swarmkit.v1.TaskH\x00\x12.\n\x07\x63luster\x18\x05 \x01(\x0b\x32\x1b.docker.swarmkit.v1.ClusterH\x00\x12,\n\x06secret\x18\x06 \x01(\x0b\x32\x1a.docker.swarmkit.v1.SecretH\x00\x12\x30\n\x08resource\x18\x07 \x01(\x0b\x32\x1c.docker.swarmkit.v1.ResourceH\x00\x12\x32\n\textension\x18\x08 \x01(\x0b\x32\x1d.docker.swarmkit.v1.ExtensionH\x00\x12,\n\x06\x63onfig\x18\t \x01(\x0b\x32\x1a.docker.swarmkit.v1.ConfigH\x00\x12,\n\x06volume\x18\n \x01(\x0b\x32\x1a.docker.swarmkit.v1.VolumeH\x00\x42\x08\n\x06Object\"\xbe\x04\n\x08SelectBy\x12\x0c\n\x02id\x18\x01 \x01(\tH\x00\x12\x13\n\tid_prefix\x18\x02 \x01(\tH\x00\x12\x0e\n\x04name\x18\x03 \x01(\tH\x00\x12\x15\n\x0bname_prefix\x18\x04 \x01(\tH\x00\x12\x34\n\x06\x63ustom\x18\x05 \x01(\x0b\x32\".docker.swarmkit.v1.SelectByCustomH\x00\x12;\n\rcustom_prefix\x18\x06 \x01(\x0b\x32\".docker.swarmkit.v1.SelectByCustomH\x00\x12\x14\n\nservice_id\x18\x07 \x01(\tH\x00\x12\x11\n\x07node_id\x18\x08 \x01(\tH\x00\x12\x30\n\x04slot\x18\t \x01(\x0b\x32 .docker.swarmkit.v1.SelectBySlotH\x00\x12\x36\n\rdesired_state\x18\n \x01(\x0e\x32\x1d.docker.swarmkit.v1.TaskStateH\x00\x12,\n\x04role\x18\x0b \x01(\x0e\x32\x1c.docker.swarmkit.v1.NodeRoleH\x00\x12=\n\nmembership\x18\x0c \x01(\x0e\x32\'.docker.swarmkit.v1.NodeSpec.MembershipH\x00\x12\x1f\n\x15referenced_network_id\x18\r \x01(\tH\x00\x12\x1e\n\x14referenced_secret_id\x18\x0e \x01(\tH\x00\x12\x0e\n\x04kind\x18\x0f \x01(\tH\x00\x12\x1e\n\x14referenced_config_id\x18\x10 \x01(\tH\x00\x42\x04\n\x02\x42y\"<\n\x0eSelectByCustom\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\r\n\x05index\x18\x02 \x01(\t\x12\r\n\x05value\x18\x03 \x01(\t\"0\n\x0cSelectBySlot\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0c\n\x04slot\x18\x02 \x01(\x04\"\xf9\x02\n\x0cWatchMessage\x12\x36\n\x06\x65vents\x18\x01 \x03(\x0b\x32&.docker.swarmkit.v1.WatchMessage.Event\x12,\n\x07version\x18\x02 \x01(\x0b\x32\x1b.docker.swarmkit.v1.Version\x12)\n\x04time\x18\xe8\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12,\n\x06oldest\x18\xe9\x07 \x01(\x0b\x32\x1b.docker.swarmkit.v1.Version\x1a\xa9\x01\n\x05\x45vent\x12\x33\n\x06\x61\x63tion\x18\x01 \x01(\x0e\x32#.docker.swarmkit.v1.WatchActionKind\x12*\n\x06object\x18\x02 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Object\x12.\n\nold_object\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.Object\x12\x0f\n\x06reason\x18\xe8\x07 \x01(\t\"\xc6\x02\n\x0cWatchRequest\x12<\n\x07\x65ntries\x18\x01 \x03(\x0b\x32+.docker.swarmkit.v1.WatchRequest.WatchEntry\x12\x30\n\x0bresume_from\x18\x02 \x01(\x0b\x32\x1b.docker.swarmkit.v1.Version\x12\x1a\n\x12include_old_object\x18\x03 \x01(\x08\x12*\n\x05since\x18\xe8\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x1a~\n\nWatchEntry\x12\x0c\n\x04kind\x18\x01 \x01(\t\x12\x33\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32#.docker.swarmkit.v1.WatchActionKind\x12-\n\x07\x66ilters\x18\x03 \x03(\x0b\x32\x1c.docker.swarmkit.v1.SelectBy*v\n\x0fWatchActionKind\x12\x18\n\x14WATCH_ACTION_UNKNOWN\x10\x00\x12\x17\n\x13WATCH_ACTION_CREATE\x10\x01\x12\x17\n\x13WATCH_ACTION_UPDATE\x10\x02\x12\x17\n\x13WATCH_ACTION_REMOVE\x10\x04\x32V\n\x05Watch\x12M\n\x05Watch\x12 .docker.swarmkit.v1.WatchRequest\x1a .docker.swarmkit.v1.WatchMessage0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'docker.swarmkit.v1.watch_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_WATCHACTIONKIND']._serialized_start=1889
-  _globals['_WATCHACTIONKIND']._serialized_end=2007
-  _globals['_OBJECT']._serialized_start=153
-  _globals['_OBJECT']._serialized_end=639
-  _globals['_SELECTBY']._serialized_start=642
-  _globals['_SELECTBY']._serialized_end=1216
-  _globals['_SELECTBYCUSTOM']._serialized_start=1218
-  _globals['_SELECTBYCUSTOM']._serialized_end=1278
-  _globals['_SELECTBYSLOT']._serialized_start=1280
-  _globals['_SELECTBYSLOT']._serialized_end=1328
-  _globals['_WATCHMESSAGE']._serialized_start=1331
-  _globals['_WATCHMESSAGE']._serialized_end=1602
-  _globals['_WATCHMESSAGE_EVENT']._serialized_start=1450
-  _globals['_WATCHMESSAGE_EVENT']._serialized_end=1602
-  _globals['_WATCHREQUEST']._serialized_start=1605
-  _globals['_WATCHREQUEST']._serialized_end=1887
-  _globals['_WATCHREQUEST_WATCHENTRY']._serialized_start=1761
-  _globals['_WATCHREQUEST_WATCHENTRY']._serialized_end=1887
-  _globals['_WATCH']._serialized_start=2009
-  _globals['_WATCH']._serialized_end=2095
+  _globals['_WATCHACTIONKIND']._serialized_start=2072
+  _globals['_WATCHACTIONKIND']._serialized_end=2190
+  _globals['_OBJECT']._serialized_start=186
+  _globals['_OBJECT']._serialized_end=672
+  _globals['_SELECTBY']._serialized_start=675
+  _globals['_SELECTBY']._serialized_end=1249
+  _globals['_SELECTBYCUSTOM']._serialized_start=1251
+  _globals['_SELECTBYCUSTOM']._serialized_end=1311
+  _globals['_SELECTBYSLOT']._serialized_start=1313
+  _globals['_SELECTBYSLOT']._serialized_end=1361
+  _globals['_WATCHMESSAGE']._serialized_start=1364
+  _globals['_WATCHMESSAGE']._serialized_end=1741
+  _globals['_WATCHMESSAGE_EVENT']._serialized_start=1572
+  _globals['_WATCHMESSAGE_EVENT']._serialized_end=1741
+  _globals['_WATCHREQUEST']._serialized_start=1744
+  _globals['_WATCHREQUEST']._serialized_end=2070
+  _globals['_WATCHREQUEST_WATCHENTRY']._serialized_start=1944
+  _globals['_WATCHREQUEST_WATCHENTRY']._serialized_end=2070
+  _globals['_WATCH']._serialized_start=2192
+  _globals['_WATCH']._serialized_end=2278
 # @@protoc_insertion_point(module_scope)

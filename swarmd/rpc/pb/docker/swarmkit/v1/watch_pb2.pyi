@@ -1,6 +1,9 @@
+import datetime
+
 from swarmd.rpc.pb.docker.swarmkit.v1 import objects_pb2 as _objects_pb2
 from swarmd.rpc.pb.docker.swarmkit.v1 import specs_pb2 as _specs_pb2
 from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as _types_pb2
+from google.protobuf import timestamp_pb2 as _timestamp_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -100,24 +103,30 @@ class SelectBySlot(_message.Message):
     def __init__(self, service_id: _Optional[str] = ..., slot: _Optional[int] = ...) -> None: ...
 
 class WatchMessage(_message.Message):
-    __slots__ = ("events", "version")
+    __slots__ = ("events", "version", "time", "oldest")
     class Event(_message.Message):
-        __slots__ = ("action", "object", "old_object")
+        __slots__ = ("action", "object", "old_object", "reason")
         ACTION_FIELD_NUMBER: _ClassVar[int]
         OBJECT_FIELD_NUMBER: _ClassVar[int]
         OLD_OBJECT_FIELD_NUMBER: _ClassVar[int]
+        REASON_FIELD_NUMBER: _ClassVar[int]
         action: WatchActionKind
         object: Object
         old_object: Object
-        def __init__(self, action: _Optional[_Union[WatchActionKind, str]] = ..., object: _Optional[_Union[Object, _Mapping]] = ..., old_object: _Optional[_Union[Object, _Mapping]] = ...) -> None: ...
+        reason: str
+        def __init__(self, action: _Optional[_Union[WatchActionKind, str]] = ..., object: _Optional[_Union[Object, _Mapping]] = ..., old_object: _Optional[_Union[Object, _Mapping]] = ..., reason: _Optional[str] = ...) -> None: ...
     EVENTS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    TIME_FIELD_NUMBER: _ClassVar[int]
+    OLDEST_FIELD_NUMBER: _ClassVar[int]
     events: _containers.RepeatedCompositeFieldContainer[WatchMessage.Event]
     version: _types_pb2.Version
-    def __init__(self, events: _Optional[_Iterable[_Union[WatchMessage.Event, _Mapping]]] = ..., version: _Optional[_Union[_types_pb2.Version, _Mapping]] = ...) -> None: ...
+    time: _timestamp_pb2.Timestamp
+    oldest: _types_pb2.Version
+    def __init__(self, events: _Optional[_Iterable[_Union[WatchMessage.Event, _Mapping]]] = ..., version: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., time: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., oldest: _Optional[_Union[_types_pb2.Version, _Mapping]] = ...) -> None: ...
 
 class WatchRequest(_message.Message):
-    __slots__ = ("entries", "resume_from", "include_old_object")
+    __slots__ = ("entries", "resume_from", "include_old_object", "since")
     class WatchEntry(_message.Message):
         __slots__ = ("kind", "action", "filters")
         KIND_FIELD_NUMBER: _ClassVar[int]
@@ -130,7 +139,9 @@ class WatchRequest(_message.Message):
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     RESUME_FROM_FIELD_NUMBER: _ClassVar[int]
     INCLUDE_OLD_OBJECT_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
     entries: _containers.RepeatedCompositeFieldContainer[WatchRequest.WatchEntry]
     resume_from: _types_pb2.Version
     include_old_object: bool
-    def __init__(self, entries: _Optional[_Iterable[_Union[WatchRequest.WatchEntry, _Mapping]]] = ..., resume_from: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., include_old_object: _Optional[bool] = ...) -> None: ...
+    since: _timestamp_pb2.Timestamp
+    def __init__(self, entries: _Optional[_Iterable[_Union[WatchRequest.WatchEntry, _Mapping]]] = ..., resume_from: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., include_old_object: _Optional[bool] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
