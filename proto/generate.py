@@ -21,9 +21,9 @@ from grpc_tools import protoc
 PROTO_ROOT = Path(__file__).resolve().parent
 PACKAGE = "swarmd.rpc.pb"
 OUTPUT = PROTO_ROOT.parent / "swarmd" / "rpc" / "pb"
-GENERATED = ("docker", "swarmd")
+GENERATED = ("containerd", "docker", "swarmd")
 
-_OWN_IMPORT = re.compile(r"^from (docker|swarmd)\.(\S+) import ", re.MULTILINE)
+_OWN_IMPORT = re.compile(r"^from (containerd|docker|swarmd)(\S*) import ", re.MULTILINE)
 
 
 def replace_all(output: Path) -> None:
@@ -61,7 +61,7 @@ def compile_all(output: Path) -> None:
                 (path / "__init__.py").write_text("")
             else:
                 text = path.read_text()
-                path.write_text(_OWN_IMPORT.sub(rf"from {PACKAGE}.\1.\2 import ", text))
+                path.write_text(_OWN_IMPORT.sub(rf"from {PACKAGE}.\1\2 import ", text))
         (output / name / "__init__.py").write_text("")
 
 

@@ -1,8 +1,13 @@
-"""Every method of our services, by path, from the compiled descriptors."""
+"""Every method of our services, by path, from the compiled descriptors.
+
+The services of containerd are among those that can be called; no server of ours finds them, since
+only `BY_PATH` leads there.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import ModuleType
 from typing import Any
 
 import msgspec
@@ -11,6 +16,18 @@ from google.protobuf.message import Message
 from google.protobuf.message_factory import GetMessageClass
 
 from swarmd.rpc import pb
+from swarmd.rpc.pb.containerd import (
+    containers_pb2,
+    content_pb2,
+    diff_pb2,
+    events_pb2,
+    images_pb2,
+    leases_pb2,
+    namespaces_pb2,
+    snapshots_pb2,
+    tasks_pb2,
+    version_pb2,
+)
 from swarmd.rpc.roles import Access, Routing, access_to, routing_of
 
 _FILES = (
@@ -26,6 +43,18 @@ _FILES = (
     pb.endpoints,
     pb.local,
     pb.updates,
+)
+_FOREIGN = (
+    containers_pb2,
+    content_pb2,
+    diff_pb2,
+    events_pb2,
+    images_pb2,
+    leases_pb2,
+    namespaces_pb2,
+    snapshots_pb2,
+    tasks_pb2,
+    version_pb2,
 )
 
 
@@ -69,17 +98,18 @@ def _describe(service: ServiceDescriptor, method: MethodDescriptor) -> Method:
     )
 
 
-def _collect() -> dict[str, dict[str, Method]]:
+def _collect(modules: tuple[ModuleType, ...]) -> dict[str, dict[str, Method]]:
     return {
         service.full_name: {
             method.name: _describe(service, method) for method in service.methods_by_name.values()
         }
-        for module in _FILES
+        for module in modules
         for service in module.DESCRIPTOR.services_by_name.values()
     }
 
 
-SERVICES: dict[str, dict[str, Method]] = _collect()
+_OWN: dict[str, dict[str, Method]] = _collect(_FILES)
+SERVICES: dict[str, dict[str, Method]] = {**_OWN, **_collect(_FOREIGN)}
 BY_PATH: dict[str, Method] = {
-    method.path: method for methods in SERVICES.values() for method in methods.values()
+    method.path: method for methods in _OWN.values() for method in methods.values()
 }
