@@ -60,6 +60,9 @@ class Task(Record, frozen=True):
     job_iteration: int | None = None  # jobs and cron only: the run it belongs to
     ran_at: Instant = Instant(0)  # when it was first recorded as running; 0: never
     lease_ns: int = 0  # stateful only: its node stops it this long after losing the managers
+    reserved_node_id: NodeId = NodeId("")  # while it waits: where room is being made for it
+    replaces: TaskId = TaskId("")  # the task of its slot that stops once this one runs: a move
+    desired_reason: str = ""  # why `desired_state` was last raised, for people
 
     @property
     def name(self) -> str:

@@ -95,7 +95,7 @@ class Store(View):
                 self._tables[kind].put(object_id, record)
                 changes.append(Change(kind, object_id, before, record, "snapshot installed"))
         self._index = index
-        self._tell(Committed(index=index, now=Instant(0), changes=tuple(changes)))
+        self._tell(Committed(index, Instant(0), tuple(changes), restored=True))
 
     def records(self) -> list[Object]:
         """Every record, by kind and then by creation: the content of a snapshot."""
@@ -207,6 +207,12 @@ class Store(View):
         task = self._tasks.find(action.id)
         if task is None or action.state <= task.desired_state:
             return None
-        new = replace(task, desired_state=action.state, version=index, updated_at=now)
+        new = replace(
+            task,
+            desired_state=action.state,
+            desired_reason=action.reason,
+            version=index,
+            updated_at=now,
+        )
         self._tasks.put(task.id, new)
         return Change(Kind.TASK, task.id, task, new, action.reason)

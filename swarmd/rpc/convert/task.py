@@ -82,6 +82,9 @@ _TASK_ROWS = (
     field("job_iteration", "job_iteration", VERSION_OR_NONE),
     field("lease_ns", "lease", DURATION),
     field("ran_at", "ran_at", TIME),
+    field("reserved_node_id", "reserved_node_id", SCALAR),
+    field("replaces", "replaces", SCALAR),
+    field("desired_reason", "desired_reason", SCALAR),
 )
 _PRESENT = ("annotations", "service_annotations", "endpoint")
 _WITHOUT_SPEC = Mapping(Task, objects.Task, *_TASK_ROWS, present=_PRESENT)
