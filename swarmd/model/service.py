@@ -57,6 +57,7 @@ class UpdateStatus(Record, frozen=True):
     completed_at: Instant = Instant(0)
     message: str = ""
     failures: int = 0  # new tasks that failed so far, as far as the updater has written it down
+    resumed_at: Instant = Instant(0)  # when a user let it go on; failures before are forgiven
 
 
 class Service(Record, frozen=True):

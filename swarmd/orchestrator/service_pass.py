@@ -8,9 +8,6 @@ from itertools import islice
 from swarmd.model import defaults, modes
 from swarmd.model.instant import Instant
 from swarmd.model.service import Service
-from swarmd.model.states import TaskState, UpdateOrder
-from swarmd.model.task import Task
-from swarmd.orchestrator import updater
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.global_services import Wish, wish
 from swarmd.orchestrator.job_pass import reconcile_job
@@ -19,12 +16,11 @@ from swarmd.orchestrator.replicated import free_slots, surplus
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judge_slot
 from swarmd.orchestrator.stateful import (
     give_up_service,
-    is_complete,
     look_after_ordinals,
-    replace_outdated,
     scale_ordinals,
 )
 from swarmd.orchestrator.supervisor import remove_all, supervise
+from swarmd.orchestrator.update_pass import advance
 
 SetTimer = Callable[[SlotKey | None, Instant | None], None]  # None: the service as a whole
 
@@ -49,7 +45,7 @@ def reconcile(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
         scale_ordinals(ledger, judge, busy, work, set_timer)
     elif service.spec.mode.global_ is None:
         _scale(ledger, judge, busy, work)
-    set_timer(None, _update(ledger, judge, busy, work))
+    set_timer(None, advance(ledger, judge, busy, work))
     if work.plan.full:
         ledger.step_due = True
 
@@ -87,8 +83,7 @@ def _look_after_slots(
             slot = _tend_node(service, slot, work)
         ledger.file(slot)
         if ledger.run is not None:
-            for task in history:
-                ledger.run.look(task)
+            ledger.run.follow(key, history, work.view)
         if len(plan.actions) + len(plan.fresh) > written:
             busy.add(key)
     return busy
@@ -131,82 +126,3 @@ def _scale(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> 
     for key in ledger.dead:
         if key not in busy and not plan.full:
             remove_all(history_of(view, service.id, key), work, reason="its slot is not in use")
-
-
-def _update(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> Instant | None:
-    """Advance the rolling update; when it goes on by itself, if it does."""
-    service, plan, now = judge.service, work.plan, work.env.now
-    status = service.update_status
-    if plan.touches_service(service.id):
-        return None
-    if status is not None and status.state in updater.PAUSED:
-        ledger.run = None
-        return None
-    if status is None or status.state not in updater.ACTIVE:
-        ledger.run = None
-        if ledger.outdated:
-            plan.write_service(updater.started(service, now), "tasks differ from the spec")
-        return None
-    run = ledger.run
-    if run is None or run.identity != updater.identity(service):
-        tasks = work.view.tasks_of_service(service.id)
-        run = ledger.run = updater.UpdateRun(service, ledger.outdated, tasks)
-    run.release(work.view, now)
-    config = updater.config_of(service)
-    if run.has_failed(config):
-        culprit = next(reversed(run.failed))
-        written = updater.failed(service, config.failure_action, culprit, now)
-        assert written.update_status is not None
-        plan.write_service(written, written.update_status.message)
-        return None
-    if service.spec.mode.stateful is not None:
-        watched_until = replace_outdated(ledger, run, judge, busy, work)
-        if ledger.outdated or run.in_flight or not is_complete(ledger, service):
-            times = [*run.cooling.values(), *([watched_until] if watched_until else [])]
-            return min(times, default=None)
-    else:
-        _start_slots(ledger, run, judge, busy, work)
-    if ledger.outdated or run.in_flight:
-        return min(run.cooling.values(), default=None)
-    done = run.completes_at()
-    if done > now:
-        return done
-    written = updater.completed(service, now)
-    assert written.update_status is not None
-    plan.write_service(written, written.update_status.message)
-    return None
-
-
-def _start_slots(
-    ledger: Ledger, run: updater.UpdateRun, judge: SpecJudge, busy: set[SlotKey], work: Pass
-) -> None:
-    config = updater.config_of(judge.service)
-    for key in ledger.outdated:
-        if work.plan.full or (config.parallelism and run.busy >= config.parallelism):
-            return
-        if key in busy or run.occupied(key):
-            continue
-        history = history_of(work.view, judge.service.id, key)
-        run.begin(key, _replace_slot(judge, key, history, config.order, work).id)
-
-
-def _replace_slot(
-    judge: SpecJudge, key: SlotKey, history: tuple[Task, ...], order: UpdateOrder, work: Pass
-) -> Task:
-    """The up-to-date task of a slot, made if there is none, with the others told to stop."""
-    active = [task for task in history if task.desired_state <= TaskState.RUNNING]
-    clean = [task for task in active if not judge.is_dirty(task, work.view)]
-    reason = f"update of {judge.service.spec.name}"
-    if clean:
-        task = clean[-1]
-    elif order is UpdateOrder.START_FIRST:
-        task = work.add_task(judge.service, key, TaskState.RUNNING, reason=reason)
-    else:
-        last = history[-1] if history else None
-        stopping = tuple(other for other in history if other.status.state >= TaskState.ASSIGNED)
-        task = work.succeed(judge.service, key, stopping, predecessor=last, reason=reason)
-    if order is UpdateOrder.STOP_FIRST:
-        for other in active:
-            if other.id != task.id:
-                work.plan.shut_down(other, reason)
-    return task

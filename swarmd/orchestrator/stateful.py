@@ -42,8 +42,7 @@ def look_after_ordinals(
         set_timer(key, _tend(judge.service, history, work))
         ledger.file(_judge(key, history, judge, work))
         if ledger.run is not None:
-            for task in history:
-                _tell_update(ledger.run, key, task, judge.service)
+            ledger.run.follow(key, history, work.view)
         if len(work.plan.actions) > written:
             busy.add(key)
     return busy
@@ -207,14 +206,6 @@ def _judge(key: SlotKey, history: tuple[Task, ...], judge: SpecJudge, work: Pass
             current = (last,)
     outdated = any(judge.is_dirty(task, work.view) for task in active)
     return Slot(key, history, current, outdated)
-
-
-def _tell_update(run: updater.UpdateRun, key: SlotKey, task: Task, service: Service) -> None:
-    """Whatever is made from the new spec while an update runs is its work, and watched."""
-    coming_up = task.desired_state <= TaskState.RUNNING and task.status.state < TaskState.RUNNING
-    if coming_up and task.spec_version == service.spec_version and not run.occupied(key):
-        run.begin(key, task.id)
-    run.look(task)
 
 
 def _down(ledger: Ledger, service: Service, work: Pass) -> int:

@@ -17,6 +17,7 @@ from swarmd.orchestrator.nodes import on_invalid_node
 from swarmd.orchestrator.reaper import disposable, history_limit
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
 from swarmd.orchestrator.slots import SlotKey, SpecJudge
+from swarmd.orchestrator.updater import as_it_was, first_of_update
 
 NODE_DELETED = "Task belonged to a node that has been deleted"
 
@@ -90,7 +91,13 @@ def _replace(
         work.plan.shut_down(task, why)
         newest = position == len(failing) - 1 and deadline is None
         if newest and not has_sound and desired is Wish.TASK and should_restart(task, history):
-            work.succeed(service, key, history, predecessor=task, reason=f"replaces one: {why}")
+            work.succeed(
+                as_it_was(service, task),
+                key,
+                history,
+                predecessor=task,
+                reason=f"replaces one: {why}",
+            )
     return deadline
 
 
@@ -126,6 +133,7 @@ def _settle(judge: SpecJudge, sound: list[Task], work: Pass) -> None:
 def _reap(service: Service, history: tuple[Task, ...], work: Pass, *, gone: bool) -> None:
     limit = history_limit(service, work.cluster)
     finished = [task for task in history if gone and task.status.state >= TaskState.COMPLETE]
+    kept = first_of_update(service, history)
     for task in finished or disposable(history, limit):
-        if not work.plan.touches(task.id):
+        if not work.plan.touches(task.id) and task is not kept:
             work.plan.delete(task, "history beyond the limit")

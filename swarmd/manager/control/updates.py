@@ -50,8 +50,11 @@ class UpdateCalls(ServiceCalls):
         service_id = require_id(request.service_id, "service")
         require(request, "service_version")
         async with self.changing(service_id, request.service_version.index) as change:
-            state = RESUMED[_in_state(change.old, RESUMED, "no paused update").state]
-            status = UpdateStatus(state=state, started_at=change.now, message=_WORDS[state])
+            status = _in_state(change.old, RESUMED, "no paused update")
+            state = RESUMED[status.state]
+            status = replace(
+                status, state=state, message=_WORDS[state], failures=0, resumed_at=change.now
+            )
             await change.write(replace(change.old, update_status=status), _WORDS[state])
         return pb.ResumeUpdateResponse()
 

@@ -12,6 +12,7 @@ from swarmd.manager.validate.limits import (
     UPDATE_MONITOR,
     UPDATE_PARALLELISM,
     UPDATE_RATIO,
+    UPDATE_TASK_TIMEOUT,
 )
 from swarmd.manager.validate.mode import check_mode
 from swarmd.manager.validate.names import check_labels, check_name
@@ -79,3 +80,4 @@ def _check_update(config: UpdateConfig | None, *, within: str) -> None:
     UPDATE_DELAY.check(config.delay_ns, within=within)
     UPDATE_MONITOR.check(config.monitor_ns, within=within)
     UPDATE_RATIO.check(config.max_failure_ratio, within=within)
+    UPDATE_TASK_TIMEOUT.check(config.task_timeout_ns, within=within)

@@ -10,18 +10,9 @@ from swarmd.model.node import NodeSpec
 from swarmd.model.spec import ServiceSpec
 from swarmd.model.states import UpdateOrder
 
-
-def _update(spec: ServiceSpec) -> bool:
-    return any(
-        config is not None and bool(config.task_timeout_ns)
-        for config in (spec.update_config, spec.rollback_config)
-    )
-
-
 SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {
     "priority": lambda spec: spec.task_template.priority,
     "min_available": lambda spec: spec.min_available,
-    "update.task_timeout": _update,
     "stateful": lambda spec: spec.mode.stateful,
 }
 NODE: Mapping[str, Callable[[NodeSpec], object]] = {

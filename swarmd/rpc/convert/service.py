@@ -69,6 +69,7 @@ UPDATE_STATUS = Mapping(
     field("completed_at", "completed_at", TIME),
     field("message", "message", SCALAR),
     field("failures", "failures", SCALAR),
+    field("resumed_at", "resumed_at", TIME),
 )
 SERVICE = Mapping(
     Service,

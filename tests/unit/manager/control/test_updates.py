@@ -75,7 +75,8 @@ async def test_an_update_is_paused_and_resumed(api, active, paused):
     request = updates.ResumeUpdateRequest(service_id="id1", service_version=version(api))
     await api.call("ResumeUpdate", request)
     assert status(api).state is active
-    assert (status(api).started_at, status(api).failures) == (api.clock.now(), 0)
+    assert (status(api).started_at, status(api).resumed_at) == (5, api.clock.now())
+    assert status(api).failures == 0
 
 
 @pytest.mark.parametrize("method", ["PauseUpdate", "ResumeUpdate"])
