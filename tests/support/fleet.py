@@ -79,7 +79,7 @@ def decide(
     fleet: Fleet, task: Task, count: int = 1, *, seed: int = 1, drivers: tuple[str, ...] = ()
 ) -> list[Decision]:
     """Place `count` tasks like `task`; their ids are its id with a number."""
-    tasks = [_numbered(task, number) for number in range(count)]
+    tasks = [numbered(task, number) for number in range(count)]
     requirement = requirement_of(task, drivers)
     return list(place(fleet, requirement, tasks, now=NOW, rng=random.Random(seed)))
 
@@ -107,5 +107,6 @@ def named(kind: str, *values: str) -> tuple[GenericResource, ...]:
     )
 
 
-def _numbered(task: Task, number: int) -> Task:
+def numbered(task: Task, number: int) -> Task:
+    """Another task like `task`, with the next slot for the next number."""
     return replace(task, id=TaskId(f"{task.id}-{number}"), slot=task.slot and task.slot + number)

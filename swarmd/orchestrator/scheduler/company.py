@@ -10,7 +10,7 @@ affinity itself may be the first: a service can ask to be kept on one node.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping
 
 from swarmd.model.affinity import Affinity, Subject
 from swarmd.model.ids import NodeId, TaskId
@@ -32,8 +32,13 @@ class Company:
         self._soft = tuple(rule for soft, rule in rules if soft)
 
     @property
-    def has_wishes(self) -> bool:
-        return bool(self._soft)
+    def usual_misses(self) -> int:
+        """How many soft affinities a node misses that is not among `exceptions`."""
+        return sum(rule.equal for rule in self._soft)
+
+    def exceptions(self) -> dict[NodeId, None]:
+        """Nodes that may miss more or fewer soft affinities than others do."""
+        return {node_id: None for rule in self._soft for node_id in rule.nodes()}
 
     def suits(self, info: NodeInfo) -> bool:
         """Whether the node meets every affinity that is not soft."""
@@ -48,7 +53,7 @@ class _Rule:
     """One affinity."""
 
     def __init__(self, affinity: Affinity, own: Kind, fleet: Fleet) -> None:
-        self._equal = affinity.equal
+        self.equal = affinity.equal
         self._own = own
         self._pattern = pattern_of(affinity.value)
         self._by_task = affinity.subject is Subject.TASK
@@ -57,11 +62,10 @@ class _Rule:
         if self._by_task:
             self._nodes = _nodes_of_tasks(self._pattern, fleet)
         else:
-            kinds = (kind for kind in fleet.kinds() if kind is not own)
             self._nodes = {
                 node_id: None
-                for kind in kinds
-                if kind.nodes and _fits(affinity, self._pattern, kind)
+                for kind in _company(affinity, self._pattern, fleet)
+                if kind is not own
                 for node_id in kind.nodes
             }
 
@@ -72,7 +76,12 @@ class _Rule:
     def met(self, info: NodeInfo) -> bool:
         if self._may_be_first and not self._own.nodes:
             return True
-        return self._present(info) == self._equal
+        return self._present(info) == self.equal
+
+    def nodes(self) -> Iterator[NodeId]:
+        """Where such company may be found."""
+        yield from self._nodes
+        yield from self._own.nodes
 
     def _present(self, info: NodeInfo) -> bool:
         if info.id in self._nodes:
@@ -80,6 +89,15 @@ class _Rule:
         if info.id not in self._own.nodes:
             return False
         return self._fits_itself or (self._by_task and _has_task(self._pattern, info))
+
+
+def _company(affinity: Affinity, pattern: Pattern, fleet: Fleet) -> Mapping[Kind, None]:
+    """The kinds that the affinity names."""
+    if affinity.subject is Subject.SERVICE and pattern.literal:
+        return fleet.kinds.of_service(pattern.text)
+    return fleet.kinds.select(
+        (affinity.key, affinity.value), lambda kind: _fits(affinity, pattern, kind)
+    )
 
 
 def _fits(affinity: Affinity, pattern: Pattern, kind: Kind) -> bool:
@@ -104,13 +122,13 @@ def _untagged(image: str) -> str:
 
 def _nodes_of_tasks(pattern: Pattern, fleet: Fleet) -> dict[NodeId, None]:
     if pattern.literal:
-        prefixed = (kind for kind in fleet.kinds() if _begins(pattern.text, kind))
+        prefixed = (kind for kind in fleet.kinds if _begins(pattern.text, kind))
         candidates = {node_id: None for kind in prefixed for node_id in kind.nodes}
         exact = fleet.find_node_of(TaskId(pattern.text))
         if exact is not None:
             candidates[exact.id] = None
     else:
-        candidates = {node_id: None for kind in fleet.kinds() for node_id in kind.nodes}
+        candidates = {node_id: None for kind in fleet.kinds for node_id in kind.nodes}
     infos = (fleet.find(node_id) for node_id in candidates)
     return {info.id: None for info in infos if info is not None and _has_task(pattern, info)}
 

@@ -16,6 +16,7 @@ from swarmd.model.instant import Instant
 from swarmd.model.node import Node
 from swarmd.model.task import Task
 from swarmd.orchestrator.scheduler.failures import Failures
+from swarmd.orchestrator.scheduler.kinds import Kinds
 from swarmd.orchestrator.scheduler.load import Kind, Load, Version, is_load, load_of
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 from swarmd.orchestrator.scheduler.order import Order
@@ -34,7 +35,7 @@ class Fleet:
         self.failures = Failures()
         self._infos: dict[NodeId, NodeInfo] = {}
         self._where: dict[TaskId, NodeInfo] = {}
-        self._kinds: dict[Version, Kind] = {}
+        self.kinds = Kinds()
         self._serving: dict[ServiceId, dict[NodeId, NodeInfo]] = {}
         self._partitions: dict[tuple[tuple[str, ...], Order], Partition] = {}
         self._journal: list[NodeInfo] = []  # nodes changed, oldest first
@@ -113,7 +114,7 @@ class Fleet:
         self._where[task_id] = info
         kind = load.kind
         if not kind.tasks:
-            self._kinds[kind.version] = kind
+            self.kinds.add(kind)
         kind.tasks += 1
         if load.active:
             kind.nodes[info.id] = kind.nodes.get(info.id, 0) + 1
@@ -129,21 +130,17 @@ class Fleet:
 
     def kind_of(self, task: Task) -> Kind:
         """The kind that a load of the task has to point to."""
-        known = self._kinds.get((task.service_id, task.spec_version))
+        known = self.kinds.find((task.service_id, task.spec_version))
         return known if known is not None and known.is_of(task.spec) else Kind(task)
 
     def kind_like(self, kind: Kind) -> Kind:
         """The kind that loads have to point to in place of one made elsewhere."""
-        known = self._kinds.get(kind.version)
+        known = self.kinds.find(kind.version)
         return known if known is not None and known.is_of(kind.spec) else kind
 
     def find_node_of(self, task_id: TaskId) -> NodeInfo | None:
         """Where a task is counted."""
         return self._where.get(task_id)
-
-    def kinds(self) -> Iterator[Kind]:
-        """The kinds of the tasks that are counted."""
-        return iter(self._kinds.values())
 
     def serving(self, service_id: ServiceId) -> dict[NodeId, NodeInfo]:
         """Nodes with active tasks of a service; live, and not to be changed."""
@@ -192,8 +189,8 @@ class Fleet:
                 del serving[info.id]
                 if not serving:
                     del self._serving[kind.service_id]
-        if not kind.tasks and self._kinds.get(kind.version) is kind:
-            del self._kinds[kind.version]
+        if not kind.tasks:
+            self.kinds.remove(kind)
 
     def _changed(self, info: NodeInfo) -> None:
         self._journal.append(info)

@@ -62,10 +62,13 @@ class Placer:
         return self._root.take() if self._root is not None else None
 
     def _by_cell(self, fleet: Fleet) -> dict[int, list[NodeInfo]]:
-        """Nodes whose rank is their own, because they failed the service or, for spread, run it."""
+        """Nodes whose rank is their own: they failed the service, run it, or have company."""
         touched = {node_id: fleet.find(node_id) for node_id in self._failing}
         if self._strategy is Strategy.SPREAD:
             touched.update(self._serving)
+        if self._filters.company is not None:
+            exceptions = self._filters.company.exceptions()
+            touched.update((node_id, fleet.find(node_id)) for node_id in exceptions)
         self._apart: dict[NodeId, None] = dict.fromkeys(touched)
         by_cell: dict[int, list[NodeInfo]] = {}
         for info in touched.values():
@@ -114,10 +117,6 @@ class Placer:
         if self._strategy is Strategy.RANDOM:
             infos = (entry[-1] for cell, _ in judged for entry in cell.entries)
             return Drawn(infos, self._level, takes, self._rng)
-        company = self._filters.company
-        if company is not None and company.has_wishes:
-            everyone = [self._rank(entry[-1]) for cell, _ in judged for entry in cell.entries]
-            return Ranked(iter(()), everyone, self._rank, takes)
         touched = (info for cell, _ in judged for info in self._touched.get(id(cell), ()))
         return Ranked(
             self._fresh(judged), [self._rank(info) for info in touched], self._rank, takes
@@ -126,13 +125,15 @@ class Placer:
     def _fresh(self, judged: tuple[Judged, ...]) -> Iterator[Rank]:
         """Ranks of the nodes that are like any other, best first."""
         apart = self._apart
+        company = self._filters.company
+        usual = company.usual_misses if company is not None else 0
         prefix = (0, 0) if self._strategy is Strategy.SPREAD else (0,)
         for misses in sorted({misses for _, misses in judged}):
             orders = [cell.entries for cell, missed in judged if missed == misses]
             entries: Iterator[Entry] = iter(orders[0]) if len(orders) == 1 else heapq.merge(*orders)
             for entry in entries:
                 if entry[-2] not in apart:
-                    yield (misses, *prefix, *entry)
+                    yield (misses + usual, *prefix, *entry)
 
     def _level(self, info: NodeInfo) -> Level:
         misses = self._misses[id(self._partition.cell_of(info.id))]

@@ -228,7 +228,7 @@ def test_a_task_that_stops_gives_everything_back() -> None:
         0, 0, 0, {}, {}
     )  # fmt: skip
     assert info.stock.free("gpu") == 1
-    assert list(fleet.kinds()) == []
+    assert list(fleet.kinds) == []
     assert fleet.serving(ServiceId("s")) == {}
 
 

@@ -1,0 +1,166 @@
+"""How long placing takes: by size of the fleet, number of services, and what they ask.
+
+    python -m tests.bench.orchestrator.bench_scheduler [--large]
+
+Measured is `place` from the requirement to the last decision, on a fleet that knows its nodes; CPU
+time, the best of three, so that a busy machine does not count.
+"""
+
+from __future__ import annotations
+
+import argparse
+import gc
+import random
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+from swarmd.model.node import Node
+from swarmd.model.spec import Placement
+from swarmd.model.states import Strategy
+from swarmd.model.task import Task
+from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.placement import place
+from swarmd.orchestrator.scheduler.requirement import requirement_of
+from tests.support.cluster import a_node
+from tests.support.fleet import NOW, a_fleet, a_task, numbered, spread_over
+
+ZONES, RACKS, DISKS = 10, 40, 4
+ROUNDS = 3
+
+Wish = Callable[[int], Placement | None]
+
+
+class Load(NamedTuple):
+    """So many tasks of so many services, each asking for what `wish` says of its number."""
+
+    name: str
+    nodes: int
+    tasks: int
+    services: int
+    wish: Wish
+
+
+def nothing(_: int) -> Placement | None:
+    return None
+
+
+def constrained(number: int) -> Placement:
+    """A third of the nodes by one label, none of a disk, and a zone if it can be had."""
+    return Placement(
+        constraints=(
+            f"node.labels.tier=={number % 3}",
+            f"node.labels.disk!={number % DISKS}",
+            f"node.labels.zone==~zone-{number % ZONES}*",
+        )
+    )
+
+
+def affine(number: int) -> Placement:
+    """Spread over zones, constrained, away from one other service, near another if possible."""
+    return spread_over(
+        "node.labels.zone",
+        constraints=(f"node.labels.disk!={number % DISKS}",),
+        affinities=(f"service!=s{number + 1}", f"service==~s{number - 1}"),
+    )
+
+
+def hard(number: int) -> Placement:
+    """Constraints and an affinity that refuse, no wishes."""
+    return Placement(
+        constraints=(f"node.labels.tier=={number % 3}", "node.labels.zone!=/^zone-0$/"),
+        affinities=(f"service!=s{number + 1}", "image!=mysql*"),
+    )
+
+
+def packed(_: int) -> Placement:
+    return Placement(strategy=Strategy.BINPACK)
+
+
+def by_lot(_: int) -> Placement:
+    return Placement(strategy=Strategy.RANDOM)
+
+
+def nodes(count: int) -> Iterator[Node]:
+    """Machines with labels that classes are made of, and one label of their own."""
+    for number in range(count):
+        labels = {
+            "zone": f"zone-{number % ZONES}",
+            "rack": f"rack-{number % RACKS}",
+            "disk": str(number % DISKS),
+            "tier": str(number % 3),
+            "serial": str(number),
+        }
+        yield a_node(f"n{number:05}", cpus=64, memory=256 << 30, labels=labels)
+
+
+def tasks(load: Load) -> list[tuple[Task, list[Task]]]:
+    each = load.tasks // load.services
+    groups = []
+    for number in range(load.services):
+        task = a_task(
+            f"t{number}",
+            service=f"s{number}",
+            cpus=0.1,
+            memory=64 << 20,
+            placement=load.wish(number),
+        )
+        groups.append((task, [numbered(task, copy) for copy in range(each)]))
+    return groups
+
+
+def seconds(load: Load, work: list[tuple[Task, list[Task]]], machines: list[Node]) -> float:
+    """CPU seconds of one run on a fresh fleet."""
+    fleet: Fleet = a_fleet(machines)
+    rng = random.Random(1)
+    gc.collect()
+    started = time.process_time()
+    placed = 0
+    for sample, group in work:
+        for decision in place(fleet, requirement_of(sample), group, now=NOW, rng=rng):
+            placed += decision.node_id is not None
+    spent = time.process_time() - started
+    if placed != load.tasks:
+        raise AssertionError(f"{load.name}: {placed} of {load.tasks} tasks were placed")
+    return spent
+
+
+def report(load: Load) -> float:
+    work, machines = tasks(load), list(nodes(load.nodes))
+    best = min(seconds(load, work, machines) for _ in range(ROUNDS))
+    print(
+        f"{load.name:28} {load.nodes:6} nodes {load.tasks:7} tasks {load.services:5} services "
+        f"{best:7.3f} s {best / load.tasks * 1e6:6.1f} µs/task",
+        flush=True,
+    )
+    return best
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--large", action="store_true", help="also 100,000 tasks")
+    options = parser.parse_args()
+    for count in (10_000, 100_000) if options.large else (10_000,):
+        base = {
+            services: report(Load("plain", 1_000, count, services, nothing))
+            for services in (1, 1_000)
+        }
+        for name, wish in (
+            ("constraints", constrained),
+            ("constraints and affinities", hard),
+            ("spread, affinities, wishes", affine),
+            ("binpack", packed),
+            ("random", by_lot),
+        ):
+            for services in (1, 1_000):
+                spent = report(Load(name, 1_000, count, services, wish))
+                print(f"{'':28} {spent / base[services]:.2f} x plain")
+    print("cost per task by size of the fleet, ten tasks per node")
+    for services_per_node in (0, 1):
+        for size in (100, 1_000, 10_000):
+            services = size * services_per_node or 1
+            report(Load("plain", size, size * 10, services, nothing))
+
+
+if __name__ == "__main__":
+    main()
