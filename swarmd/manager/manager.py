@@ -34,6 +34,7 @@ from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.replica import Replica
 from swarmd.manager.role_manager import RoleManager
 from swarmd.manager.swarm_clock import SwarmClock
+from swarmd.manager.watch_service import WATCH, WatchService
 from swarmd.manager.writer import Writer
 from swarmd.model.env import Env, Ids
 from swarmd.model.errors import Rejection
@@ -61,7 +62,7 @@ UPDATES = "swarmd.v1.Updates"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
-    *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER),
+    *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER, WATCH),
 )
 
 
@@ -144,6 +145,7 @@ class Manager:
             self.raft, draw_raft_id=lambda: draw_raft_id(ground.entropy)
         )
         self._endpoints: EndpointsService | None = None
+        self._watch: WatchService | None = None
 
     async def start(self) -> None:
         """Join in Raft and answer calls.
@@ -153,6 +155,7 @@ class Manager:
         """
         self.store.subscribe(self._clock.observe)
         self.store.subscribe(self._observe)
+        self._watch = WatchService(self.store)
         await self.raft.start()
         self.writer.start()
         self._endpoints = EndpointsService(self.store, clock=self._clock)
@@ -182,6 +185,7 @@ class Manager:
             DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),
             NODE_LIFECYCLE: NodeLifecycleService(self.dispatcher, own_node_id=self._node_id),
             LOGS: self._log_broker,
+            WATCH: self._watch,
             LOG_BROKER: self._log_broker,
         }
         for service in SERVICES:
@@ -197,6 +201,8 @@ class Manager:
         await self._membership.stop()
         if self._endpoints is not None:
             self._endpoints.close()
+        if self._watch is not None:
+            self._watch.close()
         await self.writer.stop()
         await self.raft.stop()
 

@@ -130,11 +130,15 @@ class Change(Struct, frozen=True, gc=False):
 
 
 class Committed(Struct, frozen=True):
-    """All changes of one log entry, in order; `index` is the version of the records it wrote."""
+    """All changes of one log entry, in order; `index` is the version of the records it wrote.
+
+    With `restored` they are what a snapshot made different, whatever entries led to it.
+    """
 
     index: int
     now: Instant
     changes: tuple[Change, ...]
+    restored: bool = False
 
 
 class Applied(Struct, frozen=True):
