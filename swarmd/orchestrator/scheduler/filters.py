@@ -53,11 +53,15 @@ class Filters:
 
     def takes(self, info: NodeInfo) -> bool:
         """Whether a node whose cell refuses nothing can take one more task now."""
-        return (
-            has_room(info, self.requirement.size)
-            and self._crowding(info) is None
-            and (self.company is None or self.company.suits(info))
-        )
+        return self.has_place(info) and (self.company is None or self.company.suits(info))
+
+    def has_place(self, info: NodeInfo) -> bool:
+        """Whether what is on a node leaves place for one more task, whatever its company."""
+        return has_room(info, self.requirement.size) and self._crowding(info) is None
+
+    def can_ever(self, info: NodeInfo) -> bool:
+        """Whether the node could take a task if nothing else were on it."""
+        return judge(info, self.requirement.statics).fit
 
     def _crowding(self, info: NodeInfo) -> Refusal | None:
         requirement = self.requirement

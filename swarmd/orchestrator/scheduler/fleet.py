@@ -17,7 +17,7 @@ from swarmd.model.node import Node
 from swarmd.model.task import Task
 from swarmd.orchestrator.scheduler.failures import Failures
 from swarmd.orchestrator.scheduler.kinds import Kinds
-from swarmd.orchestrator.scheduler.load import Kind, Load, Version, is_load, load_of
+from swarmd.orchestrator.scheduler.load import Kind, Load, Version, load_of, place_of
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 from swarmd.orchestrator.scheduler.order import Order
 from swarmd.orchestrator.scheduler.partition import Partition
@@ -93,7 +93,8 @@ class Fleet:
 
     def track(self, task: Task) -> None:
         """Count what the task takes up now, wherever it was counted before."""
-        info = self._infos.get(task.node_id) if is_load(task) else None
+        place = place_of(task)
+        info = self._infos.get(place) if place else None
         if info is None:
             self.forget(task.id)
         else:

@@ -10,6 +10,7 @@ from swarmd.model.ids import NodeId, ServiceId
 from swarmd.model.spec import GenericResource, PortConfig, TaskSpec
 from swarmd.model.states import PublishMode, TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.generic import claims_of, wanted_of
 
 HostPort = tuple[str, int]
 Version = tuple[ServiceId, int]
@@ -63,14 +64,23 @@ def host_ports(ports: tuple[PortConfig, ...]) -> tuple[HostPort, ...]:
     )
 
 
-def is_load(task: Task) -> bool:
-    """Whether `task` takes up something on a node: it is assigned and hasn't stopped."""
-    return bool(task.node_id) and TaskState.ASSIGNED <= task.status.state <= TaskState.RUNNING
+def place_of(task: Task) -> NodeId:
+    """The node on which a task takes up something; empty if there is none.
+
+    That is the node it was assigned to, until it has stopped, and before that the node on which
+    room is kept for it.
+    """
+    if task.status.state < TaskState.ASSIGNED:
+        return task.reserved_node_id
+    return task.node_id if task.status.state <= TaskState.RUNNING else NodeId("")
 
 
 def load_of(task: Task, kind: Kind) -> Load:
-    """What a task that is a load takes up."""
+    """What a task takes up at its place; while it waits, so many of each generic resource."""
     reserved = defaults.reservations(task.spec)
+    generic = task.assigned_generic_resources
+    if task.status.state < TaskState.ASSIGNED and reserved.generic_resources:
+        generic = claims_of(wanted_of(reserved))
     return Load(
         kind,
         task.slot,
@@ -78,5 +88,5 @@ def load_of(task: Task, kind: Kind) -> Load:
         reserved.memory_bytes,
         task.desired_state <= TaskState.COMPLETE,
         host_ports(task.ports) if task.ports else (),
-        task.assigned_generic_resources,
+        generic,
     )

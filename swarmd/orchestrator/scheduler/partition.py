@@ -9,7 +9,7 @@ a thousand services that ask the same share one. Within a cell nodes are sorted 
 from __future__ import annotations
 
 from bisect import bisect_left, insort
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from swarmd.model.ids import NodeId
@@ -67,6 +67,16 @@ class Partition:
 
     def cell_of(self, node_id: NodeId) -> Cell:
         return self._places[node_id][0]
+
+    def by_cell(self, infos: Collection[NodeInfo]) -> dict[Cell, list[NodeInfo]]:
+        """Nodes of this partition, sorted into their cells."""
+        if len(self._cells) == 1:
+            return {cell: list(infos) for cell in self._cells.values()}
+        found: dict[Cell, list[NodeInfo]] = {}
+        places = self._places
+        for info in infos:
+            found.setdefault(places[info.id][0], []).append(info)
+        return found
 
     def refresh(self, changed: Iterable[NodeInfo], present: Mapping[NodeId, NodeInfo]) -> None:
         """Put nodes that changed, came or went where they belong now.

@@ -15,7 +15,6 @@ from operator import itemgetter
 from typing import TypeAlias
 
 from swarmd.model.env import Rng
-from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
 from swarmd.model.states import Strategy
 from swarmd.orchestrator.constraints import label_value
@@ -52,7 +51,7 @@ class Placer:
             for cell, verdict in self._partition.judged(requirement.statics)
             if verdict.fit
         )
-        self._misses = {id(cell): misses for cell, misses in judged}
+        self._misses = dict(judged)
         self._touched = self._by_cell(fleet)
         levels = requirement.preferences
         self._root = self._tree(judged, levels, (), self._counts(levels)) if judged else None
@@ -61,20 +60,18 @@ class Placer:
         """The best node that can take one more task; None when there is none left."""
         return self._root.take() if self._root is not None else None
 
-    def _by_cell(self, fleet: Fleet) -> dict[int, list[NodeInfo]]:
+    def _by_cell(self, fleet: Fleet) -> dict[Cell, list[NodeInfo]]:
         """Nodes whose rank is their own: they failed the service, run it, or have company."""
-        touched = {node_id: fleet.find(node_id) for node_id in self._failing}
-        if self._strategy is Strategy.SPREAD:
-            touched.update(self._serving)
+        touched = dict(self._serving) if self._strategy is Strategy.SPREAD else {}
+        others = dict.fromkeys(self._failing)
         if self._filters.company is not None:
-            exceptions = self._filters.company.exceptions()
-            touched.update((node_id, fleet.find(node_id)) for node_id in exceptions)
-        self._apart: dict[NodeId, None] = dict.fromkeys(touched)
-        by_cell: dict[int, list[NodeInfo]] = {}
-        for info in touched.values():
+            others.update(self._filters.company.exceptions())
+        for node_id in others:
+            info = fleet.find(node_id)
             if info is not None:
-                by_cell.setdefault(id(self._partition.cell_of(info.id)), []).append(info)
-        return by_cell
+                touched[node_id] = info
+        self._apart = touched
+        return self._partition.by_cell(touched.values())
 
     def _counts(self, levels: tuple[str, ...]) -> dict[Path, int]:
         """Tasks of the service in every branch of the tree, whether or not it can take more."""
@@ -117,10 +114,26 @@ class Placer:
         if self._strategy is Strategy.RANDOM:
             infos = (entry[-1] for cell, _ in judged for entry in cell.entries)
             return Drawn(infos, self._level, takes, self._rng)
-        touched = (info for cell, _ in judged for info in self._touched.get(id(cell), ()))
-        return Ranked(
-            self._fresh(judged), [self._rank(info) for info in touched], self._rank, takes
-        )
+        others = [rank for cell, misses in judged for rank in self._ranks(cell, misses)]
+        return Ranked(self._fresh(judged), others, self._rank, takes)
+
+    def _ranks(self, cell: Cell, misses: int) -> list[Rank]:
+        """Ranks of the touched nodes of a cell; in the common case without a call for each."""
+        touched = self._touched.get(cell, [])
+        if self._filters.company is not None or self._strategy is not Strategy.SPREAD:
+            return [self._rank(info) for info in touched]
+        failures, service_id = self._failing, self._service_id
+        return [
+            (
+                misses,
+                failures.get(info.id, 0) if failures else 0,
+                info.active_of.get(service_id, 0),
+                info.active,
+                info.id,
+                info,
+            )
+            for info in touched
+        ]
 
     def _fresh(self, judged: tuple[Judged, ...]) -> Iterator[Rank]:
         """Ranks of the nodes that are like any other, best first."""
@@ -136,7 +149,7 @@ class Placer:
                     yield (misses + usual, *prefix, *entry)
 
     def _level(self, info: NodeInfo) -> Level:
-        misses = self._misses[id(self._partition.cell_of(info.id))]
+        misses = self._misses[self._partition.cell_of(info.id)]
         if self._filters.company is not None:
             misses += self._filters.company.misses(info)
         return (misses, self._failing.get(info.id, 0))

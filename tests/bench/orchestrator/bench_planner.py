@@ -62,7 +62,7 @@ class Bench:
         self.elect()
 
     def elect(self) -> None:
-        self.planner = self._timed(lambda: Planner(self.store, self._env()))
+        self.planner = self._timed(lambda: Planner(self.store, self.env()))
 
     def reset(self) -> None:
         self.planner_s = self.store_s = 0.0
@@ -80,7 +80,7 @@ class Bench:
         planner = self.planner
         while True:
             self.passes += 1
-            actions = self._timed(lambda: planner.plan(self._env()))
+            actions = self._timed(lambda: planner.plan(self.env()))
             if not actions:
                 return
             self.actions += len(actions)
@@ -121,7 +121,7 @@ class Bench:
         self.planner_s += time.perf_counter() - started
         return result
 
-    def _env(self) -> Env:
+    def env(self) -> Env:
         return Env(self.now, self._ids, self._rng)
 
 
