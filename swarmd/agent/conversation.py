@@ -13,6 +13,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol
 
 from swarmd.agent.core.patience import ANSWER_NS_MAX, answer_within_ns
+from swarmd.agent.leases import Leases
 from swarmd.agent.log_publisher import LogPublisher, LogSource
 from swarmd.agent.remotes import Remote
 from swarmd.agent.reporter import Report, Reporter
@@ -94,7 +95,9 @@ class Conversation:
         describe: Callable[[], NodeDescription],
         on_news: Callable[[News], None],
         on_tasks: Callable[[tuple[Task, ...], tuple[TaskId, ...], bool], None],
+        leases: Leases,
     ) -> None:
+        self._leases = leases
         self._dispatcher = channel.stub(DISPATCHER)
         self._broker = channel.stub(LOG_BROKER)
         self._worker = worker
@@ -161,6 +164,7 @@ class Conversation:
         request = pb.HeartbeatRequest(session_id=session_id)
         within_ns = ANSWER_NS_MAX
         while True:
+            sent_at = self._leases.now()
             try:
                 async with asyncio.timeout(within_ns / SECOND):
                     answer = await self._dispatcher.Heartbeat(request)
@@ -169,8 +173,9 @@ class Conversation:
             period_ns = answer.period.seconds * SECOND + answer.period.nanos
             if period_ns <= 0:
                 raise _lost("the manager wants heartbeats without a pause")
+            self._leases.answered(sent_at)
             within_ns = answer_within_ns(period_ns)
-            await asyncio.sleep(period_ns / SECOND)
+            await asyncio.sleep(self._leases.beat_within_ns(period_ns) / SECOND)
 
     async def _work(self, session_id: str) -> None:
         """Follow the assignments; a broken chain is begun anew."""

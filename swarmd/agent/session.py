@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from swarmd.agent.conversation import Channel, Conversation, News, Redescribed, Worker
 from swarmd.agent.core.patience import retry_delay_ns
+from swarmd.agent.leases import Leases
 from swarmd.agent.log_publisher import LogPublisher
 from swarmd.agent.remotes import FAILURE, SUCCESS, Remotes
 from swarmd.agent.reporter import Reporter
@@ -47,6 +48,7 @@ class AgentSession:
         dial: opens a channel to host:port, with the node's current certificate. Must not block.
         describe: the node's description, as of now.
         on_message: called with every message of the manager.
+        leases: hears of every heartbeat that a leader answers.
         on_manager: called when a session has opened, and with None when it has ended.
     """
 
@@ -61,7 +63,9 @@ class AgentSession:
         rng: Rng,
         on_message: Callable[[News], None],
         on_manager: Callable[[Manager | None], None] = lambda _: None,
+        leases: Leases | None = None,
     ) -> None:
+        self._leases = leases or Leases()
         self.manager: Manager | None = None
         self.error = "not connected yet"  # why there is no session; empty while there is one
         self._worker = worker
@@ -127,6 +131,7 @@ class AgentSession:
             describe=self._describe,
             on_news=lambda news: self._on_news(addr, channel, news),
             on_tasks=self._on_tasks,
+            leases=self._leases,
         )
         try:
             await conversation.run(self._session_id)

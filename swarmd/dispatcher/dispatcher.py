@@ -79,7 +79,7 @@ class Dispatcher:
         self._work = asyncio.Event()
         self._nodes: Batch[NodeId, NodeWish] = Batch(
             "dispatcher.nodes",
-            lambda wishes: node_actions(wishes, store),
+            lambda wishes: node_actions(wishes, store, Instant(clock.now())),
             writer=writer,
             clock=clock,
             pacer=Pacer(),

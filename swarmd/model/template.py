@@ -40,6 +40,7 @@ class TemplateContext(Record, frozen=True):
     task_id: str = ""
     task_name: str = ""
     task_slot: str = ""  # the node's id for a task without a slot
+    task_ordinal: str = ""  # the slot counted from 0, empty for a task without a slot
 
 
 _PATHS: dict[str, Callable[[TemplateContext], str]] = {
@@ -52,6 +53,7 @@ _PATHS: dict[str, Callable[[TemplateContext], str]] = {
     ".Task.ID": lambda context: context.task_id,
     ".Task.Name": lambda context: context.task_name,
     ".Task.Slot": lambda context: context.task_slot,
+    ".Task.Ordinal": lambda context: context.task_ordinal,
 }
 _LABELS = ".Service.Labels"
 

@@ -19,6 +19,7 @@ from swarmd.agent.endpoints import EndpointsFollower
 from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.leases import Leases
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession, Manager
 from swarmd.agent.worker import Worker
@@ -75,9 +76,11 @@ class AgentHalf:
         context = NodeContext(node_id=security.node_id, hostname=hostname, platform=node_platform())
         # Several nodes of one machine tell each other apart by loopback addresses.
         shares_machine = is_loopback(data_addr)
+        leases = Leases()
         self.executor = ProcessExecutor(
             paths.worker,
             context,
+            leases=leases,
             published=self._published,
             ports_start=_ports_start(security.node_id) if shares_machine else None,
         )
@@ -110,6 +113,7 @@ class AgentHalf:
             rng=rng,
             on_message=self._on_message,
             on_manager=self._on_manager,
+            leases=leases,
         )
         self._session_tasks = Supervisor("session")
         self._tasks = Supervisor("agent")

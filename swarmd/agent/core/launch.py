@@ -66,7 +66,7 @@ def launch(task: Task, context: TemplateContext) -> Launch:
         argv=_command(expanded),
         env=_environment(expanded.env),
         directory=_directory(expanded.dir),
-        hostname=expanded.hostname,
+        hostname=expanded.hostname or (task.name if task.lease_ns else ""),
         stop_signal=signal_number(expanded.stop_signal),
         grace_ns=defaults.stop_grace_period_ns(task.spec),
         log=log_policy(task.log_driver or task.spec.log_driver),
@@ -87,6 +87,7 @@ def template_context(
         task_id=task.id,
         task_name=task.name,
         task_slot=str(task.slot) if task.slot else node_id,
+        task_ordinal=str(task.ordinal) if task.slot else "",
     )
 
 

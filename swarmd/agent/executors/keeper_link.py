@@ -32,6 +32,7 @@ MESSAGE_BYTES_MAX = 16 * 1024 * 1024
 SOCKET_NAME = "keeper.sock"
 LOCK_NAME = "keeper.lock"
 ALREADY_RUNNING = 3
+UNANSWERED = -1
 
 
 class KeeperLost(Exception):
@@ -106,6 +107,11 @@ class KeeperLink:
             raise KeeperLost(f"the keeper did not answer within {ANSWER_S_MAX:g} s") from None
         finally:
             self._waiting.pop(sequence, None)
+
+    def tell(self, op: str, **fields: Any) -> None:
+        """Send a request whose answer nobody waits for; lost where there is no keeper just now."""
+        if self._writer is not None:
+            self._writer.write(json.dumps({"seq": UNANSWERED, "op": op, **fields}).encode() + b"\n")
 
     async def _connect_patiently(self) -> asyncio.StreamReader:
         """Connect, allowing for a keeper that is just dying: for a moment it still has the lock

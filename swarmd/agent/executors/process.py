@@ -22,6 +22,7 @@ from swarmd.agent.executors.accounts import Account, look_up
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.leases import Leases
 from swarmd.model import defaults
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
@@ -32,6 +33,7 @@ log = logging.getLogger(__name__)
 
 RETRY_S = 0.1
 ASK_AGAIN_S = 1.0
+LEASES_SINCE = 2  # version of the protocol with the keeper
 
 
 class ProcessExecutor:
@@ -39,6 +41,7 @@ class ProcessExecutor:
 
     Args:
         published: ports on which the node answers for services; they are not given to tasks.
+        leases: the node's contact with the managers, for tasks that may not outlast it.
     """
 
     def __init__(
@@ -48,8 +51,11 @@ class ProcessExecutor:
         *,
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
         ports_start: int | None = None,
+        leases: Leases | None = None,
     ) -> None:
         self.node = node
+        self.leases = leases or Leases()
+        self.leases.on_answer = self._renew
         self.ports = Ports(ports_start)
         self._published = published
         self._logs = directory / "logs"
@@ -87,6 +93,7 @@ class ProcessExecutor:
             raise TaskFailure(str(error)) from None
         controller = ProcessController(self, task, launch)
         self._controllers[task.id] = controller
+        self.leases.hold(task.id, task.lease_ns)
         self.ports.publish(
             task.id,
             ((port.protocol, port.published_port) for port in task.ports if port.published_port),
@@ -107,6 +114,7 @@ class ProcessExecutor:
 
     def release(self, task_id: TaskId) -> None:
         """Forget the controller of a task that was removed."""
+        self.leases.drop(task_id)
         self.ports.release(task_id)
         self.ports.publish(task_id, ())
         self._controllers.pop(task_id, None)
@@ -128,6 +136,9 @@ class ProcessExecutor:
 
     async def close(self) -> None:
         await self.link.close()
+
+    def _renew(self, contact: int) -> None:
+        self.link.tell("lease", contact=contact)
 
     def _ended(self, record: dict[str, Any]) -> None:
         task_id = TaskId(record["id"])
@@ -186,12 +197,14 @@ class ProcessController:
 
     def ended(self, record: dict[str, Any]) -> None:
         self._exit = record
+        self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
 
     def lost(self) -> None:
         """The task has ended and nobody saw how."""
         self.started = True
+        self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
 
@@ -207,6 +220,7 @@ class ProcessController:
             return
         if self._account is None:
             await self.prepare()
+        self._check_lease()
         account = self._account
         if account is None:
             raise AssertionError("preparing a task finds its account")
@@ -226,9 +240,24 @@ class ProcessController:
         self._pid = answer["pid"]
         self._unapplied = tuple(answer["unapplied"])
 
+    def _check_lease(self) -> None:
+        """A task on a lease starts only where the lease is kept and has not run out."""
+        lease_ns, executor = self._task.lease_ns, self._executor
+        if not lease_ns:
+            return
+        if executor.link.facts.get("protocol", 0) < LEASES_SINCE:
+            raise TemporaryFailure(
+                "the keeper of this node's tasks is of an earlier version that keeps no leases; "
+                "it is replaced when its other tasks have ended"
+            )
+        if not executor.leases.is_valid(lease_ns):
+            raise TemporaryFailure("waits for word from a manager, without which it may not run")
+
     async def wait(self) -> None:
         await self._over.wait()
         reason = words.end_reason(self._exit, defaults.limits(self._task.spec))
+        if self._exit is not None and self._exit.get("lapsed"):
+            reason = words.lease_ran_out(self._task.lease_ns)
         if reason:
             raise TaskFailure(reason)
 
@@ -286,4 +315,6 @@ class ProcessController:
                 "max_files": launch.log.max_files,
             },
             "memo": words.ports_to_memo(self._ports),
+            "lease_ns": self._task.lease_ns,
+            "contact": self._executor.leases.contact,
         }

@@ -13,6 +13,7 @@ import msgspec
 
 from swarmd.agent.core.launch import PATH, Launch
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.model.instant import format_duration
 from swarmd.model.spec import PortConfig, Resources
 
 # Shortage of processes or memory on the node passes; nothing is wrong with the task.
@@ -71,6 +72,8 @@ def start_failure(
     """The error for a start that the keeper reports as failed in some step."""
     step, number, about = failure["step"], failure["errno"], failure["about"]
     reason = os.strerror(number) if number else about
+    if step == "lease":
+        return TemporaryFailure("waits for word from a manager, without which it may not run")
     if number in _SHORTAGES:
         return TemporaryFailure(f"node {hostname} is short of something: {reason}; will try again")
     if step == "command" and number == errno.ENOENT:
@@ -116,6 +119,13 @@ def end_reason(record: Mapping[str, Any] | None, limits: Resources) -> str:
     if record["signal"]:
         return f"{text}: killed by {_signal_name(record['signal'])}"
     return text
+
+
+def lease_ran_out(lease_ns: int) -> str:
+    return (
+        f"no manager answered this node for {format_duration(lease_ns)}, so the task was ended: "
+        "another node may run its ordinal now"
+    )
 
 
 def _signal_name(number: int) -> str:

@@ -12,6 +12,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from swarmd.model.ids import NodeId, TaskId
+from swarmd.model.instant import Instant
 from swarmd.model.node import NodeDescription
 from swarmd.model.states import NodeState, TaskState
 from swarmd.model.task import Task, TaskStatus
@@ -28,15 +29,23 @@ class NodeWish(NamedTuple):
     description: NodeDescription | None = None
 
 
-def node_actions(wishes: Mapping[NodeId, NodeWish], view: View) -> dict[NodeId, Update]:
-    """The writes that make nodes look as wished; nodes that are gone need none."""
+def node_actions(
+    wishes: Mapping[NodeId, NodeWish], view: View, now: Instant
+) -> dict[NodeId, Update]:
+    """The writes that make nodes look as wished; nodes that are gone need none.
+
+    `since` changes with the state and with nothing else: it tells one time of silence from another.
+    """
     actions: dict[NodeId, Update] = {}
     for node_id, wish in wishes.items():
         node = view.find_node(node_id)
         if node is None:
             continue
         addr = node.status.addr if wish.addr is None else wish.addr
-        status = replace(node.status, state=wish.state, message=wish.message, addr=addr)
+        since = now if wish.state is not node.status.state else node.status.since
+        status = replace(
+            node.status, state=wish.state, message=wish.message, addr=addr, since=since
+        )
         wanted = replace(node, status=status, description=wish.description or node.description)
         if wanted != node:
             reason = f"node {node_id} is {wish.state.value}"

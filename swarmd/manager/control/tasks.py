@@ -7,12 +7,13 @@ from collections.abc import Iterable
 
 from swarmd.manager.control.core import Calls, require_id
 from swarmd.manager.control.filters import Common, NamedAs, one_of
-from swarmd.model.ids import NodeId, ServiceId
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.rpc.call import Call
 from swarmd.rpc.convert import task_to_pb
 from swarmd.rpc.pb import control
-from swarmd.store.changes import Delete, Kind, Transaction
+from swarmd.store.changes import Action, Delete, Kind, SetDesiredState, Transaction
 
 RUNTIME = "container"
 # Tasks turned into messages before others get their turn: about five milliseconds.
@@ -59,11 +60,17 @@ class TaskCalls(Calls):
     async def RemoveTask(
         self, call: Call, request: control.RemoveTaskRequest
     ) -> control.RemoveTaskResponse:
-        """The orchestrator puts another one into its place."""
-        task_id = require_id(request.task_id, "task")
-        await self._env.writer.submit(
-            Transaction((Delete(Kind.TASK, task_id, reason="removed by a user"),))
-        )
+        """The orchestrator puts another one into its place.
+
+        A task of an ordinal is kept until its node says that it has stopped.
+        """
+        task_id = TaskId(require_id(request.task_id, "task"))
+        task = self._view.find_task(task_id)
+        reason = "removed by a user"
+        remove: Action = Delete(Kind.TASK, task_id, reason=reason)
+        if task is not None and task.lease_ns:
+            remove = SetDesiredState(task_id, TaskState.REMOVE, reason)
+        await self._env.writer.submit(Transaction((remove,)))
         return control.RemoveTaskResponse()
 
     def _candidates(self, wanted: control.ListTasksRequest.Filters) -> Iterable[Task]:

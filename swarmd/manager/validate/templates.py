@@ -25,6 +25,7 @@ def check_templates(spec: ServiceSpec) -> None:
         task_id="taskid",
         task_name=f"{spec.name}.1.taskid",
         task_slot="1",
+        task_ordinal="0",
     )
     try:
         expanded = expand_container(container, context)

@@ -13,7 +13,6 @@ from swarmd.model.states import UpdateOrder
 SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {
     "priority": lambda spec: spec.task_template.priority,
     "min_available": lambda spec: spec.min_available,
-    "stateful": lambda spec: spec.mode.stateful,
 }
 NODE: Mapping[str, Callable[[NodeSpec], object]] = {
     "drain_order": lambda spec: spec.drain_order is not UpdateOrder.STOP_FIRST,

@@ -12,6 +12,7 @@ from swarmd.dispatcher.batch import ITEMS_PER_WRITE_MAX, Batch
 from swarmd.dispatcher.core.batching import Pacer
 from swarmd.dispatcher.core.reports import NodeWish, node_actions
 from swarmd.model.ids import NodeId
+from swarmd.model.instant import Instant
 from swarmd.model.states import Availability, NodeState
 from swarmd.runtime.clock import SystemClock
 from swarmd.store.changes import Transaction, Update
@@ -44,7 +45,7 @@ async def a_batch(*nodes: str) -> AsyncIterator[tuple[Batch[NodeId, NodeWish], R
     racing = RacingWriter(writer)
     batch = Batch[NodeId, NodeWish](
         "test",
-        lambda wishes: node_actions(wishes, store),
+        lambda wishes: node_actions(wishes, store, Instant(1)),
         writer=racing,
         clock=SystemClock(),
         pacer=Pacer(),

@@ -58,6 +58,8 @@ class Kept:
         self.pid = 0
         self.exit: dict[str, Any] | None = None
         self.unapplied: tuple[str, ...] = ()
+        self.lease_ns = 0  # 0: it may run for good
+        self.lapsed = False  # it was ended because its lease had run out
         self.memo: Any = None  # the daemon's own words, handed back to it after a restart
         self._place = place
         self._group = groups.Group(task_id, (), groups.Limits(), ())
@@ -81,6 +83,7 @@ class Kept:
         place = self._place
         self._group = groups.create(place.hierarchies, self.id, groups.Limits(*launch["limits"]))
         self.unapplied, self.memo = self._group.unapplied, launch.get("memo")
+        self.lease_ns = launch.get("lease_ns", 0)
         log = launch["log"]
         self._log = TaskLog(
             log["directory"], max_bytes=log["max_bytes"], max_files=log["max_files"]
@@ -135,6 +138,12 @@ class Kept:
             groups.send_signal(self.pid, number)
         if grace_ns == 0:
             self._kill()
+
+    def lapse(self) -> None:
+        """Its lease has run out: kill it, whatever it is doing, and say so in the record."""
+        if self.state != "exited" and not self.lapsed:
+            self.lapsed = True
+            self.stop(number=signal.SIGKILL, grace_ns=0)
 
     def reaped(self, status: int) -> None:
         """The leader has ended; `status` is what waitpid said."""
@@ -259,6 +268,7 @@ class Kept:
             "signal": os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0,
             "oom": groups.oom_kills(self._group) > 0,
             "time": now,
+            "lapsed": self.lapsed,
             "memo": self.memo,
         }
         if not self.never_ran:

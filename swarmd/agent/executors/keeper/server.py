@@ -1,7 +1,8 @@
 """The keeper's conversation with the daemon: one JSON object per line over a unix socket.
 
 Requests carry `seq` and `op`; the answer repeats `seq`. Operations: `hello` (all tasks known),
-`start`, `stop`, `forget`, `ping`. Ends of tasks are told to every connection as `{"ended": …}`.
+`start`, `stop`, `forget`, `ping`, and `lease`, which tells of the node's contact with a manager.
+Ends of tasks are told to every connection as `{"ended": …}`.
 Unknown members are ignored and new ones optional, for a newer daemon may meet an older keeper.
 """
 
@@ -18,9 +19,10 @@ from typing import Any
 
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.keeper.kept import Kept, Place
+from swarmd.agent.executors.keeper.lease import LeaseWatch
 from swarmd.agent.executors.keeper.loop import Loop
 
-PROTOCOL = 1
+PROTOCOL = 2
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
 UNREAD_BYTES_MAX = 16 * 1024 * 1024
 LONELY_NS = 10_000_000_000
@@ -114,6 +116,7 @@ class Keeper:
             now=now,
             ended=self._ended,
         )
+        self._leases = LeaseWatch(self.loop, self._tasks)
         self._load_exits(f"{directory}/exits")
 
     def serve(self) -> None:
@@ -172,6 +175,9 @@ class Keeper:
             )
         elif op == "ping":
             answer({})
+        elif op == "lease":
+            self._leases.contacted(request["contact"])
+            answer({})
         elif op == "stop":
             if task is not None:
                 task.stop(number=request["signal"], grace_ns=request["grace_ns"])
@@ -190,10 +196,18 @@ class Keeper:
         if known is not None:
             answer({"pid": known.pid, "unapplied": list(known.unapplied), "already": True})
             return
+        lease_ns = launch.get("lease_ns", 0)
+        if lease_ns:
+            self._leases.contacted(launch["contact"])
+            if not self._leases.is_valid(lease_ns):
+                answer({"error": {"step": "lease", "errno": 0, "about": "it has run out"}})
+                return
         task = Kept(self._place, task_id)
         task.start(launch, answer)
         self._tasks[task_id] = task
         self._by_pid[task.pid] = task
+        if lease_ns:
+            self._leases.watch()
 
     def _ended(self, task: Kept) -> None:
         if task.never_ran:

@@ -19,6 +19,7 @@ from swarmd.model.task import TaskStatus
 from swarmd.store.changes import Create, SetTaskStatus, Update
 from tests.support.manager import a_manager, a_task
 
+NOW = Instant(7)
 N1, T1 = NodeId("n1"), TaskId("t1")
 READY = NodeWish(NodeState.READY, "", "10.0.0.1", NodeDescription(hostname="one"))
 
@@ -28,35 +29,45 @@ def test_a_registration_is_one_write_with_state_address_and_description() -> Non
     node = store.get_node("n1")
     wanted = replace(
         node,
-        status=NodeStatus(state=NodeState.READY, addr="10.0.0.1"),
+        status=NodeStatus(state=NodeState.READY, addr="10.0.0.1", since=NOW),
         description=NodeDescription(hostname="one"),
     )
-    assert node_actions({N1: READY}, store) == {
+    assert node_actions({N1: READY}, store, NOW) == {
         N1: Update(wanted, base=node.version, reason="node n1 is ready")
     }
 
 
 def test_a_wish_that_came_true_needs_no_write() -> None:
     store, writer = a_manager("n1")
-    writer.write(*node_actions({N1: READY}, store).values())
-    assert node_actions({N1: READY}, store) == {}
+    writer.write(*node_actions({N1: READY}, store, NOW).values())
+    assert node_actions({N1: READY}, store, NOW) == {}
 
 
 def test_a_node_that_is_gone_needs_no_write() -> None:
     store, _ = a_manager()
-    assert node_actions({N1: READY}, store) == {}
+    assert node_actions({N1: READY}, store, NOW) == {}
 
 
 def test_a_node_that_goes_down_keeps_its_address_and_description() -> None:
     store, writer = a_manager("n1")
-    writer.write(*node_actions({N1: READY}, store).values())
+    writer.write(*node_actions({N1: READY}, store, NOW).values())
     wish = NodeWish(NodeState.DOWN, "heartbeat failure")
-    writer.write(*node_actions({N1: wish}, store).values())
+    writer.write(*node_actions({N1: wish}, store, NOW).values())
     node = store.get_node("n1")
     assert node.status == NodeStatus(
-        state=NodeState.DOWN, message="heartbeat failure", addr="10.0.0.1"
+        state=NodeState.DOWN, message="heartbeat failure", addr="10.0.0.1", since=NOW
     )
     assert node.hostname == "one"
+
+
+def test_since_changes_with_the_state_only() -> None:
+    store, writer = a_manager("n1")
+    times = []
+    wishes = (READY, READY._replace(addr="10.0.0.2"), NodeWish(NodeState.DOWN), READY)
+    for at, wish in enumerate(wishes, start=1):
+        writer.write(*node_actions({N1: wish}, store, Instant(at)).values())
+        times.append(store.get_node("n1").status.since)
+    assert times == [1, 1, 3, 4]
 
 
 def test_only_news_of_known_tasks_is_written() -> None:

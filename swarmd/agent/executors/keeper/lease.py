@@ -1,0 +1,58 @@
+"""Leases kept by the keeper: a task on a lease is killed when no manager was heard of for too long.
+
+The keeper outlives the daemon, so a lease holds even where the daemon is dead or hangs. Times are
+those of a clock that goes on while the machine sleeps; after a sleep the next look, a second later
+at most, finds what has run out meanwhile.
+"""
+
+from __future__ import annotations
+
+import time
+
+from swarmd.agent.executors.keeper.kept import Kept
+from swarmd.agent.executors.keeper.loop import Loop
+
+LOOK_NS_MAX = 1_000_000_000
+SOON_NS = 1_000_000
+
+
+class LeaseWatch:
+    """Looks after the tasks with a lease among `tasks` for as long as there are any."""
+
+    def __init__(self, loop: Loop, tasks: dict[str, Kept]) -> None:
+        self._loop = loop
+        self._tasks = tasks
+        self._contact = 0
+        self._watching = False
+
+    def contacted(self, sent_at: int) -> None:
+        """A manager has answered a heartbeat that was sent at `sent_at`."""
+        self._contact = max(self._contact, sent_at)
+
+    def is_valid(self, lease_ns: int) -> bool:
+        return _now() < self._contact + lease_ns
+
+    def watch(self) -> None:
+        """A task with a lease has been started."""
+        if not self._watching:
+            self._watching = True
+            self._look()
+
+    def _look(self) -> None:
+        now, rest_ns = _now(), LOOK_NS_MAX
+        self._watching = False
+        for task in list(self._tasks.values()):
+            if not task.lease_ns or task.lapsed or task.state == "exited":
+                continue
+            left_ns = self._contact + task.lease_ns - now
+            if left_ns <= 0:
+                task.lapse()
+                continue
+            self._watching = True
+            rest_ns = min(rest_ns, left_ns + SOON_NS)
+        if self._watching:
+            self._loop.after(rest_ns, self._look)
+
+
+def _now() -> int:
+    return time.clock_gettime_ns(time.CLOCK_BOOTTIME)
