@@ -162,5 +162,8 @@ def _pretty(listed: Listed) -> dict[str, str]:
         "CPUs": f"{resources.nano_cpus / 10**9:g}" if resources else "",
         "Memory": words.size(resources.memory_bytes) if resources else "",
         "Engine": words.engine_version(node),
+        "Resources": words.generic_resources(resources.generic_resources if resources else ()),
+        "Oversell": words.oversell(node.spec.oversell),
+        "Taints": ", ".join(node.spec.taints),
         "Labels": ", ".join(f"{key}={value}" for key, value in node.spec.labels.items()),
     }

@@ -7,9 +7,9 @@ from collections.abc import Iterable
 
 from swarmd.cli.standing import Standing
 from swarmd.model.instant import HOUR, MINUTE, SECOND
-from swarmd.model.node import Node
+from swarmd.model.node import Node, Oversell
 from swarmd.model.service import Service
-from swarmd.model.spec import PortConfig, TaskSpec
+from swarmd.model.spec import GenericResource, PortConfig, TaskSpec
 from swarmd.model.states import PublishMode, Role, TaskState
 from swarmd.model.task import Task
 
@@ -72,6 +72,26 @@ def size(size_bytes: int) -> str:
         if size_bytes >= 1 << shift:
             return f"{size_bytes / (1 << shift):.4g} {unit}"
     return f"{size_bytes} B"
+
+
+def generic_resources(resources: Iterable[GenericResource]) -> str:
+    """What a node has besides CPU and memory: `ssd=2, gpu=u1`."""
+    parts = []
+    for resource in resources:
+        named, discrete = resource.named_resource_spec, resource.discrete_resource_spec
+        if named is not None:
+            parts.append(f"{named.kind}={named.value}")
+        elif discrete is not None:
+            parts.append(f"{discrete.kind}={discrete.value}")
+    return ", ".join(parts)
+
+
+def oversell(ratios: Oversell | None) -> str:
+    """`CPUs x 2, memory x 1.5`; empty where the cluster's ratios hold."""
+    if ratios is None:
+        return ""
+    named = (("CPUs", ratios.cpus), ("memory", ratios.memory))
+    return ", ".join(f"{name} x {ratio:g}" for name, ratio in named if ratio)
 
 
 def mode(service: Service) -> str:

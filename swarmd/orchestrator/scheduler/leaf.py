@@ -10,7 +10,7 @@ The caller counts the task on the node it was given before it takes again.
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 from swarmd.model.env import Rng
@@ -77,22 +77,25 @@ class Ranked:
 
 
 class Drawn:
-    """Nodes by lot among those of the best level that can take a task."""
+    """Nodes by lot among those of the best level that can take a task.
+
+    Args:
+        levels: the nodes by their levels; the lists are used up.
+        level: a node's level as it is now.
+    """
 
     def __init__(
         self,
-        infos: Iterable[NodeInfo],
+        levels: dict[Level, list[NodeInfo]],
         level: Callable[[NodeInfo], Level],
         takes: Takes,
         rng: Rng,
     ) -> None:
-        self._levels: dict[Level, list[NodeInfo]] = {}
+        self._levels = levels
         self._level = level
         self._takes = takes
         self._rng = rng
         self._given: tuple[Level, int] | None = None
-        for info in infos:
-            self._levels.setdefault(level(info), []).append(info)
 
     def take(self) -> NodeInfo | None:
         self._settle()

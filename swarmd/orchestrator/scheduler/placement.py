@@ -39,10 +39,10 @@ def place(
 ) -> Iterator[Decision]:
     """Decide for tasks of one service version.
 
-    A task without a slot that names a node gets that one or none; one with a slot that names a
-    node returns there if it can. They come first, then the others, each in the order given. A
-    decision is counted on `fleet` before it is handed out; what is not asked for any more is not
-    decided.
+    A task without a slot that names a node gets that one or none, as does one that is to move
+    there; another one with a slot that names a node returns there if it can. They come first, then
+    the others, each in the order given. A decision is counted on `fleet` before it is handed out;
+    what is not asked for any more is not decided.
 
     Args:
         requirement: that of every one of the tasks.
@@ -53,7 +53,7 @@ def place(
         info = fleet.find(task.node_id) if task.node_id else None
         if info is not None and filters.refusal(info) is None:
             yield _decided(fleet, filters, task, info)
-        elif task.node_id and not task.slot:
+        elif task.node_id and (not task.slot or task.replaces):
             known = [info] if info is not None else []
             yield Decision(task, None, why=explain(fleet, filters, known))
         else:

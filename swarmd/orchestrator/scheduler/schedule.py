@@ -2,7 +2,8 @@
 
 Tasks of one service version ask the same of a node, so they are placed as a group. Each placement
 is counted on its node at once, for those that follow; the next pass corrects what then was not
-committed.
+committed. Groups of higher priority come first, and may have room made for them
+(`swarmd.orchestrator.scheduler.making_room`).
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from swarmd.orchestrator.allocator.networks import Attach, Networks
 from swarmd.orchestrator.endpoint import is_allocated
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.load import Version
+from swarmd.orchestrator.scheduler.making_room import NO_NODE, PENDING, RoomMaker, Rooms
 from swarmd.orchestrator.scheduler.placement import Decision, place
 from swarmd.orchestrator.scheduler.queue import Queue, is_waiting
 from swarmd.orchestrator.scheduler.requirement import requirement_of
@@ -32,7 +34,6 @@ from swarmd.store.view import View
 
 ASSIGNED = "scheduler assigned task to node"
 CONFIRMED = "scheduler confirmed task can run on preassigned node"
-PENDING = "pending task scheduling"
 
 _Asked: TypeAlias = tuple[Task, str | None]  # a task, and why it is made if it is new
 
@@ -76,13 +77,23 @@ class Scheduler:
                 waiting = view.find_task(task_id)
                 if waiting is not None and is_waiting(waiting) and not plan.touches(task_id):
                     groups.setdefault(version, []).append((waiting, None))
-        for group in groups.values():
-            self._place_group(group, plan, view, problems, rng)
+        rooms = Rooms(self._fleet, plan, view, self._tentative)
+        for group in sorted(groups.values(), key=_urgency):
+            self._place_group(group, plan, view, problems, rooms, rng)
 
     def _place_group(
-        self, group: list[_Asked], plan: Plan, view: View, problems: dict[str, str], rng: Rng
+        self,
+        group: list[_Asked],
+        plan: Plan,
+        view: View,
+        problems: dict[str, str],
+        rooms: Rooms,
+        rng: Rng,
     ) -> None:
         """Place tasks of one service version, the new ones first as they have to be written."""
+        group = [asked for asked in group if not plan.touches(asked[0].id)]
+        if not group:
+            return  # a task of higher priority has taken the room that was kept for them
         first = group[0][0]
         service = view.find_service(first.service_id)
         if service is None:
@@ -98,19 +109,30 @@ class Scheduler:
         sample = replace(first, ports=ports)
         requirement = requirement_of(sample, _network_drivers(service, view))
         attach = self._networks.attacher(service)
-        tasks = [task for task, _ in group]
-        decisions = place(self._fleet, requirement, tasks, now=plan.now, rng=rng)
-        for number, decision in enumerate(decisions, start=1):
+        aimed = [rooms.aim(task) for task, _ in group]
+        homeless: list[Decision] = []
+        left = len(group)
+        for decision in place(self._fleet, requirement, aimed, now=plan.now, rng=rng):
+            left -= 1
             reason = reasons[decision.task.id]
             if decision.node_id is None:
-                _keep_waiting(decision.task, reason, TaskState.PENDING, decision.why, plan)
-            else:
-                placed = _assigned(decision, decision.node_id, ports, plan)
-                self._write(placed, decision.task, reason, plan, attach)
+                homeless.append(decision)
+                continue
+            placed = _assigned(decision, decision.node_id, ports, plan)
+            self._write(placed, decision.task, reason, plan, attach)
             fresh -= reason is not None
-            if plan.full and not fresh and number < len(group):
+            if plan.full and not fresh and left:
                 self._queue.something_changed()
+                for task, _ in group:
+                    if task.reserved_node_id and not plan.touches(task.id):
+                        self._fleet.track(task)
                 return
+        if homeless:
+            stored = {task.id: task for task, _ in group}
+            maker = rooms.maker(requirement)
+            for decision in homeless:
+                task = stored[decision.task.id]
+                _house(replace(task, ports=ports), decision.why, reasons[task.id], maker, plan)
 
     def _write(
         self, placed: Task, task: Task, reason: str | None, plan: Plan, attach: Attach | None
@@ -141,7 +163,33 @@ def _assigned(
         status=TaskStatus(state=TaskState.ASSIGNED, timestamp=plan.now, message=message),
         ports=ports,
         assigned_generic_resources=decision.claims,
+        reserved_node_id=NO_NODE,
     )
+
+
+def _house(task: Task, why: str, reason: str | None, maker: RoomMaker, plan: Plan) -> None:
+    """Have room made for a task that no node takes, or have it say why there is none.
+
+    A task that is to move stays where it is instead.
+    """
+    if task.replaces:
+        if reason is None:
+            plan.delete(task, f"the move is off: {why}")
+        return
+    waiting = maker.decide(task, why)
+    if waiting is None:
+        return
+    if reason is not None:
+        plan.write_created(waiting, reason)
+    elif waiting.reserved_node_id == task.reserved_node_id:
+        status = waiting.status
+        plan.set_status(task, status.state, message=status.message, err=status.err)
+    else:
+        plan.write_task(waiting, base=task.version, reason=waiting.status.err)
+
+
+def _urgency(group: list[_Asked]) -> int:
+    return -group[0][0].spec.priority
 
 
 def _network_drivers(service: Service, view: View) -> tuple[str, ...]:

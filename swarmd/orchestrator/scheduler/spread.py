@@ -112,10 +112,21 @@ class Placer:
     def _leaf(self, judged: tuple[Judged, ...]) -> Leaf:
         takes = self._filters.takes
         if self._strategy is Strategy.RANDOM:
-            infos = (entry[-1] for cell, _ in judged for entry in cell.entries)
-            return Drawn(infos, self._level, takes, self._rng)
+            return Drawn(self._levels(judged), self._level, takes, self._rng)
         others = [rank for cell, misses in judged for rank in self._ranks(cell, misses)]
         return Ranked(self._fresh(judged), others, self._rank, takes)
+
+    def _levels(self, judged: tuple[Judged, ...]) -> dict[Level, list[NodeInfo]]:
+        """Nodes by wishes missed and failures; those that are like any other with their cell."""
+        apart, company = self._apart, self._filters.company
+        usual = company.usual_misses if company is not None else 0
+        levels: dict[Level, list[NodeInfo]] = {}
+        for cell, misses in judged:
+            alike = levels.setdefault((misses + usual, 0), [])
+            alike += [entry[-1] for entry in cell.entries if entry[-2] not in apart]
+            for info in self._touched.get(cell, ()):
+                levels.setdefault(self._level(info), []).append(info)
+        return levels
 
     def _ranks(self, cell: Cell, misses: int) -> list[Rank]:
         """Ranks of the touched nodes of a cell; in the common case without a call for each."""

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.cli.scheduling import changed_taints
 from swarmd.model.node import Oversell
 from swarmd.model.states import Strategy
 from tests.support.commands import create, failing
-from tests.support.fleet import discrete
+from tests.support.fleet import discrete, named
 
 
 def placement(daemon):
@@ -52,6 +53,22 @@ def test_nodes_are_tainted_and_sold_more_often(daemon):
     spec = daemon.swarm.store.get_node("n2").spec
     assert (spec.taints, spec.oversell) == ((), None)
     assert "has no effect" in failing(daemon, "node", "update", "--taint-add", "gpu", "n2")
+
+
+def test_a_node_shows_how_it_is_placed_on(daemon):
+    node = daemon.swarm.store.get_node("n2")
+    amounts = replace(
+        node.description.resources, generic_resources=(discrete("ssd", 2), *named("gpu", "u1"))
+    )
+    daemon.swarm.put_node(replace(node, description=replace(node.description, resources=amounts)))
+    daemon.ok("node", "update", "--taint-add", "gpu:no-schedule", "--oversell-cpu", "1.5", "n2")
+    lines = [
+        line.split(":", 1) for line in daemon.ok("node", "inspect", "--pretty", "n2").splitlines()
+    ]
+    shown = {name: value.strip() for name, value in lines}
+    assert shown["Resources"] == "ssd=2, gpu=u1"
+    assert shown["Oversell"] == "CPUs x 1.5"
+    assert shown["Taints"] == "gpu:no-schedule"
 
 
 def test_the_swarm_has_a_strategy_and_ratios(daemon):

@@ -14,6 +14,11 @@ from swarmd.model.constraint import Constraint, parse_constraint
         ("node.ip == 10.0.0.0/8", ("node.ip", True, "10.0.0.0/8")),
         ("NODE.ID==ABC", ("NODE.ID", True, "ABC")),
         ("ab==1", ("ab", True, "1")),
+        ("node.labels.zone==~eu-*", ("node.labels.zone", True, "eu-*", True)),
+        (
+            "node.labels.zone!=~ /^eu-{1}[a,b]$/",
+            ("node.labels.zone", False, "/^eu-{1}[a,b]$/", True),
+        ),
         ("engine.labels.os==a.*(b)?[c]+$|^\\d", ("engine.labels.os", True, "a.*(b)?[c]+$|^\\d")),
     ],
 )
@@ -37,6 +42,9 @@ def test_constraints_are_taken_apart(text, parts):
         ("node.role==a,b", "invalid value"),
         ("node.role===b", "invalid value"),
         ("node.role==ä", "invalid value"),
+        ("node.role==~", "invalid value"),
+        ("node.role==/(/", "without"),
+        ("node.role==/" + "a" * 129 + "/", "the limit is 128"),
     ],
 )
 def test_what_is_no_constraint_is_refused(text, complaint):
