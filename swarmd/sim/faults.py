@@ -18,6 +18,7 @@ KINDS = (
     "power",
     "isolate",
     "split",
+    "deaf",
     "cut",
     "one_way",
     "loss",
@@ -227,6 +228,13 @@ class Faults:
         rest = [host for host in hosts if host not in half]
         self._tell(f"{', '.join(half)} are cut off from {', '.join(rest)}")
         self._block([(a, b) for a in half for b in rest] + [(b, a) for a in half for b in rest])
+
+    def _deaf(self) -> None:
+        """Nothing gets to a machine from the others, which go on hearing it."""
+        victim = self._anyone()
+        self._tell(f"{victim.name} hears nobody")
+        others = [m.host for m in self._world.machines.values() if m is not victim]
+        self._block([(host, victim.host) for host in others])
 
     def _cut(self) -> None:
         one = self._anyone()

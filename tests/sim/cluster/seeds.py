@@ -1,0 +1,10 @@
+"""Seeds that once found something, with what it was. They are run for ever.
+
+What a seed stands for changes when the simulation learns something new, so each finding has a test
+of its own beside this.
+"""
+
+FIXED = {
+    39: "a leader with its clock set back let updates stand still",
+    15: "the engine ended with a traceback when leadership was lost under a write",
+}
