@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from swarmd.model.cluster import Cluster
 from swarmd.model.env import Env
-from swarmd.model.ids import NodeId
+from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.actions import Plan
 from swarmd.orchestrator.fences import Fences
-from swarmd.orchestrator.new_task import NO_NODE, new_task
+from swarmd.orchestrator.new_task import NO_NODE, NOTHING, new_task
 from swarmd.orchestrator.restart import first_desired_state
 from swarmd.orchestrator.slots import SlotKey
 from swarmd.store.view import View
@@ -36,6 +36,7 @@ class Pass(NamedTuple):
         reason: str,
         iteration: int | None = None,
         last_node: NodeId = NO_NODE,
+        replaces: TaskId = NOTHING,
     ) -> Task:
         """Plan a new task for a slot."""
         task = new_task(
@@ -46,6 +47,7 @@ class Pass(NamedTuple):
             env=self.env,
             iteration=iteration,
             last_node=last_node,
+            replaces=replaces,
         )
         self.plan.create(task, reason)
         return task

@@ -25,7 +25,8 @@ class Ledger:
         self.outdated: dict[SlotKey, None] = {}  # live slots the updater has work in
         self.verdicts: dict[int, dict[SlotKey, Verdict]] = {}  # of jobs: by run, then by slot
         self.run: UpdateRun | None = None
-        self.watched = False  # it matters when tasks come to run
+        self.leaving: dict[SlotKey, None] = {}  # slots with a task on a node that is being drained
+        self.updating = False  # or stateful: its order depends on what runs
         self.problem = ""  # why the service has no ports; its tasks wait for them
         self._judge: SpecJudge | None = None
 
@@ -33,12 +34,17 @@ class Ledger:
     def dirty(self) -> bool:
         return bool(self.changed) or self.step_due
 
+    @property
+    def watched(self) -> bool:
+        """Whether it matters when tasks come to run."""
+        return self.updating or bool(self.leaving)
+
     def judge_for(self, service: Service) -> SpecJudge:
         """The judge of the service's present spec; a new one means that all slots were marked."""
         if self._judge is None or not self._judge.judges(service):
             self._judge = SpecJudge(service)
         self._judge.service = service
-        self.watched = is_watched(service) or service.spec.mode.stateful is not None
+        self.updating = is_watched(service) or service.spec.mode.stateful is not None
         return self._judge
 
     def mark(self, key: SlotKey) -> None:

@@ -13,6 +13,7 @@ from swarmd.orchestrator.slots import SlotKey
 
 CREATED = "created"
 NO_NODE = NodeId("")
+NOTHING = TaskId("")
 
 
 def new_task(
@@ -24,6 +25,7 @@ def new_task(
     env: Env,
     iteration: int | None = None,
     last_node: NodeId = NO_NODE,
+    replaces: TaskId = NOTHING,
 ) -> Task:
     """A task for slot `key` of `service` as its spec is now, not yet assigned.
 
@@ -32,6 +34,7 @@ def new_task(
     Args:
         iteration: the run of a job that the task belongs to.
         last_node: where the slot was before, for tasks that would rather return there.
+        replaces: the task that stops once this one runs.
     """
     if iteration is not None and desired is TaskState.RUNNING:
         desired = TaskState.COMPLETE
@@ -52,5 +55,6 @@ def new_task(
         ports=service.endpoint.ports if service.endpoint else (),
         log_driver=spec.log_driver or default_driver,
         job_iteration=iteration,
+        replaces=replaces,
         lease_ns=modes.lease_ns(service.spec.mode.stateful),
     )

@@ -31,3 +31,16 @@ def has_stopped(task: Task, view: View) -> bool:
 
 def on_invalid_node(task: Task, view: View) -> bool:
     return bool(task.node_id) and is_invalid(view.find_node(NodeId(task.node_id)))
+
+
+def is_leaving(task: Task, view: View) -> bool:
+    """Whether a task runs well on a node that is being drained, so that it may go in good order.
+
+    Tasks bound to their node have nowhere to go and just end with it.
+    """
+    if not task.slot or task.status.state is not TaskState.RUNNING:
+        return False
+    if task.desired_state > TaskState.RUNNING:
+        return False
+    node = view.find_node(task.node_id)
+    return node is not None and is_invalid(node) and not is_lost(node)

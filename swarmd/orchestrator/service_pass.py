@@ -1,4 +1,4 @@
-"""One planning pass over one service: its changed slots, its scale, its update, in this order."""
+"""One planning pass over one service: its changed slots, its scale, drains and update, in order."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from swarmd.model import defaults, modes
 from swarmd.model.instant import Instant
 from swarmd.model.service import Service
 from swarmd.orchestrator.context import Pass
+from swarmd.orchestrator.drain import lead_away, note_leaving
 from swarmd.orchestrator.global_services import Wish, wish
 from swarmd.orchestrator.job_pass import reconcile_job
 from swarmd.orchestrator.ledger import Ledger
@@ -45,6 +46,7 @@ def reconcile(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
         scale_ordinals(ledger, judge, busy, work, set_timer)
     elif service.spec.mode.global_ is None:
         _scale(ledger, judge, busy, work)
+    lead_away(ledger, judge, busy, work)
     set_timer(None, advance(ledger, judge, busy, work))
     if work.plan.full:
         ledger.step_due = True
@@ -82,6 +84,7 @@ def _look_after_slots(
         if not isinstance(key, int):
             slot = _tend_node(service, slot, work)
         ledger.file(slot)
+        note_leaving(ledger, key, history, work)
         if ledger.run is not None:
             ledger.run.follow(key, history, work.view)
         if len(plan.actions) + len(plan.fresh) > written:

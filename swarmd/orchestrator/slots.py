@@ -19,6 +19,7 @@ from swarmd.model.spec import TaskSpec
 from swarmd.model.states import TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator.constraints import of_task, satisfies
+from swarmd.orchestrator.nodes import is_leaving
 from swarmd.orchestrator.restart import should_restart
 from swarmd.orchestrator.taints import evicting, tolerations_of
 from swarmd.store.view import View
@@ -114,11 +115,13 @@ class Slot(NamedTuple):
 def judge_slot(key: SlotKey, history: tuple[Task, ...], judge: SpecJudge, view: View) -> Slot:
     """Which tasks stand for a slot: those wanted to run, else a last one that needs no successor.
 
-    During a rollback a finished task does not count, so that its slot is filled again.
+    During a rollback a finished task does not count, so that its slot is filled again. A task about
+    to leave its node is no matter for updates once it has a successor.
     """
     active = tuple(task for task in history if task.desired_state <= TaskState.RUNNING)
     current = active or _finished(history, judge.service)
-    outdated = len(active) > 1 or (bool(current) and judge.is_dirty(current[0], view))
+    staying = tuple(task for task in active if not is_leaving(task, view)) or current
+    outdated = len(staying) > 1 or (bool(staying) and judge.is_dirty(staying[0], view))
     return Slot(key, history, current, outdated)
 
 

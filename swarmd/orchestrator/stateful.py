@@ -18,8 +18,9 @@ from swarmd.model.states import StartOrder, TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator import updater
 from swarmd.orchestrator.context import Pass
+from swarmd.orchestrator.drain import note_leaving
 from swarmd.orchestrator.ledger import Ledger
-from swarmd.orchestrator.nodes import on_invalid_node
+from swarmd.orchestrator.nodes import is_leaving, on_invalid_node
 from swarmd.orchestrator.reaper import disposable, history_limit
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of
@@ -41,6 +42,7 @@ def look_after_ordinals(
         written = len(work.plan.actions)
         set_timer(key, _tend(judge.service, history, work))
         ledger.file(_judge(key, history, judge, work))
+        note_leaving(ledger, key, history, work)
         if ledger.run is not None:
             ledger.run.follow(key, history, work.view)
         if len(work.plan.actions) > written:
@@ -150,7 +152,8 @@ def _tend(service: Service, history: tuple[Task, ...], work: Pass) -> Instant | 
 
 def _lost_its_node(task: Task, work: Pass) -> bool:
     """A task not assigned yet names the node it would like, which need not be there."""
-    return task.status.state >= TaskState.ASSIGNED and on_invalid_node(task, work.view)
+    lost = task.status.state >= TaskState.ASSIGNED and on_invalid_node(task, work.view)
+    return lost and not is_leaving(task, work.view)
 
 
 def _start(service: Service, slot: int, work: Pass) -> Instant | None:

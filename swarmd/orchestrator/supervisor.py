@@ -13,7 +13,7 @@ from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.global_services import Wish, wish
-from swarmd.orchestrator.nodes import on_invalid_node
+from swarmd.orchestrator.nodes import is_leaving, on_invalid_node
 from swarmd.orchestrator.reaper import disposable, history_limit
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
 from swarmd.orchestrator.slots import SlotKey, SpecJudge
@@ -68,7 +68,9 @@ def orphan(history: tuple[Task, ...], work: Pass) -> None:
 
 
 def _cannot_go_on(task: Task, work: Pass) -> bool:
-    return task.status.state.terminal or on_invalid_node(task, work.view)
+    if task.status.state.terminal:
+        return True
+    return on_invalid_node(task, work.view) and not is_leaving(task, work.view)
 
 
 def _replace(
@@ -123,6 +125,7 @@ def _settle(judge: SpecJudge, sound: list[Task], work: Pass) -> None:
         if task.status.state is TaskState.RUNNING
         and task.desired_state is TaskState.RUNNING
         and not judge.is_dirty(task, work.view)
+        and not is_leaving(task, work.view)
     ]
     if running:
         for task in sound:

@@ -102,7 +102,8 @@ def _check_tasks(view: View) -> Iterator[str]:
 def _check_slots(view: View) -> Iterator[str]:
     """No slot has two tasks of one version, or of one run of a job, that both may run.
 
-    An ordinal has no two tasks that are wanted at all.
+    A task on the move may run beside the one that takes its place. An ordinal has no two tasks that
+    are wanted at all.
     """
     running: dict[tuple[ServiceId, int | str, int, int], Task] = {}
     ordinals: dict[tuple[ServiceId, int], Task] = {}
@@ -118,7 +119,8 @@ def _check_slots(view: View) -> Iterator[str]:
         version = task.spec_version if task.job_iteration is None else 0
         slot = (task.service_id, task.slot or task.node_id, version, task.job_iteration or 0)
         other = running.setdefault(slot, task)
-        if other.id != task.id and task.service_id:
+        moves = task.replaces == other.id or other.replaces == task.id
+        if other.id != task.id and task.service_id and not moves:
             yield f"tasks {other.id} and {task.id} both run in slot {slot[1]} of {slot[0]}"
 
 

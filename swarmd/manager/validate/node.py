@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from swarmd.manager.validate.names import check_labels, check_name
 from swarmd.manager.validate.placement import check_oversell, check_taints
-from swarmd.manager.validate.unserved import refuse_unserved_node
 from swarmd.model.node import NodeSpec
 
 
@@ -15,4 +14,3 @@ def check_node_spec(spec: NodeSpec) -> None:
     check_labels("node", spec.labels)
     check_taints(spec.taints)
     check_oversell(spec.oversell, within="oversell")
-    refuse_unserved_node(spec)

@@ -8,6 +8,7 @@ ports, networks.
 from __future__ import annotations
 
 from swarmd.manager.validate.limits import (
+    MIN_AVAILABLE,
     UPDATE_DELAY,
     UPDATE_MONITOR,
     UPDATE_PARALLELISM,
@@ -46,6 +47,7 @@ def check_service_spec(spec: ServiceSpec) -> None:
     check_container(task)
     check_templates(spec)
     check_mode(spec)
+    MIN_AVAILABLE.check(spec.min_available)
     _check_update(spec.update_config, within="update")
     _check_update(spec.rollback_config, within="rollback")
     check_endpoint(spec.endpoint_spec)
