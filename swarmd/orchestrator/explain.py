@@ -25,6 +25,7 @@ from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
 from swarmd.orchestrator.scheduler.explain import Refused, describe, refusals, remedy
 from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.making_room import PREEMPTED
 from swarmd.orchestrator.scheduler.requirement import Requirement, requirement_of
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judge_slot, slot_key
 from swarmd.store.view import View
@@ -175,7 +176,9 @@ def _why(task: Task, history: tuple[Task, ...], view: View, now: Instant) -> str
         wait = f"starts in {max(left_ns, 0) / SECOND:.1f} s" if left_ns > 0 else "is about to start"
         return f"{wait}, after {past}" if past else wait
     if status.state < TaskState.ASSIGNED:
-        return said or "is waiting to be placed"
+        waits = said or "is waiting to be placed"
+        told = _told(task, history)
+        return f"{waits} (the task before it was {told})" if told else waits
     past = _last_end(task, history)
     doing = f"is {status.state.word}" + (f": {said}" if said else "")
     return f"{doing}, after {past}" if past else doing
@@ -190,6 +193,13 @@ def _last_end(task: Task, history: tuple[Task, ...]) -> str:
     times = "the last attempt failed" if failures == 1 else f"{failures} attempts failed"
     said = older[-1].status.err or older[-1].status.message
     return f"{times}: {said}" if said else times
+
+
+def _told(task: Task, history: tuple[Task, ...]) -> str:
+    """By whom the attempt before this one was preempted; empty if it was not."""
+    older = [other for other in history if other.created_at < task.created_at]
+    reason = older[-1].desired_reason if older else ""
+    return reason if reason.startswith(PREEMPTED) else ""
 
 
 def _spent(task: Task) -> str:

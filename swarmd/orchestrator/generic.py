@@ -22,6 +22,14 @@ def wanted_of(resources: Resources) -> Wanted:
     return tuple(sorted(counts.items()))
 
 
+def claims_of(wanted: Wanted) -> tuple[GenericResource, ...]:
+    """Claims to so many of each kind, whichever they will be."""
+    return tuple(
+        GenericResource(discrete_resource_spec=DiscreteResource(kind=kind, value=count))
+        for kind, count in wanted
+    )
+
+
 class Stock:
     """What one node has of generic resources, and what its tasks hold of them."""
 
@@ -48,7 +56,8 @@ class Stock:
         """How many of a kind can still be claimed; never negative."""
         names = self._names.get(kind)
         if names is not None:
-            return sum((kind, name) not in self._held_names for name in names)
+            unheld = sum((kind, name) not in self._held_names for name in names)
+            return max(unheld - self._held.get(kind, 0), 0)
         return max(self._totals.get(kind, 0) - self._held.get(kind, 0), 0)
 
     def total(self, kind: str) -> int:

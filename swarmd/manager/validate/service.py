@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from swarmd.manager.validate.limits import (
     MIN_AVAILABLE,
+    PRIORITY,
     UPDATE_DELAY,
     UPDATE_MONITOR,
     UPDATE_PARALLELISM,
@@ -47,6 +48,7 @@ def check_service_spec(spec: ServiceSpec) -> None:
     check_container(task)
     check_templates(spec)
     check_mode(spec)
+    PRIORITY.check(task.priority, within="task")
     MIN_AVAILABLE.check(spec.min_available)
     _check_update(spec.update_config, within="update")
     _check_update(spec.rollback_config, within="rollback")

@@ -6,19 +6,25 @@ from collections.abc import Callable, Mapping
 
 from swarmd.model.cluster import ClusterSpec, RebalanceConfig
 from swarmd.model.errors import Code, Rejection
+from swarmd.model.node import NodeSpec
 from swarmd.model.spec import ServiceSpec
+from swarmd.model.states import UpdateOrder
 
-SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {
-    "priority": lambda spec: spec.task_template.priority,
+SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {}
+NODE: Mapping[str, Callable[[NodeSpec], object]] = {
+    "drain_order": lambda spec: spec.drain_order is not UpdateOrder.STOP_FIRST,
 }
 CLUSTER: Mapping[str, Callable[[ClusterSpec], object]] = {
-    "scheduling.preemption": lambda spec: not spec.scheduling.preemption,
     "scheduling.rebalance": lambda spec: spec.scheduling.rebalance != RebalanceConfig(),
 }
 
 
 def refuse_unserved_service(spec: ServiceSpec) -> None:
     _refuse("service spec", [name for name, asks in SERVICE.items() if asks(spec)])
+
+
+def refuse_unserved_node(spec: NodeSpec) -> None:
+    _refuse("node spec", [name for name, asks in NODE.items() if asks(spec)])
 
 
 def refuse_unserved_cluster(spec: ClusterSpec) -> None:
