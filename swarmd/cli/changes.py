@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from swarmd.cli.mode_options import changed_mode
 from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
 from swarmd.model.record import Record
 from swarmd.model.spec import (
@@ -24,11 +25,9 @@ from swarmd.model.spec import (
     Placement,
     PlacementPreference,
     PortConfig,
-    Replicated,
     ResourceRequirements,
     Resources,
     RestartPolicy,
-    ServiceMode,
     ServiceSpec,
     TaskSpec,
     UpdateConfig,
@@ -43,6 +42,7 @@ class Changes(Struct, kw_only=True, frozen=True):
     """One command's wishes. Removals happen before additions, so a value can be replaced."""
 
     replicas: int | None = None
+    mode: Fields = {}  # of the mode that the service has
     labels: Mapping[str, str] = {}
     labels_removed: tuple[str, ...] = ()
     container: Fields = {}  # scalar fields of the container spec
@@ -87,7 +87,7 @@ def apply(spec: ServiceSpec, changes: Changes) -> ServiceSpec:
         spec,
         labels=_labels(spec.labels, changes.labels, changes.labels_removed),
         task_template=_task(spec.task_template, changes),
-        mode=_mode(spec.mode, changes.replicas),
+        mode=changed_mode(spec.mode, replicas=changes.replicas, fields=changes.mode),
         update_config=_policy(spec.update_config, changes.update),
         rollback_config=_policy(spec.rollback_config, changes.rollback),
         endpoint_spec=_endpoint(spec.endpoint_spec, changes),
@@ -100,15 +100,7 @@ def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
     Raises:
         ValueError: the service is global.
     """
-    return replace(spec, mode=_mode(spec.mode, replicas))
-
-
-def _mode(mode: ServiceMode, replicas: int | None) -> ServiceMode:
-    if replicas is None:
-        return mode
-    if mode.replicated is None:
-        raise ValueError("the service is global, it runs once on every node and has no replicas")
-    return ServiceMode(replicated=Replicated(replicas=replicas))
+    return replace(spec, mode=changed_mode(spec.mode, replicas=replicas, fields={}))
 
 
 def _task(task: TaskSpec, changes: Changes) -> TaskSpec:

@@ -97,12 +97,16 @@ class Client:
             self._control.RemoveService(control.RemoveServiceRequest(service_id=service_id))
         )
 
-    async def counts(self, service_ids: Iterable[str]) -> dict[str, tuple[int, int]]:
-        """Running and wanted tasks by service id."""
+    async def counts(self, service_ids: Iterable[str]) -> dict[str, tuple[int, int, int]]:
+        """Running, wanted and completed tasks by service id."""
         request = control.ListServiceStatusesRequest(services=service_ids)
         answer = await _in_time(self._control.ListServiceStatuses(request))
         return {
-            status.service_id: (status.running_tasks, status.desired_tasks)
+            status.service_id: (
+                status.running_tasks,
+                status.desired_tasks,
+                status.completed_tasks,
+            )
             for status in answer.statuses
         }
 

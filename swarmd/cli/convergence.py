@@ -13,8 +13,9 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from swarmd.cli.job_progress import job_progress
 from swarmd.cli.words import task_error
-from swarmd.model import defaults
+from swarmd.model import defaults, modes
 from swarmd.model.instant import SECOND
 from swarmd.model.service import Service
 from swarmd.model.states import RestartCondition, TaskState, UpdateState
@@ -44,6 +45,7 @@ class Progress(NamedTuple):
     note: str = ""
     problems: tuple[str, ...] = ()
     stuck: bool = False
+    word: str = "running"  # what `running` counts; for a job what it has completed
 
 
 def progress(service: Service, tasks: Sequence[Task], *, rolling_back: bool = False) -> Progress:
@@ -52,6 +54,8 @@ def progress(service: Service, tasks: Sequence[Task], *, rolling_back: bool = Fa
     Args:
         rolling_back: a roll-back was asked for, so that one is no failure.
     """
+    if modes.is_job(service.spec.mode):
+        return _job(service, tasks)
     fresh = [task for task in tasks if is_current(task, service)]
     running = sum(_runs(task) and task.desired_state <= TaskState.RUNNING for task in fresh)
     wanted = _wanted(service, tasks)
@@ -81,6 +85,17 @@ def progress(service: Service, tasks: Sequence[Task], *, rolling_back: bool = Fa
         for task in fresh
     )
     return Progress(Phase.WAITING, running, wanted, "", problems, stuck=not on_its_way)
+
+
+def _job(service: Service, tasks: Sequence[Task]) -> Progress:
+    """A job is done when it is complete; a schedule is, as soon as it is followed."""
+    job = job_progress(service, tasks)
+    if service.spec.mode.cron is not None and not job.on_its_way:
+        return Progress(Phase.DONE, job.done, job.done, "waits for its time", word="completed")
+    done = job.done == job.wanted and bool(job.wanted or not service.spec.mode.global_job)
+    phase = Phase.DONE if done else Phase.WAITING
+    stuck = phase is Phase.WAITING and not job.on_its_way
+    return Progress(phase, job.done, job.wanted, "", job.problems, stuck, word="completed")
 
 
 def is_current(task: Task, service: Service) -> bool:

@@ -70,7 +70,7 @@ class Documents:
 
 def summary(state: Progress, elapsed_ns: int) -> str:
     """`3/5 running`, with the time when it is done and the reason while it is not."""
-    counts = f"{state.running}/{state.wanted} running"
+    counts = f"{state.running}/{state.wanted} {state.word}"
     if state.phase is Phase.DONE:
         note = f" ({state.note})" if state.note else ""
         return f"{counts}{note}  {elapsed_ns / SECOND:.1f} s"

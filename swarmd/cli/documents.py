@@ -11,6 +11,7 @@ from typing import Any
 
 import msgspec
 
+from swarmd.cli.mode_words import cron_document
 from swarmd.cli.standing import Listed
 from swarmd.model.cluster import Cluster
 from swarmd.model.instant import SECOND
@@ -26,7 +27,8 @@ def time_text(instant_ns: int) -> str:
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
 
 
-def service_document(service: Service) -> Document:
+def service_document(service: Service, now: int) -> Document:
+    """A service; `now` is for what is yet to come, such as the next runs of a schedule."""
     document = _head(service)
     document["Spec"] = msgspec.to_builtins(service.spec)
     if service.previous_spec is not None:
@@ -41,6 +43,13 @@ def service_document(service: Service) -> Document:
             **_times(StartedAt=status.started_at, CompletedAt=status.completed_at),
             "Message": status.message,
         }
+    if service.job_status is not None:
+        document["JobStatus"] = {
+            "JobIteration": {"Index": service.job_status.job_iteration},
+            **_times(LastExecution=service.job_status.last_execution),
+        }
+    if service.spec.mode.cron is not None:
+        document["CronStatus"] = cron_document(service, now)
     return document
 
 

@@ -4,34 +4,22 @@ from __future__ import annotations
 
 import re
 
-from swarmd.model.spec import (
-    ContainerSpec,
-    GlobalMode,
-    Replicated,
-    ServiceMode,
-    ServiceSpec,
-    TaskSpec,
-)
+from swarmd.cli.mode_options import empty_mode
+from swarmd.model.spec import ContainerSpec, ServiceSpec, TaskSpec
 from swarmd.runtime.chance import RandomIds
 
 NAME_LENGTH_MAX = 50
 SUFFIX_LENGTH = 4
 
 
-def empty_spec(
-    *, name: str, words: tuple[str, ...], process: bool, everywhere: bool
-) -> ServiceSpec:
+def empty_spec(*, name: str, words: tuple[str, ...], process: bool, mode: str) -> ServiceSpec:
     """A spec for the words of the command line: a whole command, or an image with arguments."""
     if process:
         container = ContainerSpec(command=words)
     else:
         container = ContainerSpec(image=words[0], args=words[1:])
-    mode = (
-        ServiceMode(global_=GlobalMode())
-        if everywhere
-        else ServiceMode(replicated=Replicated(replicas=1))
-    )
-    return ServiceSpec(name=name, task_template=TaskSpec(container_spec=container), mode=mode)
+    task = TaskSpec(container_spec=container)
+    return ServiceSpec(name=name, task_template=task, mode=empty_mode(mode))
 
 
 def generated_name(program: str) -> str:

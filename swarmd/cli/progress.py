@@ -18,6 +18,7 @@ from swarmd.cli.errors import TIMED_OUT, CliError
 from swarmd.model import defaults
 from swarmd.model.errors import Code
 from swarmd.model.instant import SECOND, format_duration
+from swarmd.model.modes import is_bound
 from swarmd.model.service import Service
 from swarmd.rpc.errors import RpcError
 from swarmd.runtime.clock import Clock
@@ -111,9 +112,9 @@ class Waiter:
 
     async def _look(self, item: Awaited) -> Progress:
         service = await self._client.service(item.service.id)
-        if defaults.replicas(service.spec) > LARGE and service.spec.mode.global_ is None:
+        if defaults.replicas(service.spec) > LARGE and not is_bound(service.spec.mode):
             counts = await self._client.counts([service.id])
-            running, wanted = counts[service.id]
+            running, wanted, _ = counts[service.id]
             before = self._latest.get(service.spec.name)
             if running != wanted and (before is None or before.running != running):
                 return Progress(Phase.WAITING, running, wanted)
@@ -152,5 +153,5 @@ def _standing(name: str, state: Progress | None) -> str:
     if state is None:
         return f"{name} was not seen"
     reasons = [reason for reason in (state.note, *state.problems) if reason]
-    counts = f"{name}: {state.running} of {state.wanted} tasks running"
+    counts = f"{name}: {state.running} of {state.wanted} tasks {state.word}"
     return f"{counts}: {'; '.join(reasons)}" if reasons else counts

@@ -18,6 +18,7 @@ from swarmd.cli.lazy import Entry, LazyGroup
         "logs": Entry("swarmd.cli.service_logs:logs", "Show what the tasks print"),
         "update": Entry("swarmd.cli.service_write:update", "Change a service"),
         "scale": Entry("swarmd.cli.service_write:scale", "Change the number of tasks"),
+        "run": Entry("swarmd.cli.service_run:run_now", "Run a job again, or a cron service now"),
         "rollback": Entry("swarmd.cli.service_write:rollback", "Go back to the previous spec"),
         "rm": Entry("swarmd.cli.service_write:rm", "Remove services"),
     },

@@ -14,13 +14,14 @@ from typing import Any
 import click
 
 from swarmd.cli.listing import options
+from swarmd.cli.mode_options import MODES
 from swarmd.cli.service_options import CREATE, SHARED, WAITING, changes
 from swarmd.cli.target import Target
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @click.option("--name", help="Name of the service [after the image or command].")
-@click.option("--mode", type=click.Choice(["replicated", "global"]), default="replicated")
+@click.option("--mode", type=click.Choice(MODES), default="replicated")
 @click.option("--process", is_flag=True, help="Run a command on the hosts, without an image.")
 @options(SHARED, CREATE, WAITING)
 @click.argument("words", nargs=-1, required=True, metavar="IMAGE|COMMAND [ARG...]")
@@ -31,6 +32,9 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
     \b
     swarmd service create --name web -p 8080:80 --replicas 3 nginx:1.27
     swarmd service create --name web -p 8080:80 --process -- python3 -m http.server 80
+    swarmd service create --mode replicated-job --replicas 10 --max-concurrent 2 IMAGE
+    swarmd service create --mode cron --schedule "30 2 * * *" --time-zone Europe/Rome IMAGE
+    swarmd service create --mode stateful --replicas 3 --name db IMAGE
     """
     from swarmd.cli.client import Client, run
     from swarmd.cli.outcome import conclude
@@ -53,8 +57,6 @@ def _spec(words: tuple[str, ...], flags: dict[str, Any]) -> Any:
     process = flags["process"] or flags["executor"] == "process"
     if process and flags["entrypoint"] is not None:
         raise click.UsageError("--entrypoint belongs to an image; give the whole command instead")
-    if flags["mode"] == "global" and flags["replicas"] is not None:
-        raise click.UsageError("--replicas cannot be used with --mode global")
     if process:
         flags["executor"] = "process"
     try:
@@ -63,7 +65,7 @@ def _spec(words: tuple[str, ...], flags: dict[str, Any]) -> Any:
                 name=flags["name"] or generated_name(words[0]),
                 words=words,
                 process=process,
-                everywhere=flags["mode"] == "global",
+                mode=flags["mode"],
             ),
             changes(flags),
         )

@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from swarmd.cli.mode_options import OPTIONS as MODE_OPTIONS
+from swarmd.cli.mode_options import mode_fields
 from swarmd.cli.params import COUNT, CPUS, DURATION, PAIR, PORTS, PREFERENCE, RATIO, RESOURCE, SIZE
 
 
@@ -31,7 +33,8 @@ def _policy_options(kind: str) -> list[Any]:
 
 
 SHARED: list[Any] = [
-    click.option("--replicas", type=COUNT, help="Number of tasks."),
+    click.option("--replicas", type=COUNT, help="Number of tasks; of a job, of completions."),
+    *MODE_OPTIONS,
     click.option("--executor", type=click.Choice(["process"]), help="How nodes run the tasks."),
     click.option("--entrypoint", metavar="COMMAND", help="Replaces what the image runs."),
     click.option("-w", "--workdir", metavar="DIR", help="Working directory."),
@@ -46,6 +49,7 @@ SHARED: list[Any] = [
     click.option("--reserve-memory", type=SIZE, help="Memory set aside."),
     click.option("--restart-condition", type=click.Choice(["none", "on-failure", "any"])),
     click.option("--restart-delay", type=DURATION, help="Between the attempts [5s]."),
+    click.option("--restart-max-delay", type=DURATION, help="To which the delay doubles."),
     click.option("--restart-max-attempts", type=COUNT, help="0 means without limit."),
     click.option("--restart-window", type=DURATION, help="In which attempts are counted."),
     click.option("--replicas-max-per-node", type=COUNT, help="0 means without limit."),
@@ -141,6 +145,7 @@ def changes(flags: dict[str, Any]) -> Any:
     mode = flags["endpoint_mode"]
     return Changes(
         replicas=flags["replicas"],
+        mode=mode_fields(flags),
         labels=dict(_either(flags, "label")),
         labels_removed=_removed(flags, "label"),
         container=_container(flags),
@@ -224,6 +229,7 @@ def _restart(flags: dict[str, Any]) -> dict[str, Any]:
         condition=RestartCondition(condition) if condition else None,
         delay_ns=flags["restart_delay"],
         max_attempts=flags["restart_max_attempts"],
+        max_delay_ns=flags["restart_max_delay"],
         window_ns=flags["restart_window"],
     )
 

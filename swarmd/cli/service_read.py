@@ -48,7 +48,7 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
                 "ID": service.id,
                 "Name": service.spec.name,
                 "Mode": words.mode(service),
-                "Replicas": "{}/{}".format(*counts.get(service.id, (0, 0))),
+                "Replicas": _replicas(service, counts.get(service.id, (0, 0, 0))),
                 "Image": words.program(service.spec.task_template),
                 "Ports": words.ports(words.published(service)),
             }
@@ -127,24 +127,33 @@ def inspect(target: Target, /, services: tuple[str, ...], output: str) -> None:
         found = [find_service(present, word) for word in services]
         if output == "pretty":
             for service in found:
-                render.fields(await _pretty(client, service))
+                render.fields(await _pretty(client, service, target.clock.now()))
         else:
-            render.as_json([service_document(service) for service in found])
+            render.as_json([service_document(service, target.clock.now()) for service in found])
 
     run(target, work)
 
 
-async def _pretty(client: Client, service: Service) -> dict[str, str]:
-    """The lines people look for first."""
+def _replicas(service: Service, counts: tuple[int, int, int]) -> str:
     from swarmd.cli import words
 
-    running, wanted = (await client.counts([service.id])).get(service.id, (0, 0))
+    running, wanted, completed = counts
+    return words.replicas(service, running=running, wanted=wanted, completed=completed)
+
+
+async def _pretty(client: Client, service: Service, now: int) -> dict[str, str]:
+    """The lines people look for first."""
+    from swarmd.cli import words
+    from swarmd.cli.mode_words import mode_lines
+
+    counts = (await client.counts([service.id])).get(service.id, (0, 0, 0))
     placement = service.spec.task_template.placement
     lines = {
         "ID": service.id,
         "Name": service.spec.name,
         "Mode": words.mode(service),
-        "Tasks": f"{running} of {wanted} running",
+        "Tasks": f"{_replicas(service, counts)} running",
+        **mode_lines(service, now),
         "Runs": words.program(service.spec.task_template),
         "Ports": words.ports(words.published(service)),
         "Constraints": ", ".join(placement.constraints) if placement else "",

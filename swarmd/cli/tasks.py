@@ -9,8 +9,10 @@ import click
 from swarmd.cli import render, words
 from swarmd.cli.client import Client
 from swarmd.cli.listing import Filters, chosen
+from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.fences import waiting_words
 
 COLUMNS = ("ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS")
 
@@ -49,7 +51,8 @@ async def list_tasks(
     now: int,
 ) -> None:
     """Print the tasks that pass the filters, with the names of their nodes."""
-    node_names = {str(listed.node.id): listed.node.hostname for listed in await client.nodes()}
+    nodes = {str(listed.node.id): listed.node for listed in await client.nodes()}
+    node_names = {node_id: node.hostname for node_id, node in nodes.items()}
     rows = [
         (label, task)
         for label, task in labelled(tasks, node_names)
@@ -73,7 +76,9 @@ async def list_tasks(
             node_names.get(task.node_id) or task.node_id,
             task.desired_state.word.capitalize(),
             words.current_state(task, now),
-            words.task_error(task) or _waiting(task),
+            waiting_words(task, nodes.get(task.node_id), Instant(now))
+            or words.task_error(task)
+            or _waiting(task),
             words.ports(task.status.ports),
         )
         for label, task in rows

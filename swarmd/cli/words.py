@@ -6,12 +6,14 @@ import shlex
 from collections.abc import Iterable
 
 from swarmd.cli.standing import Standing
+from swarmd.model import modes
 from swarmd.model.instant import HOUR, MINUTE, SECOND
 from swarmd.model.node import Node, Oversell
 from swarmd.model.service import Service
 from swarmd.model.spec import GenericResource, PortConfig, TaskSpec
 from swarmd.model.states import PublishMode, Role, TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator import runs
 
 SHORT_ID = 12
 COMMAND_LENGTH_MAX = 40
@@ -95,7 +97,20 @@ def oversell(ratios: Oversell | None) -> str:
 
 
 def mode(service: Service) -> str:
-    return "global" if service.spec.mode.global_ is not None else "replicated"
+    return modes.word(service.spec.mode)
+
+
+def replicas(service: Service, *, running: int, wanted: int, completed: int) -> str:
+    """`3/5`, and for a job also how far it is: `3/5 (2/10 completed)`."""
+    counts = f"{running}/{wanted}"
+    mode = service.spec.mode
+    if not modes.is_job(mode):
+        return counts
+    job = modes.counted_job(mode)
+    total = wanted + completed if job is None else modes.completions(job)
+    if mode.cron is not None:
+        total *= len(runs.going(service)) or 1
+    return f"{counts} ({completed}/{total} completed)"
 
 
 def published(service: Service) -> tuple[PortConfig, ...]:
@@ -115,7 +130,9 @@ def ports(configs: Iterable[PortConfig]) -> str:
 
 
 def task_label(task: Task, node_names: dict[str, str]) -> str:
-    """`web.3`, or `web.` and the node for a task bound to one."""
+    """`web.3`, or `web.` and the node for a task bound to one; `db-0` for an ordinal."""
+    if task.lease_ns:
+        return task.name
     place = str(task.slot) if task.slot else node_names.get(task.node_id, task.node_id)
     return f"{task.service_name or task.service_id}.{place}"
 

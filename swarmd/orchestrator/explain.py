@@ -16,11 +16,12 @@ from msgspec import Struct
 from swarmd.model import defaults
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import SECOND, Instant
+from swarmd.model.modes import is_job
 from swarmd.model.service import Service
 from swarmd.model.states import RestartCondition, TaskState, UpdateState
 from swarmd.model.task import Task
-from swarmd.orchestrator import updater
-from swarmd.orchestrator.global_services import Wish, wish
+from swarmd.orchestrator import explain_modes, updater
+from swarmd.orchestrator.explain_modes import job_slots
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
 from swarmd.orchestrator.scheduler.explain import Refused, describe, refusals, remedy
 from swarmd.orchestrator.scheduler.filters import Filters
@@ -69,9 +70,9 @@ class Explanation(NamedTuple):
 
 def explain_service(service: Service, view: View, now: Instant) -> Explanation:
     """Why a service has the tasks it has."""
-    slots = _slots(service, view)
+    slots = job_slots(service, view) if is_job(service.spec.mode) else _slots(service, view)
     running = sum(any(_runs(task) for task in slot.current) for slot in slots)
-    wanted = _wanted(service, view)
+    wanted = explain_modes.wanted(service, view)
     causes = _causes(_waiting(slots, view, now))
     requirement = _requirement(service)
     fleet = Fleet.of(view)
@@ -82,6 +83,7 @@ def explain_service(service: Service, view: View, now: Instant) -> Explanation:
     reasons = [f"{running} of {wanted} tasks of {name} run"]
     if wanted > len(slots):
         reasons.append(f"{wanted - len(slots)} tasks are yet to be made")
+    reasons += explain_modes.reasons(service, view, now)
     reasons += [_sentence(cause) for cause in causes]
     if service.update_status is not None and service.update_status.state not in _UPDATE_DONE:
         status = service.update_status
@@ -123,6 +125,8 @@ def explain_task(task: Task, service: Service, view: View, now: Instant) -> Expl
 
 def label(task: Task, view: View) -> str:
     """A task as people call it: service and slot, or service and node."""
+    if task.lease_ns:
+        return task.name
     node = view.find_node(task.node_id) if task.node_id and not task.slot else None
     place = task.slot or (node.hostname if node else "") or task.node_id
     return f"{task.service_name}.{place}"
@@ -138,14 +142,8 @@ def _slots(service: Service, view: View) -> list[Slot]:
     return [slot for slot in slots if slot.current]
 
 
-def _wanted(service: Service, view: View) -> int:
-    if service.spec.mode.global_ is None:
-        return defaults.replicas(service.spec)
-    return sum(wish(service, node) is Wish.TASK for node in view.nodes())
-
-
 def _runs(task: Task) -> bool:
-    return task.status.state is TaskState.RUNNING and task.desired_state <= TaskState.RUNNING
+    return task.status.state is TaskState.RUNNING and task.desired_state <= TaskState.COMPLETE
 
 
 def _waiting(slots: Iterable[Slot], view: View, now: Instant) -> list[tuple[str, str]]:

@@ -43,6 +43,21 @@ def is_cut_off(task: Task, node: Node | None) -> bool:
     return on_node and (node is None or node.status.state is NodeState.DOWN)
 
 
+def waiting_words(task: Task, node: Node | None, now: Instant) -> str:
+    """Why the successor of a task cut off with its node has to wait; empty where it has not.
+
+    A leader that was elected meanwhile waits anew, so the time left is the least there is.
+    """
+    if not task.lease_ns or node is None or not is_cut_off(task, node):
+        return ""
+    left_ns = node.status.since + fence_ns(task) - now
+    where = node.hostname or node.id
+    if left_ns <= 0:
+        return f"the lease of {task.name} on node {where} has run out"
+    seconds = -(-left_ns // SECOND)
+    return f"waiting for the lease of {task.name} on node {where} to expire in {seconds} s"
+
+
 class Fences:
     """Since when this planner knows of tasks that they are cut off."""
 

@@ -120,7 +120,7 @@ def test_every_flag_of_creation_reaches_the_spec(daemon, tmp_path):
         (("--restart-delay", "5"), "is not a duration"),
         (("--replicas", "-1"), "not in the range"),
         (("--update-max-failure-ratio", "2"), "not in the range"),
-        (("--mode", "global", "--replicas", "2"), "cannot be used with --mode global"),
+        (("--mode", "global", "--replicas", "2"), "runs once on every node and has no replicas"),
         (("--entrypoint", "x"), "--entrypoint belongs to an image"),
         (("-e", "=x"), "has no name"),
         (("-l", "=x"), "has no key"),
