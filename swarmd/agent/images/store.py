@@ -1,0 +1,243 @@
+"""The images of this node: found by name, imported, removed.
+
+An image is a name that points at the manifest of this node's platform. Manifest and blobs are tied
+together by labels, the topmost snapshot hangs on the configuration, so that containerd collects
+all of an image when its last name is removed and no container uses it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AbstractContextManager, asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import BinaryIO
+
+import msgspec
+
+from swarmd.agent.executors.containerd.client import Client, is_missing, is_there_already
+from swarmd.agent.executors.containerd.engine import Engine
+from swarmd.agent.images import manifest as documents
+from swarmd.agent.images.archive import Archived, open_archive
+from swarmd.agent.images.content import Content
+from swarmd.agent.images.manifest import Descriptor, ImageConfig, Manifest, chain_ids
+from swarmd.agent.images.problems import BadImage
+from swarmd.agent.images.reference import Reference, parse
+from swarmd.agent.images.unpack import SNAPSHOTTER, has_snapshot, unpack
+from swarmd.model.spec import Platform
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb.containerd import images_pb2 as pb
+from swarmd.rpc.pb.containerd import leases_pb2
+
+_SNAPSHOT_LABEL = f"containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"
+# A lease nobody ended, because the daemon was killed, ends by itself.
+_LEASE_SECONDS = 24 * 3600
+
+
+class Image(msgspec.Struct, frozen=True):
+    """An image that containers can be started from."""
+
+    name: str
+    digest: str  # of the manifest
+    config: ImageConfig
+    config_digest: str
+    snapshot: str  # the topmost; empty for an image without layers
+    size_bytes: int  # as stored, packed
+    created_ns: int
+
+
+class ImageStore:
+    """Images in the containerd of `engine`; one per node.
+
+    Args:
+        lease_id: makes a name for a lease that no other has.
+        now: the time in nanoseconds.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        platform: Platform,
+        *,
+        lease_id: Callable[[], str],
+        now: Callable[[], int],
+    ) -> None:
+        self._engine = engine
+        self._platform = platform
+        self._lease_id = lease_id
+        self._now = now
+        self._writing = asyncio.Lock()
+        self._known: dict[str, Image] = {}  # by manifest digest: what never changes
+
+    async def find(self, reference: Reference) -> Image | None:
+        """The image of that name, complete and unpacked; None when there is none."""
+        client = await self._engine.client()
+        names = [str(reference)]
+        if reference.digest:
+            names.append(f"{reference.repository}@{reference.digest}")
+        for name in names:
+            try:
+                answer = await client.images.Get(pb.GetImageRequest(name=name))
+            except RpcError as error:
+                if is_missing(error):
+                    continue
+                raise
+            return await self._image(client, answer.image)
+        return None
+
+    async def images(self) -> list[Image]:
+        """All images, by name."""
+        client = await self._engine.client()
+        answer = await client.images.List(pb.ListImagesRequest())
+        return sorted(
+            [await self._image(client, image) for image in answer.images], key=lambda i: i.name
+        )
+
+    async def remove(self, reference: Reference) -> bool:
+        """Remove a name; what no other name or container needs is deleted. False: no such name."""
+        client = await self._engine.client()
+        try:
+            await client.images.Delete(pb.DeleteImageRequest(name=str(reference), sync=True))
+        except RpcError as error:
+            if is_missing(error):
+                return False
+            raise
+        return True
+
+    async def import_archive(self, path: Path, *, name: str = "") -> list[Image]:
+        """Take in all images of an archive for this node's platform.
+
+        Args:
+            name: given to an image the archive has no name for.
+
+        Raises:
+            BadImage
+        """
+        opened = open_archive(path)
+        archive = await asyncio.to_thread(opened.__enter__)
+        try:
+            found = await asyncio.to_thread(archive.images, self._platform)
+            taken: list[Image] = []
+            for item in found:
+                names = item.names or ((str(parse(name)),) if name else ())
+                if not names:
+                    raise BadImage("the archive has an image without a name; give one with --name")
+                taken += await self.take_in(item, names, archive.open)
+            return taken
+        finally:
+            await asyncio.to_thread(_leave, opened)
+
+    async def take_in(
+        self, item: Archived, names: tuple[str, ...], open_blob: Callable[[str], BinaryIO]
+    ) -> list[Image]:
+        """Store an image's blobs, unpack it and give it its names.
+
+        Raises:
+            BadImage: nothing of it remains but blobs, which are collected.
+        """
+        manifest = documents.parse_manifest(item.manifest)
+        async with self._writing, self.leased() as (client, content):
+            for described in (manifest.config, *manifest.layers):
+                with await asyncio.to_thread(open_blob, item.blobs[described.digest]) as file:
+                    await content.write(
+                        file, digest=described.digest, size=described.size, labels={}
+                    )
+            return await self.finish(client, content, item.manifest, item.manifest_type, names)
+
+    async def finish(
+        self,
+        client: Client,
+        content: Content,
+        data: bytes,
+        media_type: str,
+        names: tuple[str, ...],
+    ) -> list[Image]:
+        """Make an image of blobs that are all in the content store, under a lease."""
+        manifest = documents.parse_manifest(data)
+        config = documents.parse_config(await content.read(manifest.config.digest), manifest)
+        documents.check_platform(config, self._platform)
+        top = await unpack(client, content, manifest.layers, config.rootfs.diff_ids)
+        if top:
+            await content.label(manifest.config.digest, {_SNAPSHOT_LABEL: top})
+        digest = documents.digest_of(data)
+        await content.write_document(data, digest, _references(manifest))
+        target = Descriptor(media_type=media_type, digest=digest, size=len(data))
+        return [await self._name(client, name, target) for name in names]
+
+    @asynccontextmanager
+    async def leased(self) -> AsyncIterator[tuple[Client, Content]]:
+        """A client and content store under a lease that ends with the block."""
+        plain = await self._engine.client()
+        lease = f"swarmd-{self._lease_id()}"
+        expiry = _rfc3339(self._now() // 1_000_000_000 + _LEASE_SECONDS)
+        labels = {"containerd.io/gc.expire": expiry}
+        await plain.leases.Create(leases_pb2.CreateRequest(id=lease, labels=labels))
+        try:
+            client = plain.leased(lease)
+            yield client, Content(client, blobs=self._blobs())
+        finally:
+            await asyncio.shield(plain.leases.Delete(leases_pb2.DeleteRequest(id=lease)))
+
+    def _blobs(self) -> Path | None:
+        if not self._engine.is_own:
+            return None
+        return self._engine.directory / "root" / "io.containerd.content.v1.content" / "blobs"
+
+    async def _name(self, client: Client, name: str, target: Descriptor) -> Image:
+        request = pb.CreateImageRequest()
+        request.image.name = name
+        request.image.target.media_type = target.media_type
+        request.image.target.digest = target.digest
+        request.image.target.size = target.size
+        try:
+            answer = await client.images.Create(request)
+        except RpcError as error:
+            if not is_there_already(error):
+                raise
+            update = pb.UpdateImageRequest(image=request.image)
+            update.update_mask.paths.append("target")
+            answer = await client.images.Update(update)
+        return await self._image(client, answer.image)
+
+    async def _image(self, client: Client, record: pb.Image) -> Image:
+        digest = record.target.digest
+        known = self._known.get(digest)
+        if known is None:
+            content = Content(client, blobs=self._blobs())
+            manifest = documents.parse_manifest(await content.read(digest))
+            config = documents.parse_config(await content.read(manifest.config.digest), manifest)
+            chain = chain_ids(config.rootfs.diff_ids)
+            snapshot = chain[-1] if chain else ""
+            if snapshot and not await has_snapshot(client, snapshot):
+                async with self.leased() as (leased, leased_content):
+                    await unpack(leased, leased_content, manifest.layers, config.rootfs.diff_ids)
+            known = Image(
+                name="",
+                digest=digest,
+                config=config,
+                config_digest=manifest.config.digest,
+                snapshot=snapshot,
+                size_bytes=sum(part.size for part in (manifest.config, *manifest.layers)),
+                created_ns=0,
+            )
+            self._known[digest] = known
+        return msgspec.structs.replace(
+            known, name=record.name, created_ns=record.created_at.ToNanoseconds()
+        )
+
+
+def _references(manifest: Manifest) -> Mapping[str, str]:
+    """Labels that keep an image's blobs for as long as its manifest is kept."""
+    labels = {"containerd.io/gc.ref.content.config": manifest.config.digest}
+    for number, layer in enumerate(manifest.layers):
+        labels[f"containerd.io/gc.ref.content.l.{number}"] = layer.digest
+    return labels
+
+
+def _leave(opened: AbstractContextManager[object]) -> None:
+    opened.__exit__(None, None, None)
+
+
+def _rfc3339(seconds: int) -> str:
+    return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
