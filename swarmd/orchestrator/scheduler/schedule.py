@@ -46,6 +46,8 @@ class Scheduler:
         self._queue = queue
         self._networks = networks
         self._tentative: list[TaskId] = []
+        self._placed = 0  # tasks given a node so far
+        self._lonely = False  # a task waits whose affinities another placement may satisfy
 
     def settle(self, view: View) -> None:
         """Count the tasks of the last pass as they were committed, or not, and then try again."""
@@ -72,14 +74,19 @@ class Scheduler:
         for task, reason in plan.fresh:
             groups.setdefault((task.service_id, task.spec_version), []).append((task, reason))
         plan.fresh = []
+        if self._queue.retry:
+            self._lonely = False
         for version, task_ids in self._queue.take_round().items():
             for task_id in task_ids:
                 waiting = view.find_task(task_id)
                 if waiting is not None and is_waiting(waiting) and not plan.touches(task_id):
                     groups.setdefault(version, []).append((waiting, None))
         rooms = Rooms(self._fleet, plan, view, self._tentative)
+        before = self._placed
         for group in sorted(groups.values(), key=_urgency):
             self._place_group(group, plan, view, problems, rooms, rng)
+        if self._lonely and self._placed > before:
+            self._queue.something_changed()
 
     def _place_group(
         self,
@@ -128,6 +135,7 @@ class Scheduler:
                         self._fleet.track(task)
                 return
         if homeless:
+            self._lonely = self._lonely or bool(requirement.affinities)
             stored = {task.id: task for task, _ in group}
             maker = rooms.maker(requirement)
             for decision in homeless:
@@ -146,6 +154,7 @@ class Scheduler:
                 _keep_waiting(task, reason, TaskState.NEW, str(exhausted), plan)
                 return
         self._tentative.append(task.id)
+        self._placed += 1
         if reason is None:
             plan.write_task(placed, base=task.version, reason=placed.status.message)
         else:
