@@ -7,7 +7,7 @@ the restart policy, come into being with the first flag that concerns them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, TypeVar
 
 from msgspec import Struct
@@ -17,17 +17,20 @@ from swarmd.cli.mode_options import changed_mode
 from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
 from swarmd.model.record import Record
 from swarmd.model.spec import (
+    ConfigReference,
     ContainerSpec,
     DiscreteResource,
     EndpointSpec,
     GenericResource,
     LogDriver,
+    NetworkAttachmentConfig,
     Placement,
     PlacementPreference,
     PortConfig,
     ResourceRequirements,
     Resources,
     RestartPolicy,
+    SecretReference,
     ServiceSpec,
     TaskSpec,
     UpdateConfig,
@@ -72,6 +75,12 @@ class Changes(Struct, kw_only=True, frozen=True):
     ports: tuple[PortConfig, ...] = ()
     ports_removed: tuple[PortConfig, ...] = ()
     endpoint_mode: ResolutionMode | None = None
+    networks: tuple[NetworkAttachmentConfig, ...] = ()
+    networks_removed: tuple[str, ...] = ()  # ids or names, as they stand in the spec
+    secrets: tuple[SecretReference, ...] = ()
+    secrets_removed: tuple[str, ...] = ()  # ids or names
+    configs: tuple[ConfigReference, ...] = ()
+    configs_removed: tuple[str, ...] = ()
     log_driver: str | None = None
     log_options: Mapping[str, str] = {}
     force: bool = False
@@ -111,6 +120,9 @@ def _task(task: TaskSpec, changes: Changes) -> TaskSpec:
         restart_policy=_restart(task.restart_policy, changes.restart),
         placement=_placement(task.placement, changes),
         log_driver=_log_driver(task.log_driver, changes),
+        networks=with_references(
+            task.networks, changes.networks, lambda row: row.target in changes.networks_removed
+        ),
         force_update=task.force_update + (1 if changes.force else 0),
     )
 
@@ -122,6 +134,16 @@ def _container(spec: ContainerSpec, changes: Changes) -> ContainerSpec:
         labels=_labels(spec.labels, changes.container_labels, changes.container_labels_removed),
         env=_env(spec.env, changes.env, changes.env_removed),
         groups=_items(spec.groups, changes.groups, changes.groups_removed),
+        secrets=with_references(
+            spec.secrets,
+            changes.secrets,
+            lambda row: {row.secret_id, row.secret_name} & set(changes.secrets_removed),
+        ),
+        configs=with_references(
+            spec.configs,
+            changes.configs,
+            lambda row: {row.config_id, row.config_name} & set(changes.configs_removed),
+        ),
     )
 
 
@@ -144,6 +166,13 @@ def _env(
 
 
 T = TypeVar("T")
+
+
+def with_references(
+    present: tuple[T, ...], added: tuple[T, ...], removed: Callable[[T], object]
+) -> tuple[T, ...]:
+    """References without those that are removed, and with the new ones behind."""
+    return tuple(row for row in present if not removed(row)) + added
 
 
 def _items(present: tuple[T, ...], added: tuple[T, ...], removed: tuple[T, ...]) -> tuple[T, ...]:

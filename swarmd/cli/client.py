@@ -24,11 +24,13 @@ from swarmd.rpc import convert
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import cluster as asked
 from swarmd.rpc.pb import control, local, logbroker, objects, types
+from swarmd.rpc.pb import watch as watching
 
 CONTROL = "docker.swarmkit.v1.Control"
 CLUSTER = "swarmd.v1.Cluster"
 LOGS = "docker.swarmkit.v1.Logs"
 LOCAL = "swarmd.v1.Local"
+WATCH = "docker.swarmkit.v1.Watch"
 # Longer than an election with the first write after it, shorter than a person's patience.
 CALL_S = 20.0
 # Joining waits for a certificate and a first session; a lost manager costs a few attempts.
@@ -47,6 +49,11 @@ class Client:
         self._cluster = stub(CLUSTER)
         self._logs = stub(LOGS)
         self._local = stub(LOCAL)
+        self._watch = stub(WATCH)
+
+    async def ask(self, method: str, request: Any) -> Any:
+        """Any call of the Control service."""
+        return await _in_time(getattr(self._control, method)(request))
 
     async def services(self) -> list[Service]:
         answer = await _in_time(self._control.ListServices(control.ListServicesRequest()))
@@ -182,6 +189,16 @@ class Client:
                 async for answer in stream:
                     for message in answer.messages:
                         yield message
+        except RpcError as error:
+            raise explained(error) from None
+
+    async def watch(self, request: watching.WatchRequest) -> AsyncIterator[watching.WatchMessage]:
+        """Committed changes as this manager applies them; the first message is empty."""
+        try:
+            stream = self._watch.Watch(request)
+            async with aclosing(stream):
+                async for message in stream:
+                    yield message
         except RpcError as error:
             raise explained(error) from None
 

@@ -15,6 +15,7 @@ from swarmd.cli.mode_words import cron_document
 from swarmd.cli.standing import Listed
 from swarmd.model.cluster import Cluster
 from swarmd.model.instant import SECOND
+from swarmd.model.secret import Config, Secret
 from swarmd.model.service import Service
 from swarmd.model.task import Task
 
@@ -101,6 +102,11 @@ def node_document(listed: Listed) -> Document:
 
 def cluster_document(cluster: Cluster) -> Document:
     return {**_head(cluster), "Spec": msgspec.to_builtins(cluster.spec)}
+
+
+def file_document(record: Secret | Config) -> Document:
+    """A secret or config; data travels as base64, and a secret's doesn't travel at all."""
+    return {**_head(record), "Spec": msgspec.to_builtins(record.spec)}
 
 
 def _head(record: Any) -> Document:

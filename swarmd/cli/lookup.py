@@ -6,11 +6,13 @@ from collections.abc import Callable, Iterable
 from typing import TypeVar
 
 from swarmd.cli.errors import CliError
+from swarmd.model.network import Network
 from swarmd.model.node import Node
+from swarmd.model.secret import Config, Secret
 from swarmd.model.service import Service
 from swarmd.model.task import Task
 
-R = TypeVar("R", Node, Service, Task)
+R = TypeVar("R", Node, Service, Task, Network, Secret, Config)
 SHOWN_MAX = 8
 
 

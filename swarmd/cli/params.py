@@ -66,12 +66,33 @@ def _resource(text: str) -> Any:
     return reserved_resource(text)
 
 
+def _network(text: str) -> Any:
+    from swarmd.cli.references import network
+
+    return network(text)
+
+
+def _secret(text: str) -> Any:
+    from swarmd.cli.references import secret
+
+    return secret(text)
+
+
+def _config(text: str) -> Any:
+    from swarmd.cli.references import config
+
+    return config(text)
+
+
 DURATION = Reads("duration", _duration)
 CPUS = Reads("cpus", _cpus)
 SIZE = Reads("size", _size)
 PORTS = Reads("port", _ports)
 PREFERENCE = Reads("preference", _preference)
 RESOURCE = Reads("KIND=number", _resource)
+NETWORK = Reads("network", _network)
+SECRET = Reads("secret", _secret)
+CONFIG = Reads("config", _config)
 PAIR = Reads("key=value", _pair)
 COUNT = click.IntRange(min=0)
 OVERSELL = click.FloatRange(0.0, 100.0)

@@ -39,11 +39,13 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
     from swarmd.cli.client import Client, run
     from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
+    from swarmd.cli.references import known_references, with_ids
 
     spec = _spec(words, flags)
 
     async def work(client: Client) -> None:
-        service = await client.create_service(spec)
+        known = await known_references(client, spec)
+        service = await client.create_service(with_ids(spec, known))
         await conclude(client, [Awaited(service)], target.clock, flags)
 
     run(target, work)

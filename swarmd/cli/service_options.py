@@ -16,7 +16,24 @@ import click
 
 from swarmd.cli.mode_options import OPTIONS as MODE_OPTIONS
 from swarmd.cli.mode_options import mode_fields
-from swarmd.cli.params import COUNT, CPUS, DURATION, PAIR, PORTS, PREFERENCE, RATIO, RESOURCE, SIZE
+from swarmd.cli.params import (
+    CONFIG,
+    COUNT,
+    CPUS,
+    DURATION,
+    NETWORK,
+    PAIR,
+    PORTS,
+    PREFERENCE,
+    RATIO,
+    RESOURCE,
+    SECRET,
+    SIZE,
+)
+
+
+NETWORK_HELP = "Takes part in it: back, or name=back,alias=db,ip=10.0.1.9."
+FILE_HELP = "File for its tasks: key, or source=key,target=/etc/key,mode=0400."
 
 
 def _policy_options(kind: str) -> list[Any]:
@@ -82,6 +99,9 @@ CREATE: list[Any] = [
     ),
     click.option("--generic-resource", multiple=True, type=RESOURCE, help="gpu=2, set aside."),
     click.option("--group", multiple=True, help="Further group of the task's user."),
+    click.option("--network", multiple=True, type=NETWORK, metavar="NETWORK", help=NETWORK_HELP),
+    click.option("--secret", multiple=True, type=SECRET, metavar="SECRET", help=FILE_HELP),
+    click.option("--config", multiple=True, type=CONFIG, metavar="CONFIG", help=FILE_HELP),
     click.option("-p", "--publish", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET[/udp]"),
 ]
 UPDATE: list[Any] = [
@@ -105,6 +125,12 @@ UPDATE: list[Any] = [
     click.option("--generic-resource-rm", multiple=True, metavar="KIND"),
     click.option("--group-add", multiple=True),
     click.option("--group-rm", multiple=True),
+    click.option("--network-add", multiple=True, type=NETWORK, metavar="NETWORK"),
+    click.option("--network-rm", multiple=True, metavar="NETWORK"),
+    click.option("--secret-add", multiple=True, type=SECRET, metavar="SECRET"),
+    click.option("--secret-rm", multiple=True, metavar="SECRET"),
+    click.option("--config-add", multiple=True, type=CONFIG, metavar="CONFIG"),
+    click.option("--config-rm", multiple=True, metavar="CONFIG"),
     click.option("--publish-add", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET"),
     click.option("--publish-rm", multiple=True, type=PORTS, metavar="TARGET[/udp]"),
     click.option("--force", is_flag=True, help="Replace all tasks even if nothing changed."),
@@ -179,6 +205,12 @@ def changes(flags: dict[str, Any]) -> Any:
         ports=tuple(port for ports in _either(flags, "publish") for port in ports),
         ports_removed=tuple(port for ports in _removed(flags, "publish") for port in ports),
         endpoint_mode=ResolutionMode(mode) if mode else None,
+        networks=_either(flags, "network"),
+        networks_removed=_removed(flags, "network"),
+        secrets=_either(flags, "secret"),
+        secrets_removed=_removed(flags, "secret"),
+        configs=_either(flags, "config"),
+        configs_removed=_removed(flags, "config"),
         log_driver=flags["log_driver"],
         log_options=dict(flags["log_opt"]),
         force=bool(flags.get("force")),

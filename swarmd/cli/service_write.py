@@ -37,6 +37,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     from swarmd.cli.lookup import find_service
     from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
+    from swarmd.cli.references import Known, by_id, known_references, with_ids
     from swarmd.model.spec import ContainerSpec, ServiceSpec
 
     if words and words[0] == "--":
@@ -53,9 +54,9 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
-    def changed(spec: ServiceSpec) -> ServiceSpec:
+    def changed(spec: ServiceSpec, known: Known) -> ServiceSpec:
         try:
-            spec = apply(spec, wanted)
+            spec = with_ids(apply(spec, by_id(wanted, known)), known)
         except ValueError as error:
             raise CliError(f"{service}: {error}") from None
         if not words:
@@ -72,7 +73,8 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
         if flags["rollback"]:
             updated = await client.roll_back_service(found.id)
         else:
-            updated = await client.update_service(found.id, changed)
+            known = await known_references(client, wanted)
+            updated = await client.update_service(found.id, lambda spec: changed(spec, known))
         item = Awaited(updated, rolling_back=flags["rollback"])
         await conclude(client, [item], target.clock, flags)
 

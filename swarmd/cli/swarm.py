@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swarmd.cli.listing import options
-from swarmd.cli.params import DURATION
+from swarmd.cli.params import COUNT, DURATION
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ ADDRESSES: list[Any] = [
 @click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats [1.5s].")
 @click.option("--cert-expiry", type=DURATION, help="Life of node certificates [2160h].")
 @click.option("--task-history-limit", type=int, help="Ended tasks kept per slot [5].")
+@click.option("--default-addr-pool", multiple=True, metavar="CIDR", help="[10.0.0.0/8].")
+@click.option("--default-addr-pool-mask-length", type=COUNT, help="Of subnets cut from it [24].")
 @click.pass_obj
 def init(target: Target, /, **flags: Any) -> None:
     """Found a swarm with this node as its first manager.
@@ -59,6 +61,9 @@ def init(target: Target, /, **flags: Any) -> None:
     ):
         if value is not None:
             getattr(request, field).FromNanoseconds(value)
+    request.default_addr_pool.extend(flags["default_addr_pool"])
+    if flags["default_addr_pool_mask_length"] is not None:
+        request.default_addr_pool_mask_length = flags["default_addr_pool_mask_length"]
     if flags["task_history_limit"] is not None:
         request.task_history_limit = flags["task_history_limit"]
 

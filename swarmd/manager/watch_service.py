@@ -34,8 +34,7 @@ class WatchService:
         self._store = store
         self._ring = ChangeRing(floor=store.index, changes_max=changes_max)
         self._lag_max = changes_max // 2
-        self._news = asyncio.Event()
-        self._watches = 0
+        self._bells: dict[asyncio.Event, None] = {}  # one per open watch
         self._closed = False
         self._unsubscribe: Callable[[], None] = store.subscribe(self._observe)
 
@@ -46,29 +45,30 @@ class WatchService:
             Rejection: OUT_OF_RANGE when it can't begin where it should, RESOURCE_EXHAUSTED when the
                 reader is too slow, UNAVAILABLE when this node is no manager any more.
         """
-        if self._watches >= WATCHES_MAX:
+        if len(self._bells) >= WATCHES_MAX:
             raise Rejection(
                 Code.RESOURCE_EXHAUSTED,
                 f"{WATCHES_MAX} watches are open on this manager already; end some of them",
             )
         selection = Selection(request.entries)
         position = self._begin(request)
-        self._watches += 1
+        bell = asyncio.Event()
+        self._bells[bell] = None
         try:
             first = pb.WatchMessage()
             first.oldest.index = self._ring.floor
             yield first
-            async for message in self._messages(request, selection, position):
+            async for message in self._messages(request, selection, position, bell):
                 yield message
         finally:
-            self._watches -= 1
+            del self._bells[bell]
         raise Rejection(Code.UNAVAILABLE, "this node is no manager any more; watch another one")
 
     def close(self) -> None:
         """Stop observing and end all watches; safe to call twice."""
         self._closed = True
         self._unsubscribe()
-        self._news.set()
+        self._ring_bells()
 
     def _begin(self, request: pb.WatchRequest) -> int:
         if request.HasField("resume_from"):
@@ -87,16 +87,16 @@ class WatchService:
         return self._ring.end
 
     async def _messages(
-        self, request: pb.WatchRequest, selection: Selection, position: int
+        self, request: pb.WatchRequest, selection: Selection, position: int, bell: asyncio.Event
     ) -> AsyncIterator[pb.WatchMessage]:
         resume_from = request.resume_from.index if request.HasField("resume_from") else 0
         seen, live = resume_from, False
         while not self._closed:
-            news = self._news
+            bell.clear()
             committed = self._ring.at(position)
             if committed is None and position >= self._ring.end:
                 live = True
-                await news.wait()
+                await bell.wait()
                 continue
             # A reader that begins in the past may be as far behind as it likes, until it has seen
             # everything once.
@@ -134,9 +134,11 @@ class WatchService:
             self._ring.restart(committed)
         else:
             self._ring.append(committed)
-        if self._watches:
-            self._news.set()
-            self._news = asyncio.Event()
+        self._ring_bells()
+
+    def _ring_bells(self) -> None:
+        for bell in self._bells:
+            bell.set()
 
 
 def _add_event(message: pb.WatchMessage, change: Change, *, old: bool) -> None:

@@ -19,6 +19,7 @@ from swarmd.cli.main import cli
 from swarmd.cli.target import Target
 from swarmd.manager.cluster_service import ClusterService
 from swarmd.manager.control import Control, ControlEnv, ManagerMember
+from swarmd.manager.watch_service import WatchService
 from swarmd.model.errors import Rejection
 from swarmd.model.instant import SECOND
 from swarmd.rpc.call import Call, Peer
@@ -222,6 +223,7 @@ class Daemon:
                 self.swarm.store, clock=SwarmClock(self.swarm), read_barrier=self._act
             ),
             "swarmd.v1.Local": self.local,
+            "docker.swarmkit.v1.Watch": WatchService(self.swarm.store),
         }
 
     def close(self) -> None:

@@ -112,6 +112,8 @@ MODE_FLAGS = {
     "--starting-deadline", "--successful-runs", "--failed-runs", "--start-order", "--lease",
 }  # fmt: skip
 OTHER_FLAGS = {
+    *("--network-add", "--network-rm"),  # test_objects.py: they need something to refer to
+    *("--secret-add", "--secret-rm", "--config-add", "--config-rm"),
     "--endpoint-mode",
     "--detach",
     "--timeout",
