@@ -11,6 +11,8 @@ BENCHES = (
     "tests.bench.swarm",
     "tests.bench.raft.bench_raft",
     "tests.bench.orchestrator.bench_planner",
+    "tests.bench.orchestrator.bench_scheduler",
+    "tests.bench.orchestrator.bench_steady",
     "tests.bench.rpc.bench_rpc",
     "tests.bench.idle",
     "tests.bench.lb.bench_proxy",
