@@ -51,6 +51,22 @@ class ConfigReference(Record, frozen=True):
     runtime: RuntimeTarget | None = None
 
 
+class DnsConfig(Record, frozen=True):
+    """Name resolution inside a container; what is empty is as on the node."""
+
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+
+
+class Ulimit(Record, frozen=True):
+    """A resource limit of processes, such as nofile; -1 means unlimited."""
+
+    name: str = ""
+    soft: int = 0
+    hard: int = 0
+
+
 class ContainerSpec(Record, frozen=True):
     """A command with its surroundings; `image` may be empty for the process executor."""
 
@@ -68,6 +84,16 @@ class ContainerSpec(Record, frozen=True):
     executor: str = ""  # "process", "containerd"; empty: the node's default
     secrets: tuple[SecretReference, ...] = ()
     configs: tuple[ConfigReference, ...] = ()
+    # Containers only, from here on.
+    tty: bool = False
+    read_only: bool = False  # the root file system
+    hosts: tuple[str, ...] = ()  # lines of /etc/hosts: an address and its names
+    dns_config: DnsConfig | None = None
+    sysctls: Mapping[str, str] = {}
+    capability_add: tuple[str, ...] = ()
+    capability_drop: tuple[str, ...] = ()
+    ulimits: tuple[Ulimit, ...] = ()
+    oom_score_adj: int = 0
 
 
 class NamedResource(Record, frozen=True):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+from swarmd.manager.validate.container import check_surroundings
 from swarmd.manager.validate.limits import (
     FORCE_UPDATE,
     MEMORY_BYTES,
@@ -29,7 +30,7 @@ from swarmd.model.spec import (
     TaskSpec,
 )
 
-EXECUTORS = ("", "process")
+EXECUTORS = ("", "process", "containerd")
 LOG_DRIVERS = ("", "json-file", "local", "none")
 SIGNALS = re.compile(
     r"ABRT|ALRM|BUS|CHLD|CONT|FPE|HUP|ILL|INT|IO|KILL|PIPE|PROF|PWR|QUIT|SEGV|STOP|SYS|TERM|TRAP|"
@@ -99,6 +100,7 @@ def check_container(spec: TaskSpec) -> None:
     _check_executor(container)
     _check_program(container)
     _check_env(container.env)
+    check_surroundings(container)
     check_labels("container", container.labels)
     STOP_GRACE_PERIOD.check(container.stop_grace_period_ns)
     _check_signal(container.stop_signal)
@@ -110,14 +112,9 @@ def check_container(spec: TaskSpec) -> None:
 def _check_executor(container: ContainerSpec) -> None:
     if container.executor in EXECUTORS:
         return
-    if container.executor == "containerd":
-        raise Rejection(
-            Code.UNIMPLEMENTED,
-            "container.executor containerd is not available in this version of swarmd; "
-            "run the service with executor process",
-        )
     raise invalid(
-        f"container.executor {container.executor!r} is unknown; use process, or leave it out"
+        f"container.executor {container.executor!r} is unknown; use containerd or process, "
+        "or leave it out"
     )
 
 
@@ -136,7 +133,7 @@ def _check_program(container: ContainerSpec) -> None:
     elif container.executor == "process":
         if not (container.command or container.args):
             raise invalid("container.command is missing: a process service needs a command to run")
-    elif not container.command:
+    elif container.executor == "containerd" or not container.command:
         raise invalid(
             "container.image is missing: name an image, or a command for the process executor"
         )

@@ -16,6 +16,7 @@ from swarmd.model.spec import (
     ContainerSpec,
     Cron,
     DiscreteResource,
+    DnsConfig,
     Driver,
     EndpointSpec,
     FileTarget,
@@ -41,6 +42,7 @@ from swarmd.model.spec import (
     SpreadOver,
     Stateful,
     TaskSpec,
+    Ulimit,
     UpdateConfig,
 )
 from swarmd.rpc.convert import words
@@ -96,6 +98,20 @@ LOG_DRIVER = Mapping(
     field("name", "name", SCALAR),
     field("options", "options", LABELS),
 )
+DNS_CONFIG = Mapping(
+    DnsConfig,
+    specs.ContainerSpec.DNSConfig,
+    field("nameservers", "nameservers", ITEMS),
+    field("search", "search", ITEMS),
+    field("options", "options", ITEMS),
+)
+ULIMIT = Mapping(
+    Ulimit,
+    specs.ContainerSpec.Ulimit,
+    field("name", "name", SCALAR),
+    field("soft", "soft", SCALAR),
+    field("hard", "hard", SCALAR),
+)
 CONTAINER = Mapping(
     ContainerSpec,
     specs.ContainerSpec,
@@ -113,6 +129,15 @@ CONTAINER = Mapping(
     field("executor", "executor", SCALAR),
     field("secrets", "secrets", each(SECRET_REFERENCE)),
     field("configs", "configs", each(CONFIG_REFERENCE)),
+    field("tty", "tty", SCALAR),
+    field("read_only", "read_only", SCALAR),
+    field("hosts", "hosts", ITEMS),
+    field("dns_config", "dns_config", optional(DNS_CONFIG)),
+    field("sysctls", "sysctls", LABELS),
+    field("capability_add", "capability_add", ITEMS),
+    field("capability_drop", "capability_drop", ITEMS),
+    field("ulimits", "ulimits", each(ULIMIT)),
+    field("oom_score_adj", "oom_score_adj", SCALAR),
     also_covers=("pidsLimit",),
 )
 GENERIC_RESOURCE = Mapping(

@@ -1,7 +1,8 @@
 """The keeper's conversation with the daemon: one JSON object per line over a unix socket.
 
 Requests carry `seq` and `op`; the answer repeats `seq`. Operations: `hello` (all tasks known),
-`start`, `stop`, `forget`, `ping`, and `lease`, which tells of the node's contact with a manager.
+`start`, `stop`, `forget`, `ping`; `lease`, which tells of the node's contact with a manager; and
+`collect` and `release`, which begin and end the logging of a container's output.
 Ends of tasks are told to every connection as `{"ended": …}`.
 Unknown members are ignored and new ones optional, for a newer daemon may meet an older keeper.
 """
@@ -18,8 +19,10 @@ from collections.abc import Callable
 from typing import Any
 
 from swarmd.agent.executors import groups
+from swarmd.agent.executors.keeper.collected import Collected
 from swarmd.agent.executors.keeper.kept import Kept, Place
 from swarmd.agent.executors.keeper.lease import LeaseWatch
+from swarmd.agent.executors.keeper.logfile import TaskLog
 from swarmd.agent.executors.keeper.loop import Loop
 
 PROTOCOL = 2
@@ -105,6 +108,7 @@ class Keeper:
         self.loop = Loop()
         self._tasks: dict[str, Kept] = {}
         self._by_pid: dict[int, Kept] = {}
+        self._collected: dict[str, Collected] = {}
         self._connections: list[Connection] = []
         self._listener = listener
         self._namespaces = namespaces
@@ -178,6 +182,14 @@ class Keeper:
         elif op == "lease":
             self._leases.contacted(request["contact"])
             answer({})
+        elif op == "collect":
+            self._collect(request["id"], request["pipes"], request["log"])
+            answer({})
+        elif op == "release":
+            collected = self._collected.pop(request["id"], None)
+            if collected is not None:
+                collected.release()
+            answer({"known": collected is not None})
         elif op == "stop":
             if task is not None:
                 task.stop(number=request["signal"], grace_ns=request["grace_ns"])
@@ -189,6 +201,13 @@ class Keeper:
             answer({"forgotten": task is None or task.state == "exited"})
         else:
             answer({"error": {"step": "request", "errno": 0, "about": f"unknown operation {op}"}})
+
+    def _collect(self, task_id: str, pipes: dict[str, str], log: dict[str, Any]) -> None:
+        if task_id in self._collected:
+            return
+        task_log = TaskLog(log["directory"], max_bytes=log["max_bytes"], max_files=log["max_files"])
+        streams = {path: stream.encode() for path, stream in pipes.items()}
+        self._collected[task_id] = Collected(self.loop, task_log, streams, now=self._place.now)
 
     def _start(self, launch: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
         task_id = launch["id"]
@@ -244,7 +263,8 @@ class Keeper:
         self._connections.append(Connection(self, sock))
 
     def _leave_if_idle(self) -> None:
-        if not self._connections and all(t.state == "exited" for t in self._tasks.values()):
+        busy = self._collected or any(t.state != "exited" for t in self._tasks.values())
+        if not self._connections and not busy:
             self.loop.stop()
 
     def _load_exits(self, directory: str) -> None:

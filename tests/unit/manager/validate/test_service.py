@@ -207,7 +207,6 @@ REFUSED = {
 }
 
 NOT_YET = {
-    "containerd": (container(executor="containerd"), "container.executor containerd"),
     "log driver": (task(log_driver=LogDriver(name="syslog")), "log driver 'syslog'"),
     "sctp": (port(target_port=80, protocol=Protocol.SCTP), "80/sctp"),
     "dnsrr": (a_spec(endpoint_spec=EndpointSpec(mode=ResolutionMode.DNSRR)), "dnsrr"),

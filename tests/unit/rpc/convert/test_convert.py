@@ -103,8 +103,8 @@ def test_an_unknown_enum_value_is_refused_with_its_name_and_the_known_ones() -> 
                     ),
                 )
             ),
-            ("task.container.mounts", "task.container.read_only"),
-            id="mounts and read-only roots",
+            ("task.container.mounts",),
+            id="mounts",
         ),
         pytest.param(
             specs.ServiceSpec(task=specs.TaskSpec(attachment=specs.NetworkAttachmentSpec())),

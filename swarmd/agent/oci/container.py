@@ -1,0 +1,138 @@
+"""What a container is, before it is put into the words of the runtime.
+
+A task's spec and its image each say what to run, as whom and where; what the spec leaves open, the
+image decides, and what both leave open, Docker's habits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from swarmd.agent.core import launch as launching
+from swarmd.agent.images.manifest import RunConfig
+from swarmd.agent.oci import capabilities
+from swarmd.agent.oci.users import ImageAccount
+from swarmd.model import defaults
+from swarmd.model.record import Record
+from swarmd.model.spec import ContainerSpec, Resources
+from swarmd.model.task import Task
+from swarmd.model.template import TemplateContext, TemplateError, expand_container
+
+SHORT_ID = 12
+
+
+class FileMount(Record, frozen=True):
+    """A file or directory of the node that the container sees."""
+
+    source: str
+    target: str
+    read_only: bool = False
+
+
+class Container(Record, frozen=True):
+    """Everything a container is made from, with all templates expanded."""
+
+    argv: tuple[str, ...]
+    env: tuple[str, ...]
+    directory: str
+    hostname: str
+    account: ImageAccount
+    capabilities: tuple[str, ...]
+    limits: Resources
+    reserved_bytes: int
+    cgroup: str
+    spec: ContainerSpec
+    files: tuple[FileMount, ...] = ()
+    architecture: str = "x86_64"
+    labels: Mapping[str, str] = {}
+
+
+def expanded(task: Task, context: TemplateContext) -> ContainerSpec:
+    """The container spec with its templates filled in.
+
+    Raises:
+        launching.Unfit: a template cannot be.
+    """
+    try:
+        return expand_container(defaults.container(task.spec), context)
+    except TemplateError as error:
+        raise launching.Unfit(f"a template of the task cannot be expanded: {error}") from None
+
+
+def command(spec: ContainerSpec, image: RunConfig) -> tuple[str, ...]:
+    """The command line: a command of the spec replaces the image's and its arguments.
+
+    Raises:
+        launching.Unfit: neither names a program.
+    """
+    if spec.command:
+        argv = (*spec.command, *spec.args)
+    else:
+        argv = (*(image.entrypoint or ()), *(spec.args or image.cmd or ()))
+    if not argv or not argv[0]:
+        raise launching.Unfit(
+            f"image {spec.image!r} names no program to run; give the service a command"
+        )
+    return argv
+
+
+def environment(
+    spec: ContainerSpec, image: RunConfig, *, account: ImageAccount, hostname: str
+) -> tuple[str, ...]:
+    """Variables of the image, then of the spec, which win; a few that programs expect."""
+    merged = {"PATH": launching.PATH, "HOSTNAME": hostname}
+    if spec.tty:
+        merged["TERM"] = "xterm"
+    for item in (*(image.env or ()), *spec.env):
+        name, _, value = item.partition("=")
+        if not name:
+            raise launching.Unfit(f"environment entry {item!r} has no name; write NAME=value")
+        merged[name] = value
+    merged.setdefault("HOME", account.home)
+    return tuple(f"{name}={value}" for name, value in merged.items())
+
+
+def container(
+    task: Task,
+    spec: ContainerSpec,
+    image: RunConfig,
+    *,
+    account: ImageAccount,
+    cgroup: str,
+    files: tuple[FileMount, ...],
+    architecture: str,
+    capabilities_last: int,
+    node_id: str,
+) -> Container:
+    """The container of `task`, whose expanded spec is `spec`."""
+    hostname = spec.hostname or task.id[:SHORT_ID]
+    return Container(
+        argv=command(spec, image),
+        env=environment(spec, image, account=account, hostname=hostname),
+        directory=spec.dir or image.working_dir or "/",
+        hostname=hostname,
+        account=account,
+        capabilities=capabilities.effective(
+            add=spec.capability_add, drop=spec.capability_drop, last=capabilities_last
+        ),
+        limits=defaults.limits(task.spec),
+        reserved_bytes=defaults.reservations(task.spec).memory_bytes,
+        cgroup=cgroup,
+        spec=spec,
+        files=files,
+        architecture=architecture,
+        labels=labels(task, spec, node_id=node_id),
+    )
+
+
+def labels(task: Task, spec: ContainerSpec, *, node_id: str) -> dict[str, str]:
+    """Labels of the container: the spec's, and those by which tools know a task."""
+    return {
+        **spec.labels,
+        "com.docker.swarm.node.id": node_id,
+        "com.docker.swarm.service.id": task.service_id,
+        "com.docker.swarm.service.name": task.service_name,
+        "com.docker.swarm.task": "",
+        "com.docker.swarm.task.id": task.id,
+        "com.docker.swarm.task.name": task.name,
+    }
