@@ -18,8 +18,8 @@ from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.orchestrator.actions import Plan
-from swarmd.orchestrator.allocator.book import Exhausted
 from swarmd.orchestrator.allocator.ports import PortConflict
+from swarmd.orchestrator.attaching import Exhausted
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.endpoint import is_allocated
 from swarmd.orchestrator.enforcer import MESSAGE, violations
@@ -47,7 +47,7 @@ class Planner:
         self._timers: Timers[TimerKey] = Timers()
         self._observer = Observer(view)
         self._scheduler = Scheduler(
-            self._observer.fleet, self._observer.queue, self._observer.networks
+            self._observer.fleet, self._observer.queue, self._observer.networks, is_allocated
         )
         self._observer.scan()
 

@@ -10,9 +10,9 @@ from swarmd.model.ids import NetworkId
 from swarmd.model.network import Network, NetworkSpec
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
-from swarmd.orchestrator.allocator.book import Exhausted
 from swarmd.orchestrator.allocator.subnets import Conflict, allocate_network
 from swarmd.orchestrator.allocator.wanted import needs_ingress
+from swarmd.orchestrator.attaching import Exhausted
 from swarmd.rpc.call import Call
 from swarmd.rpc.convert.network import NETWORK, NETWORK_SPEC
 from swarmd.rpc.pb import control

@@ -15,12 +15,9 @@ from typing import NamedTuple
 from swarmd.model.ids import NetworkId
 from swarmd.model.network import Network, is_node_local
 from swarmd.orchestrator.allocator.pool import AddressPool, Holder, number_of
+from swarmd.orchestrator.attaching import Exhausted
 
 GROUPS_SHOWN_MAX = 4
-
-
-class Exhausted(Exception):
-    """Somebody can't have an address; the text says why and what would help."""
 
 
 class Place(NamedTuple):

@@ -11,8 +11,7 @@ in it, so a small one must not keep tasks from running: whoever finds it full go
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -24,12 +23,11 @@ from swarmd.model.spec import NetworkAttachmentConfig
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.actions import Plan
-from swarmd.orchestrator.allocator.book import AddressBook, Exhausted, Place
+from swarmd.orchestrator.allocator.book import AddressBook, Place
 from swarmd.orchestrator.allocator.pool import Holder
 from swarmd.orchestrator.allocator.wanted import attachments_of, vip_networks
+from swarmd.orchestrator.attaching import Attach, Exhausted
 from swarmd.store.view import View
-
-Attach: TypeAlias = Callable[[Task], Task]
 
 
 class Networks:

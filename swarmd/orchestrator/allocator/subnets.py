@@ -25,7 +25,7 @@ from swarmd.model.network import (
 )
 from swarmd.model.spec import Driver
 from swarmd.model.states import AddressFamily
-from swarmd.orchestrator.allocator.book import Exhausted
+from swarmd.orchestrator.attaching import Exhausted
 
 VXLAN_FIRST, VXLAN_LAST = 4096, 2**24 - 1
 # Networks that want IPv6 and name no subnet get a block of the range for local use.

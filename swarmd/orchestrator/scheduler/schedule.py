@@ -20,9 +20,7 @@ from swarmd.model.spec import PortConfig
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.actions import Plan
-from swarmd.orchestrator.allocator.book import Exhausted
-from swarmd.orchestrator.allocator.networks import Attach, Networks
-from swarmd.orchestrator.endpoint import is_allocated
+from swarmd.orchestrator.attaching import Allocated, Attach, Attaching, Exhausted
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.load import Version
 from swarmd.orchestrator.scheduler.making_room import NO_NODE, PENDING, RoomMaker, Rooms
@@ -41,10 +39,13 @@ _Asked: TypeAlias = tuple[Task, str | None]  # a task, and why it is made if it 
 class Scheduler:
     """Places tasks on the nodes of a fleet that it keeps up to date with its own decisions."""
 
-    def __init__(self, fleet: Fleet, queue: Queue, networks: Networks) -> None:
+    def __init__(
+        self, fleet: Fleet, queue: Queue, networks: Attaching, is_allocated: Allocated
+    ) -> None:
         self._fleet = fleet
         self._queue = queue
         self._networks = networks
+        self._is_allocated = is_allocated
         self._tentative: list[TaskId] = []
         self._placed = 0  # tasks given a node so far
         self._lonely = False  # a task waits whose affinities another placement may satisfy
@@ -105,7 +106,7 @@ class Scheduler:
         service = view.find_service(first.service_id)
         if service is None:
             return  # its tasks are being removed
-        if not is_allocated(service, view):
+        if not self._is_allocated(service, view):
             problem = problems.get(service.id, "")
             for task, reason in group:
                 _keep_waiting(task, reason, TaskState.NEW, problem, plan)

@@ -12,8 +12,8 @@ from swarmd.model.ids import ClusterId, NetworkId
 from swarmd.model.network import IPAMConfig, IPAMOptions, Network, NetworkSpec, vxlan_ids
 from swarmd.model.spec import Driver
 from swarmd.model.states import AddressFamily
-from swarmd.orchestrator.allocator.book import Exhausted
 from swarmd.orchestrator.allocator.subnets import allocate_network
+from swarmd.orchestrator.attaching import Exhausted
 
 CLUSTER = Cluster(id=ClusterId("c"))
 SMALL = replace(CLUSTER, default_address_pool=("10.9.0.0/28", "10.8.0.0/29"), subnet_size=29)
