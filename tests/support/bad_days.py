@@ -157,3 +157,21 @@ def copy_state(machine: Machine, to: Path) -> None:
 
 def matches(pattern: str, text: str) -> bool:
     return re.search(pattern, text) is not None
+
+
+@contextmanager
+def cut_off(machine: Machine) -> Iterator[None]:
+    """Let no packet of other machines in or out, as a firewall rule gone wrong would."""
+    nft = machine.command(["nft"])
+    for rule in (
+        "add table inet cut",
+        "add chain inet cut in { type filter hook input priority 0; }",
+        "add chain inet cut out { type filter hook output priority 0; }",
+        'add rule inet cut in iifname "eth0" drop',
+        'add rule inet cut out oifname "eth0" drop',
+    ):
+        subprocess.run([*nft, rule], check=True)
+    try:
+        yield
+    finally:
+        subprocess.run([*nft, "delete table inet cut"], check=True)

@@ -15,6 +15,7 @@ from demo.machines import Machine, machines
 from demo.swarm import Swarm, wait_until
 from tests.support.bad_days import (
     SLEEPER,
+    cut_off,
     log_of,
     managers,
     node_id,
@@ -53,24 +54,6 @@ def swarm() -> Iterator[Swarm]:
             yield swarm
         finally:
             swarm.stop()
-
-
-@contextmanager
-def cut_off(machine: Machine) -> Iterator[None]:
-    """Let no packet of other machines in or out, as a firewall rule gone wrong would."""
-    nft = machine.command(["nft"])
-    for rule in (
-        "add table inet cut",
-        "add chain inet cut in { type filter hook input priority 0; }",
-        "add chain inet cut out { type filter hook output priority 0; }",
-        'add rule inet cut in iifname "eth0" drop',
-        'add rule inet cut out oifname "eth0" drop',
-    ):
-        subprocess.run([*nft, rule], check=True)
-    try:
-        yield
-    finally:
-        subprocess.run([*nft, "delete table inet cut"], check=True)
 
 
 @contextmanager
