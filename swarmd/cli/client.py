@@ -24,12 +24,14 @@ from swarmd.rpc import convert
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import cluster as asked
 from swarmd.rpc.pb import control, local, logbroker, objects, types
+from swarmd.rpc.pb import updates as updating
 from swarmd.rpc.pb import watch as watching
 
 CONTROL = "docker.swarmkit.v1.Control"
 CLUSTER = "swarmd.v1.Cluster"
 LOGS = "docker.swarmkit.v1.Logs"
 LOCAL = "swarmd.v1.Local"
+UPDATES = "swarmd.v1.Updates"
 WATCH = "docker.swarmkit.v1.Watch"
 # Longer than an election with the first write after it, shorter than a person's patience.
 CALL_S = 20.0
@@ -49,6 +51,7 @@ class Client:
         self._cluster = stub(CLUSTER)
         self._logs = stub(LOGS)
         self._local = stub(LOCAL)
+        self._updates = stub(UPDATES)
         self._watch = stub(WATCH)
 
     async def ask(self, method: str, request: Any) -> Any:
@@ -96,6 +99,43 @@ class Client:
             )
             answer = await _in_time(self._control.UpdateService(request))
             return convert.service_from_pb(answer.service)
+
+        return await _in_sequence(attempt)
+
+    async def roll_back_to(self, service_id: str, spec_version: int) -> Service:
+        """Go back to any version that is remembered."""
+
+        def ask(version: types.Version) -> Awaitable[object]:
+            request = updating.RollBackServiceRequest(
+                service_id=service_id,
+                service_version=version,
+                spec_version=types.Version(index=spec_version),
+            )
+            return self._updates.RollBackService(request)  # type: ignore[no-any-return]
+
+        return await self._steer(service_id, ask)
+
+    async def pause_update(self, service_id: str) -> Service:
+        def ask(version: types.Version) -> Awaitable[object]:
+            request = updating.PauseUpdateRequest(service_id=service_id, service_version=version)
+            return self._updates.PauseUpdate(request)  # type: ignore[no-any-return]
+
+        return await self._steer(service_id, ask)
+
+    async def resume_update(self, service_id: str) -> Service:
+        def ask(version: types.Version) -> Awaitable[object]:
+            request = updating.ResumeUpdateRequest(service_id=service_id, service_version=version)
+            return self._updates.ResumeUpdate(request)  # type: ignore[no-any-return]
+
+        return await self._steer(service_id, ask)
+
+    async def _steer(
+        self, service_id: str, ask: Callable[[types.Version], Awaitable[object]]
+    ) -> Service:
+        async def attempt() -> Service:
+            service = await self.service(service_id)
+            await _in_time(ask(types.Version(index=service.version)))
+            return await self.service(service_id)
 
         return await _in_sequence(attempt)
 

@@ -9,11 +9,12 @@ when nothing is left that could still start.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
 from swarmd.cli.job_progress import job_progress
+from swarmd.cli.update_words import NO_NAMES, awaits
 from swarmd.cli.words import task_error
 from swarmd.model import defaults, modes
 from swarmd.model.instant import SECOND
@@ -48,11 +49,18 @@ class Progress(NamedTuple):
     word: str = "running"  # what `running` counts; for a job what it has completed
 
 
-def progress(service: Service, tasks: Sequence[Task], *, rolling_back: bool = False) -> Progress:
+def progress(
+    service: Service,
+    tasks: Sequence[Task],
+    *,
+    rolling_back: bool = False,
+    node_names: Mapping[str, str] = NO_NAMES,
+) -> Progress:
     """What one look at a service and all its tasks shows.
 
     Args:
         rolling_back: a roll-back was asked for, so that one is no failure.
+        node_names: host names by node id, as far as they are known.
     """
     if modes.is_job(service.spec.mode):
         return _job(service, tasks)
@@ -67,7 +75,7 @@ def progress(service: Service, tasks: Sequence[Task], *, rolling_back: bool = Fa
     if state is UpdateState.ROLLBACK_STARTED and not rolling_back:
         return Progress(Phase.WAITING, running, wanted, "rolling back", problems)
     if state in (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED):
-        note = "verifying" if running == wanted else ""
+        note = awaits(service, tasks, fresh, node_names)
         return Progress(Phase.WAITING, running, wanted, note, problems)
     if state is UpdateState.ROLLBACK_COMPLETED and not rolling_back:
         return Progress(Phase.FAILED, running, wanted, "the update was rolled back", problems)

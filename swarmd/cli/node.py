@@ -14,6 +14,7 @@ from swarmd.cli.lazy import Entry, LazyGroup
         "ps": Entry("swarmd.cli.node_read:ps", "List the tasks of nodes"),
         "inspect": Entry("swarmd.cli.node_read:inspect", "Show nodes in full"),
         "update": Entry("swarmd.cli.node_write:update", "Change a node"),
+        "drain": Entry("swarmd.cli.node_drain:drain", "Lead all tasks away from a node"),
         "promote": Entry("swarmd.cli.node_write:promote", "Make nodes managers"),
         "demote": Entry("swarmd.cli.node_write:demote", "Make managers workers"),
         "rm": Entry("swarmd.cli.node_write:rm", "Remove nodes that are gone"),

@@ -19,6 +19,11 @@ TAINT_HELP = "Keeps tasks off: no-schedule, prefer-no-schedule or no-execute."
 
 @click.command()
 @click.option("--availability", type=click.Choice(["active", "pause", "drain"]))
+@click.option(
+    "--drain-order",
+    type=click.Choice(["stop-first", "start-first"]),
+    help="When the node is drained: whether a task stops before its successor runs.",
+)
 @click.option("--role", type=click.Choice(["worker", "manager"]))
 @click.option("--label-add", multiple=True, type=PAIR)
 @click.option("--label-rm", multiple=True, metavar="KEY")
@@ -33,6 +38,7 @@ def update(
     /,
     node: str,
     availability: str | None,
+    drain_order: str | None,
     role: str | None,
     label_add: tuple[tuple[str, str], ...],
     label_rm: tuple[str, ...],
@@ -47,13 +53,14 @@ def update(
     from swarmd.cli.client import Client, run
     from swarmd.cli.nodes import node_finder
     from swarmd.cli.scheduling import changed_oversell, changed_taints
-    from swarmd.model.states import Availability, Role
+    from swarmd.model.states import Availability, Role, UpdateOrder
 
     def changed(spec: NodeSpec) -> NodeSpec:
         labels = {key: value for key, value in spec.labels.items() if key not in label_rm}
         return replace(
             spec,
             availability=Availability(availability) if availability else spec.availability,
+            drain_order=UpdateOrder(drain_order) if drain_order else spec.drain_order,
             role=Role(role) if role else spec.role,
             labels={**labels, **dict(label_add)},
             taints=changed_taints(spec.taints, taint_add, taint_rm),

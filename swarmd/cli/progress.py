@@ -48,6 +48,7 @@ class Waiter:
         self._started = clock.monotonic()
         self._latest: dict[str, Progress] = {}
         self._failures: list[CliError] = []
+        self._names: dict[str, str] | None = None
 
     async def wait(self, awaited: Sequence[Awaited], *, timeout_ns: int | None = None) -> None:
         """Return when all services have converged.
@@ -119,7 +120,15 @@ class Waiter:
             if running != wanted and (before is None or before.running != running):
                 return Progress(Phase.WAITING, running, wanted)
         tasks = await self._client.tasks(service_ids=[service.id])
-        return progress(service, tasks, rolling_back=item.rolling_back)
+        names = await self._node_names() if service.update_status is not None else {}
+        return progress(service, tasks, rolling_back=item.rolling_back, node_names=names)
+
+    async def _node_names(self) -> dict[str, str]:
+        """Host names by node id, asked for once: nodes that come later go by their ids."""
+        if self._names is None:
+            listed = await self._client.nodes()
+            self._names = {str(node.id): node.hostname for node, _ in listed}
+        return self._names
 
     def _late(self, awaited: Sequence[Awaited], timeout_ns: int) -> CliError:
         names = [item.service.spec.name for item in awaited]

@@ -19,7 +19,11 @@ from swarmd.cli.lazy import Entry, LazyGroup
         "update": Entry("swarmd.cli.service_write:update", "Change a service"),
         "scale": Entry("swarmd.cli.service_write:scale", "Change the number of tasks"),
         "run": Entry("swarmd.cli.service_run:run_now", "Run a job again, or a cron service now"),
-        "rollback": Entry("swarmd.cli.service_write:rollback", "Go back to the previous spec"),
+        "rollback": Entry("swarmd.cli.service_versions:rollback", "Go back to an earlier spec"),
+        "history": Entry("swarmd.cli.service_versions:history", "List the specs to go back to"),
+        "diff": Entry("swarmd.cli.service_versions:diff", "Show what differs between specs"),
+        "pause": Entry("swarmd.cli.service_steer:pause", "Let an update stand still"),
+        "resume": Entry("swarmd.cli.service_steer:resume", "Let a paused update go on"),
         "rm": Entry("swarmd.cli.service_write:rm", "Remove services"),
     },
 )

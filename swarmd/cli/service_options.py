@@ -31,7 +31,6 @@ from swarmd.cli.params import (
     SIZE,
 )
 
-
 NETWORK_HELP = "Takes part in it: back, or name=back,alias=db,ip=10.0.1.9."
 FILE_HELP = "File for its tasks: key, or source=key,target=/etc/key,mode=0400."
 
@@ -46,6 +45,7 @@ def _policy_options(kind: str) -> list[Any]:
         click.option(f"--{kind}-failure-action", type=click.Choice(actions)),
         click.option(f"--{kind}-max-failure-ratio", type=RATIO, help="Tolerated, from 0 to 1."),
         click.option(f"--{kind}-order", type=click.Choice(["stop-first", "start-first"])),
+        click.option(f"--{kind}-task-timeout", type=DURATION, help="A task must run by then."),
     ]
 
 
@@ -277,4 +277,5 @@ def _policy(flags: dict[str, Any], kind: str) -> dict[str, Any]:
         failure_action=FailureAction(action) if action else None,
         max_failure_ratio=flags[f"{kind}_max_failure_ratio"],
         order=UpdateOrder(order) if order else None,
+        task_timeout_ns=flags[f"{kind}_task_timeout"],
     )

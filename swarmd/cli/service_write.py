@@ -1,4 +1,4 @@
-"""`swarmd service update`, `scale`, `rollback` and `rm`."""
+"""`swarmd service update`, `scale` and `rm`."""
 
 from __future__ import annotations
 
@@ -76,30 +76,6 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
             known = await known_references(client, wanted)
             updated = await client.update_service(found.id, lambda spec: changed(spec, known))
         item = Awaited(updated, rolling_back=flags["rollback"])
-        await conclude(client, [item], target.clock, flags)
-
-    run(target, work)
-
-
-@click.command()
-@options(WAITING)
-@click.argument("service", metavar="SERVICE", shell_complete=service_names)
-@click.pass_obj
-def rollback(target: Target, /, service: str, **flags: Any) -> None:
-    """Go back to the spec before the last update.
-
-    \b
-    swarmd service rollback web
-    """
-    from swarmd.cli.client import Client, run
-    from swarmd.cli.lookup import find_service
-    from swarmd.cli.outcome import conclude
-    from swarmd.cli.progress import Awaited
-
-    async def work(client: Client) -> None:
-        found = find_service(await client.services(), service)
-        updated = await client.roll_back_service(found.id)
-        item = Awaited(updated, rolling_back=True)
         await conclude(client, [item], target.clock, flags)
 
     run(target, work)

@@ -11,7 +11,7 @@ from swarmd.model.instant import HOUR, MINUTE, SECOND
 from swarmd.model.node import Node, Oversell
 from swarmd.model.service import Service
 from swarmd.model.spec import GenericResource, PortConfig, TaskSpec
-from swarmd.model.states import PublishMode, Role, TaskState
+from swarmd.model.states import PublishMode, Role, TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator import runs
 
@@ -111,6 +111,11 @@ def replicas(service: Service, *, running: int, wanted: int, completed: int) -> 
     if mode.cron is not None:
         total *= len(runs.going(service)) or 1
     return f"{counts} ({completed}/{total} completed)"
+
+
+def is_rolling_back(service: Service) -> bool:
+    status = service.update_status
+    return status is not None and status.state is UpdateState.ROLLBACK_STARTED
 
 
 def published(service: Service) -> tuple[PortConfig, ...]:

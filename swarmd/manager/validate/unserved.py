@@ -6,14 +6,9 @@ from collections.abc import Callable, Mapping
 
 from swarmd.model.cluster import ClusterSpec, RebalanceConfig
 from swarmd.model.errors import Code, Rejection
-from swarmd.model.node import NodeSpec
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import UpdateOrder
 
 SERVICE: Mapping[str, Callable[[ServiceSpec], object]] = {}
-NODE: Mapping[str, Callable[[NodeSpec], object]] = {
-    "drain_order": lambda spec: spec.drain_order is not UpdateOrder.STOP_FIRST,
-}
 CLUSTER: Mapping[str, Callable[[ClusterSpec], object]] = {
     "scheduling.rebalance": lambda spec: spec.scheduling.rebalance != RebalanceConfig(),
 }
@@ -21,10 +16,6 @@ CLUSTER: Mapping[str, Callable[[ClusterSpec], object]] = {
 
 def refuse_unserved_service(spec: ServiceSpec) -> None:
     _refuse("service spec", [name for name, asks in SERVICE.items() if asks(spec)])
-
-
-def refuse_unserved_node(spec: NodeSpec) -> None:
-    _refuse("node spec", [name for name, asks in NODE.items() if asks(spec)])
 
 
 def refuse_unserved_cluster(spec: ClusterSpec) -> None:

@@ -21,6 +21,7 @@ from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.actions import Plan
 from swarmd.orchestrator.attaching import Allocated, Attach, Attaching, Exhausted
+from swarmd.orchestrator.nodes import is_leaving
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.load import Version
 from swarmd.orchestrator.scheduler.making_room import NO_NODE, PENDING, RoomMaker, Rooms
@@ -141,6 +142,10 @@ class Scheduler:
             maker = rooms.maker(requirement)
             for decision in homeless:
                 task = stored[decision.task.id]
+                if _moves_by_choice(task, view):
+                    if reasons[task.id] is None:
+                        plan.delete(task, f"the move is off: {decision.why}")
+                    continue
                 _house(replace(task, ports=ports), decision.why, reasons[task.id], maker, plan)
 
     def _write(
@@ -177,15 +182,19 @@ def _assigned(
     )
 
 
-def _house(task: Task, why: str, reason: str | None, maker: RoomMaker, plan: Plan) -> None:
-    """Have room made for a task that no node takes, or have it say why there is none.
+def _moves_by_choice(task: Task, view: View) -> bool:
+    """Whether it is for a move, whose task can as well stay where it is.
 
-    A task that is to move stays where it is instead.
+    One on a node that is being drained can't, so its successor waits for a node like any other.
     """
-    if task.replaces:
-        if reason is None:
-            plan.delete(task, f"the move is off: {why}")
-        return
+    if not task.replaces:
+        return False
+    replaced = view.find_task(task.replaces)
+    return replaced is None or not is_leaving(replaced, view)
+
+
+def _house(task: Task, why: str, reason: str | None, maker: RoomMaker, plan: Plan) -> None:
+    """Have room made for a task that no node takes, or have it say why there is none."""
     waiting = maker.decide(task, why)
     if waiting is None:
         return

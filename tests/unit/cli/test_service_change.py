@@ -104,6 +104,7 @@ EVERY_FLAG = {
             ("failure-action", "continue", "failure_action", FailureAction.CONTINUE),
             ("max-failure-ratio", "0.25", "max_failure_ratio", 0.25),
             ("order", "start-first", "order", UpdateOrder.START_FIRST),
+            ("task-timeout", "9s", "task_timeout_ns", 9 * SECOND),
         )
     },
 }
