@@ -25,6 +25,7 @@ from swarmd.model.task import Task
 # For so long nothing may be on its way before that counts as failure; orchestrators are faster.
 IDLE_NS = 2 * SECOND
 PROBLEMS_MAX = 3
+RUNNING = "running"
 
 
 class Phase(Enum):
@@ -46,7 +47,7 @@ class Progress(NamedTuple):
     note: str = ""
     problems: tuple[str, ...] = ()
     stuck: bool = False
-    word: str = "running"  # what `running` counts; for a job what it has completed
+    word: str = RUNNING  # what `running` counts; for a job what it has completed
 
 
 def progress(

@@ -12,7 +12,7 @@ from typing import NamedTuple
 import click
 
 from swarmd.cli.client import Client, explained
-from swarmd.cli.convergence import IDLE_NS, Phase, Progress, progress
+from swarmd.cli.convergence import IDLE_NS, RUNNING, Phase, Progress, progress
 from swarmd.cli.display import Display
 from swarmd.cli.errors import TIMED_OUT, CliError
 from swarmd.model import defaults
@@ -27,6 +27,8 @@ LOOK_S = 0.1
 LOOK_SLOWLY_S = 0.5
 # Services this large are counted by the manager until the counts are right.
 LARGE = 200
+# Tasks that crash as they start have run for a moment; nobody should be told that all is well.
+STABLE_NS = 1 * SECOND
 # A leader may be lost while we watch; its successor has the answer.
 PATIENCE_NS = 10 * SECOND
 
@@ -82,12 +84,21 @@ class Waiter:
     async def _until_done(self, item: Awaited) -> None:
         name = item.service.spec.name
         idle_since: int | None = None
+        done_since: int | None = None
         while True:
             state = await self._patiently(item)
             now = self._clock.monotonic()
             idle_since = (idle_since or now) if state.stuck else None
             if idle_since is not None and now - idle_since >= IDLE_NS:
                 state = state._replace(phase=Phase.FAILED if state.wanted else Phase.DONE)
+            if state.phase is Phase.DONE and state.running and state.word == RUNNING:
+                done_since = now if done_since is None else done_since
+                if now - done_since < STABLE_NS:
+                    state = state._replace(phase=Phase.WAITING, note="verifying")
+                else:
+                    now = done_since  # what is shown is how long it took, not how long we looked
+            else:
+                done_since = None
             self._latest[name] = state
             self._display.show(name, state, now - self._started)
             match state.phase:
