@@ -8,6 +8,7 @@ two places and no ordinal of a stateful service runs twice, whatever the manager
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import partial
 from zlib import crc32
 
 from msgspec import msgpack
@@ -41,6 +42,9 @@ class Agreement:
         self._homes: dict[TaskId, str] = {}
         self._assigned: dict[TaskId, NodeId] = {}
         self._leaders: dict[int, str] = {}  # by term
+        for machine in self._machines:
+            if machine.is_manager:
+                machine.watch = partial(self._check_leader, machine)
 
     def manager_starts(self, machine: Machine, manager: Manager) -> None:
         """Check what this manager applies from now on."""
@@ -80,19 +84,19 @@ class Agreement:
             self._first[index] = who
             self.entries += 1
             self._timeline.tell(who, f"entry {index}: {_summary(committed)}")
-            self._check_leaders()
             self._check_state(store, committed)
         elif agreed != digest:
             self._accuse(f"at index {index} the state of {who} is not that of {self._first[index]}")
 
-    def _check_leaders(self) -> None:
-        for machine in self._machines:
-            manager = machine.manager
-            if manager is not None and machine.leads:
-                term = manager.raft.term
-                elected = self._leaders.setdefault(term, machine.name)
-                if elected != machine.name:
-                    self._accuse(f"{elected} and {machine.name} both lead in term {term}")
+    def _check_leader(self, machine: Machine) -> None:
+        manager = machine.manager
+        leader = manager.raft.leader if manager is not None else None
+        if manager is None or leader is None or leader.raft_id != manager.raft.raft_id:
+            return
+        term = manager.raft.term
+        elected = self._leaders.setdefault(term, machine.name)
+        if elected != machine.name:
+            self._accuse(f"{elected} and {machine.name} both lead in term {term}")
 
     def _check_state(self, store: Store, committed: Committed) -> None:
         for violation in check(store):

@@ -54,8 +54,15 @@ class Faults:
         self._later(self._rng.expovariate(1 / self._every_s), self._strike)
 
     def heal(self) -> None:
-        """End all faults at once: from now on everything works."""
+        """End all faults at once: from now on everything works.
+
+        Half of the time the leader dies once more, so that its successor has to finish whatever
+        was going on.
+        """
         self._ended = True
+        leader = self._world.leader()
+        if leader is not None and self._rng.random() < 0.5:
+            leader.kill()
         for undo in list(self._undo.values()):
             undo()
         self._undo.clear()

@@ -63,6 +63,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         super().__init__()
         self.alive = True
         self.lag_s: Callable[[], float] = lambda: 0.0
+        self.after: Callable[[], None] = lambda: None  # called after every callback
         self.timeline = timeline
         self._block_s = block_s
         self._endpoint = endpoint
@@ -88,6 +89,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         assert isinstance(handle, asyncio.Handle)
         with self._running():
             handle._run()
+        self.after()
 
     def enter(self, start: Callable[[], Awaitable[Any]], *, name: str) -> SimTask:
         """Begin a coroutine of this process from outside."""

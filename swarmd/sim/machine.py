@@ -55,6 +55,7 @@ class Machine:
         self.rng: Random = timeline.rng(f"machine:{name}")
         self.slow_disk = 0.0  # chance of a disk operation that takes seconds
         self.block_s = (0.0005, 0.004)
+        self.watch: Callable[[], None] = lambda: None  # called after every callback of its daemon
         self.repeating = 0.0  # share of repeatable calls that arrive twice
         self.fatal = ""  # why its manager half has stopped
         self._timeline, self._network = timeline, network
@@ -94,6 +95,7 @@ class Machine:
         loop = self.loop = ProcessLoop(
             self._timeline, f"{self.name}#{self.starts}", block_s=self._latency_s, endpoint=endpoint
         )
+        loop.after = self.watch
         seat = Seat(
             node_id=self.node_id,
             host=self.host,

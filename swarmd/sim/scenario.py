@@ -157,7 +157,8 @@ def _workload(world: World, plan: Plan) -> Sequence[Operator | Writer]:
     shared = ("shared-1", "shared-2")
     # One operator drains, so that it is the one who ends it.
     workload: list[Operator | Writer] = [
-        Operator(world.add_client(), () if number else workers) for number in range(plan.operators)
+        Operator(world.add_client(), () if number else workers, gentle=number == 1)
+        for number in range(plan.operators)
     ]
     workload.extend(Writer(world.add_client(), shared) for _ in range(plan.writers))
     for member in workload:

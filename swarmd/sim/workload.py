@@ -44,10 +44,13 @@ class Operator:
 
     Args:
         workers: node ids it may drain; they are active again once it has settled.
+        gentle: all its services can run whatever happens to them, so that in the end they may be
+            left as they are, in the middle of an update too.
     """
 
-    def __init__(self, client: Client, workers: tuple[str, ...]) -> None:
+    def __init__(self, client: Client, workers: tuple[str, ...], *, gentle: bool) -> None:
         self.client = client
+        self._gentle = gentle
         self.settled = False
         self._rng = client.rng
         self._workers = workers
@@ -114,8 +117,11 @@ class Operator:
             return False
         if service is None:
             return True
-        if self._rng.random() < 0.3:
+        drawn = self._rng.random()
+        if drawn < 0.3:
             return await self.client.remove(service)
+        if self._gentle and drawn < 0.9:
+            return True
         job = service.spec.mode.replicated_job is not None
         template = replace(
             service.spec.task_template,
@@ -134,7 +140,7 @@ class Operator:
         drawn = self._rng.random()
         if drawn < 0.2:
             mode = ServiceMode(global_=GlobalMode())
-        elif drawn < 0.35:
+        elif drawn < 0.35 and not self._gentle:
             mode = ServiceMode(
                 replicated_job=ReplicatedJob(max_concurrent=2, total_completions=count)
             )
@@ -153,12 +159,18 @@ class Operator:
 
     def _endpoint(self) -> EndpointSpec | None:
         """A port of everybody's choice now and then, so that some are refused."""
-        if self._rng.random() < 0.5:
+        if self._gentle or self._rng.random() < 0.5:
             return None
         port = PortConfig(target_port=80, published_port=self._rng.choice((0, 0, *PORTS)))
         return EndpointSpec(ports=(port,))
 
     def _template(self, force_update: int) -> TaskSpec:
+        if self._gentle:
+            return TaskSpec(
+                container_spec=ContainerSpec(command=STEADY),
+                restart_policy=RestartPolicy(delay_ns=200 * MILLISECOND),
+                force_update=force_update,
+            )
         return TaskSpec(
             container_spec=ContainerSpec(command=self._rng.choice(TEMPERS)),
             restart_policy=RestartPolicy(
@@ -170,6 +182,13 @@ class Operator:
         )
 
     def _update(self) -> UpdateConfig:
+        if self._gentle:
+            return UpdateConfig(
+                parallelism=1,
+                delay_ns=self._rng.choice((500 * MILLISECOND, SECOND)),
+                failure_action=FailureAction.CONTINUE,
+                order=self._rng.choice(tuple(UpdateOrder)),
+            )
         return UpdateConfig(
             parallelism=self._rng.choice((0, 1, 2)),
             delay_ns=self._rng.choice((0, 0, 500 * MILLISECOND)),

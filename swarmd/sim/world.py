@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 from swarmd.manager.manager import Manager
 from swarmd.model.cluster import Cluster, ClusterSpec, RootCA
+from swarmd.model.ids import NetworkId
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Role
+from swarmd.node.new_cluster import ingress_network
 from swarmd.raft.books import clocked_by
 from swarmd.raft.config import RaftConfig
 from swarmd.sim.client import Client, Ledger
@@ -158,8 +160,9 @@ class World:
             )
             for name, machine in self.machines.items()
         ]
-        root = RootCA(ca_cert=b"simulated root")
-        return Transaction((Create(Cluster(id=CLUSTER, spec=self.spec, root_ca=root)), *nodes))
+        cluster = Cluster(id=CLUSTER, spec=self.spec, root_ca=RootCA(ca_cert=b"simulated root"))
+        ingress = ingress_network(cluster, NetworkId("ingress"))
+        return Transaction((Create(cluster), Create(ingress), *nodes))
 
     def _manager_starts(self, machine: Machine, manager: Manager) -> None:
         for observer in self.observers:

@@ -382,7 +382,7 @@ MUTATIONS = (
     Mutation("duplicate apply", duplicate_apply, _plan("kill")),
     Mutation("stale read", stale_read, _plan("split", "isolate", "pause")),
     Mutation("snapshot incomplete", snapshot_incomplete, _plan("kill")),
-    Mutation("outcome denied", outcome_denied, _plan("deaf", **BUSY)),
+    Mutation("outcome denied", outcome_denied, _plan("deaf", "slow_disk", "split", **BUSY)),
     Mutation("acknowledged early", acknowledged_early, _plan("split", **BUSY)),
     Mutation("base version ignored", base_ignored, _plan("slow_disk", "slow_node", operators=2)),
     Mutation("stale status accepted", stale_status_accepted, _plan("repeat")),
