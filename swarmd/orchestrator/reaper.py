@@ -24,7 +24,7 @@ def history_limit(service: Service, cluster: Cluster | None) -> int:
         limit = cluster.spec.orchestration.task_history_retention_limit
     if limit < 0 or not policy.max_delay_ns:
         return limit
-    return max(limit, doublings_max(service.spec.task_template) + 1)
+    return max(limit, doublings_max(service.spec.task_template) + 2)  # and the one that waits
 
 
 def disposable(history: tuple[Task, ...], limit: int) -> tuple[Task, ...]:

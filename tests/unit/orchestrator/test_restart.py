@@ -7,7 +7,7 @@ import pytest
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import MINUTE, SECOND, Instant
 from swarmd.model.spec import RestartPolicy
-from swarmd.model.states import NodeState, TaskState
+from swarmd.model.states import NodeState, RestartCondition, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.restart import (
     delay_ns,
@@ -18,7 +18,7 @@ from swarmd.orchestrator.restart import (
 )
 from swarmd.store.changes import Create, Entry, Transaction
 from swarmd.store.store import Store
-from tests.support.cluster import a_node, a_task_spec
+from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
 
 T0 = 1_000 * SECOND
 
@@ -151,3 +151,96 @@ def test_a_new_task_runs_at_once_unless_its_slot_holds_it_back() -> None:
     assert first(failed) is TaskState.READY
     assert first(failed, same_spec=False) is TaskState.RUNNING
     assert first(stopping) is TaskState.READY
+
+
+GROWING = RestartPolicy(delay_ns=1 * SECOND, max_delay_ns=10 * SECOND)
+
+
+def failures(*lifetimes_s: int, policy: RestartPolicy = GROWING) -> tuple[Task, ...]:
+    """Tasks that failed one after the other, each after so many seconds."""
+    found: list[Task] = []
+    at = T0
+    for number, seconds in enumerate(lifetimes_s):
+        ended = at + seconds * SECOND
+        found.append(a_task(f"t{number}", at=at, ended=ended, policy=policy))
+        at = ended
+    return tuple(found)
+
+
+@pytest.mark.parametrize(
+    ("lifetimes_s", "seconds"),
+    [
+        pytest.param((1,), 1, id="the first failure"),
+        pytest.param((1, 2), 2, id="doubled"),
+        pytest.param((1, 2, 3, 5), 8, id="and again"),
+        pytest.param((1, 2, 3, 5, 9), 10, id="never beyond the longest"),
+        pytest.param((1, 2, 3, 5, 9, 11, 11, 11), 10, id="and it stays there"),
+        pytest.param((1, 2, 3, 20), 1, id="one that held out long starts anew"),
+        pytest.param((1, 2, 20, 2), 2, id="counting from the one that held out"),
+    ],
+)
+def test_a_growing_delay_doubles_with_each_failure_in_a_row(
+    lifetimes_s: tuple[int, ...], seconds: int
+) -> None:
+    assert delay_ns(None, failures(*lifetimes_s), a_store()) == seconds * SECOND
+
+
+def test_failures_of_another_version_or_tasks_told_to_stop_end_the_row() -> None:
+    old = a_task("old", version=0, image="web:0", policy=GROWING)
+    told = a_task("told", state=TaskState.SHUTDOWN, policy=GROWING)
+    for before in (old, told):
+        assert delay_ns(None, (before, *failures(1, 2)), a_store()) == 2 * SECOND
+
+
+def test_a_delay_without_a_longest_stays_as_it_is() -> None:
+    policy = RestartPolicy(delay_ns=3 * SECOND)
+    assert delay_ns(None, failures(1, 1, 1, 1, policy=policy), a_store()) == 3 * SECOND
+
+
+def test_enough_history_is_kept_to_reach_the_longest_delay() -> None:
+    policy = RestartPolicy(delay_ns=1 * SECOND, max_delay_ns=600 * SECOND)
+    swarm = Swarm(nodes=1, task_history=1)
+    swarm.fate = lambda t: TaskState.FAILED if t.status.state is TaskState.RUNNING else None
+    swarm.create(a_service_spec(task=a_task_spec(restart_policy=policy)))
+    waits = []
+    for _ in range(14):
+        swarm.rest()
+        at = swarm.deadline
+        assert at is not None
+        waits.append(round((at - swarm.now) / SECOND))
+        swarm.now = at
+    assert waits == [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 600, 600, 600, 600]
+
+
+def restarts(condition: RestartCondition, state: TaskState, attempts: int, window_ns: int) -> bool:
+    policy = RestartPolicy(condition=condition, max_attempts=attempts, window_ns=window_ns)
+    history = tuple(
+        a_task(f"t{n}", at=T0 + n * SECOND, ended=T0 + 4 * SECOND, state=state, policy=policy)
+        for n in range(3)
+    )
+    return should_restart(history[-1], history)
+
+
+ANY, ON_FAILURE, NONE = RestartCondition.ANY, RestartCondition.ON_FAILURE, RestartCondition.NONE
+COMPLETE, FAILED, REJECTED = TaskState.COMPLETE, TaskState.FAILED, TaskState.REJECTED
+ORPHANED, SHUTDOWN = TaskState.ORPHANED, TaskState.SHUTDOWN
+
+
+@pytest.mark.parametrize("state", [COMPLETE, FAILED, REJECTED, ORPHANED, SHUTDOWN])
+@pytest.mark.parametrize("condition", list(RestartCondition))
+@pytest.mark.parametrize(
+    ("attempts", "window_s", "left"),
+    [
+        pytest.param(0, 0, True, id="without limit"),
+        pytest.param(2, 0, False, id="both restarts used up"),
+        pytest.param(3, 0, True, id="one left"),
+        pytest.param(2, 3, True, id="one of them before the window"),
+        pytest.param(1, 3, False, id="one in the window"),
+        pytest.param(1, 2, True, id="the window is open at its start"),
+    ],
+)
+def test_the_table_of_conditions_attempts_and_windows(
+    condition: RestartCondition, state: TaskState, attempts: int, window_s: int, left: bool
+) -> None:
+    asked = condition is ANY or (condition is ON_FAILURE and state is not COMPLETE)
+    assert restarts(condition, state, attempts, window_s * SECOND) is (asked and left)
