@@ -25,6 +25,7 @@ BLOCK_BYTES = 64 * 1024
 RECORDS_PER_TURN = 256
 POLL_S_MIN = 0.02
 POLL_S_MAX = 0.25
+LAST_WORDS_MAX = 200
 _HEADER_BYTES = 22
 _DIGITS = 19
 
@@ -75,6 +76,23 @@ def parse(line: bytes, task_id: TaskId) -> LogRecord | None:
         timestamp=Instant(int(line[:_DIGITS])),
         data=line[_HEADER_BYTES:] + (b"\n" if letter.islower() else b""),
     )
+
+
+def last_words(task_id: TaskId, directory: Path) -> str:
+    """The last line a task wrote to its standard error, as printable text; not on the event loop.
+
+    When a program ends with an error, this is most often what tells why.
+    """
+    options = LogOptions(streams=(LogStream.STDERR,), tail=1)
+    reader = TaskLogReader(task_id, directory, options)
+    try:
+        records = reader.take()
+    finally:
+        reader.close()
+    text = b"".join(record.data for record in records[-1:]).decode(errors="replace")
+    printable = "".join(letter if letter.isprintable() else " " for letter in text)
+    words = " ".join(printable.split())
+    return words if len(words) <= LAST_WORDS_MAX else words[: LAST_WORDS_MAX - 1] + "…"
 
 
 class TaskLogReader:

@@ -23,6 +23,7 @@ from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailu
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.leases import Leases
+from swarmd.agent.logs import last_words
 from swarmd.model import defaults
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
@@ -255,7 +256,11 @@ class ProcessController:
 
     async def wait(self) -> None:
         await self._over.wait()
-        reason = words.end_reason(self._exit, defaults.limits(self._task.spec))
+        said = ""
+        if self._exit is not None and words.exit_code(self._exit):
+            logs = self._executor.log_directory(self._task.id)
+            said = await asyncio.to_thread(last_words, self._task.id, logs)
+        reason = words.end_reason(self._exit, defaults.limits(self._task.spec), said)
         if self._exit is not None and self._exit.get("lapsed"):
             reason = words.lease_ran_out(self._task.lease_ns)
         if reason:

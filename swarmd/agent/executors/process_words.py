@@ -101,8 +101,12 @@ def exit_code(record: Mapping[str, Any]) -> int:
     return 128 + number if number else int(record["code"])
 
 
-def end_reason(record: Mapping[str, Any] | None, limits: Resources) -> str:
-    """What went wrong with a task that has ended; empty when nothing did."""
+def end_reason(record: Mapping[str, Any] | None, limits: Resources, last_words: str = "") -> str:
+    """What went wrong with a task that has ended; empty when nothing did.
+
+    Args:
+        last_words: what the program said last, for when it ended by itself.
+    """
     if record is None:
         return (
             "the task ended unseen: the node was restarted, or the keeper of its tasks was killed"
@@ -118,7 +122,7 @@ def end_reason(record: Mapping[str, Any] | None, limits: Resources) -> str:
         )
     if record["signal"]:
         return f"{text}: killed by {_signal_name(record['signal'])}"
-    return text
+    return f"{text}: {last_words}" if last_words else text
 
 
 def lease_ran_out(lease_ns: int) -> str:

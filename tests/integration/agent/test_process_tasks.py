@@ -72,6 +72,12 @@ async def test_the_exit_status_of_a_failed_task_is_reported(worker: WorkerUnderT
     assert status.container.exit_code == 3
 
 
+async def test_what_a_failed_task_said_last_is_part_of_the_reason(worker: WorkerUnderTest) -> None:
+    worker.assign(a_task("t1", "sh", "-c", "echo no such table >&2; exit 4"))
+    status = await worker.reaches("t1", TaskState.FAILED)
+    assert status.err == "task: non-zero exit (4): no such table"
+
+
 async def test_a_task_killed_from_outside_names_the_signal(worker: WorkerUnderTest) -> None:
     worker.assign(a_task("t1", "sleep", "1000"))
     await worker.reaches("t1", TaskState.RUNNING)

@@ -10,7 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from swarmd.agent.executors.keeper.logfile import TaskLog
-from swarmd.agent.logs import LogOptions, LogRecord, LogStream, TaskLogReader, parse, read
+from swarmd.agent.logs import (
+    LAST_WORDS_MAX,
+    LogOptions,
+    LogRecord,
+    LogStream,
+    TaskLogReader,
+    last_words,
+    parse,
+    read,
+)
 from swarmd.model.ids import TaskId
 from swarmd.model.instant import Instant
 
@@ -135,6 +144,17 @@ def test_a_line_that_goes_on_has_no_line_feed() -> None:
 def test_damaged_lines_are_skipped_not_fatal(line: bytes) -> None:
     record = parse(line, T1)
     assert record is None or line[:19].isdigit()
+
+
+def test_the_last_words_are_the_last_line_of_standard_error_made_printable(tmp_path: Path) -> None:
+    assert last_words(T1, tmp_path) == ""
+    log = a_log(tmp_path)
+    log.write(b"e", b"Traceback\nKeyError:\t\x1b[1m'name'\n", NOW)
+    log.write(b"o", b"bye\n", NOW + 1)
+    assert last_words(T1, tmp_path) == "KeyError: [1m'name'"
+    log.write(b"e", b"x" * 1000 + b"\n", NOW + 2)
+    assert last_words(T1, tmp_path) == "x" * (LAST_WORDS_MAX - 1) + "…"
+    log.close(NOW)
 
 
 async def test_a_task_without_a_log_has_no_records(tmp_path: Path) -> None:

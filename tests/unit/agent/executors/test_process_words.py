@@ -43,6 +43,13 @@ def test_an_end_is_told_by_code_and_signal(record: dict[str, Any], code: int, re
     assert end_reason(record, Resources()) == reason
 
 
+def test_an_end_is_told_with_the_last_words_of_the_program() -> None:
+    said = "python3: can't open file 'web.py'"
+    assert end_reason(an_exit(code=2), Resources(), said) == f"task: non-zero exit (2): {said}"
+    assert end_reason(an_exit(signal=9), Resources(), said).endswith("killed by SIGKILL")
+    assert end_reason(an_exit(), Resources(), said) == ""
+
+
 def test_an_end_for_want_of_memory_names_limit_and_remedy() -> None:
     reason = end_reason(an_exit(signal=9, oom=True), Resources(memory_bytes=1000))
     assert "limit is 1000 bytes); raise the limit" in reason
