@@ -6,6 +6,7 @@ The first half looks at a spec alone, the second at a spec in a cluster.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from ipaddress import ip_address
 
 from msgspec.structs import replace
 
@@ -71,6 +72,18 @@ def check_spec_networks(spec: ServiceSpec) -> None:
         if attachment.target in seen:
             raise invalid(f"networks names {attachment.target} twice; name each network once")
         seen.add(attachment.target)
+        for address in attachment.addresses:
+            _check_address(address, attachment.target)
+
+
+def _check_address(text: str, target: str) -> None:
+    try:
+        ip_address(text)
+    except ValueError:
+        raise invalid(
+            f"networks asks for {text[:80]!r} on {target}, which is no address; write it as in "
+            "10.10.0.9"
+        ) from None
 
 
 # --- in a cluster

@@ -109,35 +109,38 @@ class AddressBook:
         self._held.setdefault(holder[:2], []).extend(taken)
         return tuple(pool.written(number) for _, pool, number in taken)
 
-    def record(self, holder: Holder, places: Iterable[Place], *, latest: bool = False) -> None:
+    def record(self, holder: Holder, places: Iterable[Place]) -> None:
         """Have `holder` hold exactly these addresses, in place of what it held before.
 
         An address that somebody else holds stays theirs.
-
-        Args:
-            latest: give the addresses behind these next, for rebuilding the book.
         """
         self.release(holder)
         held = []
         for place in places:
             space = self._spaces.get(place.network_id)
             found = space.pool_of(place.address) if space is not None else None
-            if found is None:
-                continue
-            pool, number = found
-            if latest:
-                pool.go_on_after(number)
-            if pool.hold(number, holder)[:2] == holder[:2]:
-                held.append((place.network_id, pool, number))
+            if found is not None and found[0].hold(found[1], holder)[:2] == holder[:2]:
+                held.append((place.network_id, *found))
         if held:
             self._held[holder[:2]] = held
 
-    def note_given(self, place: Place) -> None:
-        """Give the addresses behind this one next, though nobody holds it any more."""
-        space = self._spaces.get(place.network_id)
-        found = space.pool_of(place.address) if space is not None else None
-        if found is not None:
-            found[0].go_on_after(found[1])
+    def restore(
+        self, holder: Holder | None, network_id: NetworkId, address: str, version: int
+    ) -> None:
+        """Learn of an address from a record; what is behind the latest one comes next.
+
+        Args:
+            holder: None if the address is free again and only tells how far giving had come.
+            version: of the record.
+        """
+        space = self._spaces.get(network_id)
+        found = space.pool_of(address) if space is not None else None
+        if found is None:
+            return
+        pool, number = found
+        pool.go_on_after(number, version)
+        if holder is not None and pool.hold(number, holder)[:2] == holder[:2]:
+            self._held.setdefault(holder[:2], []).append((network_id, pool, number))
 
     def release(self, holder: Holder, *, network_id: NetworkId | None = None) -> None:
         """Free what `holder` holds, on one network or on all."""

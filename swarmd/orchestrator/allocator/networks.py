@@ -10,7 +10,6 @@ in it, so a small one must not keep tasks from running: whoever finds it full go
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
@@ -38,8 +37,7 @@ class Networks:
         self._view = view
         self._tentative: dict[TaskId, None] = {}  # given addresses in a pass that may be lost
         self._nodes: dict[NodeId, None] = {}  # to be compared with what they should have
-        self._uses: dict[NodeId, Counter[NetworkId]] = {}  # tasks by node and network
-        self._counted: dict[TaskId, tuple[NodeId, tuple[NetworkId, ...]]] = {}
+        self._uses: dict[NodeId, dict[NetworkId, int]] = {}  # tasks by node and network
 
     @property
     def dirty(self) -> bool:
@@ -49,23 +47,23 @@ class Networks:
         """Learn everything from the store; addresses are given where the last leader stopped."""
         for network in self._view.networks():
             self.book.put_network(network)
-        found: list[tuple[int, Holder, tuple[Place, ...], bool]] = [
-            (service.version, _service(service), _vips(service), True)
-            for service in self._view.services()
-        ]
+        for service in self._view.services():
+            for vip in service.endpoint.virtual_ips if service.endpoint else ():
+                self.book.restore(_service(service), vip.network_id, vip.addr, service.version)
         for node in self._view.nodes():
             self._nodes[node.id] = None
-            found.append((node.version, _node(node.id), _places(node.attachments), True))
+            self._restore(_node(node.id), node.attachments, node.version)
         for task in self._view.tasks():
             if task.networks:
-                live = _holds(task)
-                found.append((task.version, _task(task), _places(task.networks), live))
+                self._restore(_task(task) if _holds(task) else None, task.networks, task.version)
                 self._count(task)
-        for _, holder, places, live in sorted(found, key=lambda row: (row[0], row[1])):
-            if live:
-                self.book.record(holder, places, latest=True)
-            for place in () if live else places:
-                self.book.note_given(place)
+
+    def _restore(
+        self, holder: Holder | None, attachments: tuple[NetworkAttachment, ...], version: int
+    ) -> None:
+        for attachment in attachments:
+            for address in attachment.addresses:
+                self.book.restore(holder, attachment.network_id, address, version)
 
     # --- following the store
 
@@ -99,7 +97,8 @@ class Networks:
         elif old is None or old.networks is not new.networks or task.id in self._tentative:
             self.book.record(_task(task), _places(new.networks))
         self._tentative.pop(task.id, None)
-        self._uncount(task.id)
+        if old is not None:
+            self._uncount(old)
         if new is not None:
             self._count(new)
 
@@ -226,38 +225,37 @@ class Networks:
         self, network_id: NetworkId, holder: Holder, requested: tuple[str, ...]
     ) -> tuple[str, ...]:
         """Addresses on a network; none on a full ingress network, which nobody has to have."""
-        try:
-            return self.book.allocate(network_id, holder, requested)
-        except Exhausted:
+        if not requested and not self.book.free(network_id):
             ingress = self._view.find_ingress_network()
             if ingress is not None and ingress.id == network_id:
                 return ()
-            raise
+        return self.book.allocate(network_id, holder, requested)
 
     # --- which networks the tasks of a node take part in
 
     def _count(self, task: Task) -> None:
-        if not task.node_id or not task.networks or not _holds(task):
+        if not task.node_id or not _holds(task):
             return
-        network_ids = tuple(attachment.network_id for attachment in task.networks)
-        self._counted[task.id] = (task.node_id, network_ids)
-        uses = self._uses.setdefault(task.node_id, Counter())
-        for network_id in network_ids:
-            uses[network_id] += 1
+        uses = self._uses.setdefault(task.node_id, {})
+        for attachment in task.networks:
+            network_id = attachment.network_id
+            uses[network_id] = uses.get(network_id, 0) + 1
             if uses[network_id] == 1:
                 self._nodes[task.node_id] = None
 
-    def _uncount(self, task_id: TaskId) -> None:
-        node_id, network_ids = self._counted.pop(task_id, (NodeId(""), ()))
-        uses = self._uses.get(node_id)
-        for network_id in network_ids if uses else ():
-            assert uses is not None
+    def _uncount(self, task: Task) -> None:
+        """The opposite of `_count`, for the same record."""
+        if not task.node_id or not _holds(task):
+            return
+        uses = self._uses.get(task.node_id, {})
+        for attachment in task.networks:
+            network_id = attachment.network_id
             uses[network_id] -= 1
             if not uses[network_id]:
                 del uses[network_id]
-                self._nodes[node_id] = None
-        if uses is not None and not uses:
-            del self._uses[node_id]
+                self._nodes[task.node_id] = None
+        if not uses:
+            self._uses.pop(task.node_id, None)
 
 
 def _holds(task: Task) -> bool:

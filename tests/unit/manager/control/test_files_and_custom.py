@@ -304,6 +304,15 @@ async def test_networks_of_services_exist_and_have_room(
     assert words in refusal.message
 
 
+async def test_an_address_that_is_asked_for_is_one(api: Api) -> None:
+    api.add_network("back")
+    networks = (NetworkAttachmentConfig(target="back", addresses=("10.0.1.x",)),)
+    spec = service_spec_to_pb(a_spec("web", task_template=a_task_spec(networks=networks)))
+    refusal = await refused(api, "CreateService", control.CreateServiceRequest(spec=spec))
+    assert refusal.code is Code.INVALID_ARGUMENT
+    assert "'10.0.1.x' on back, which is no address" in refusal.message
+
+
 async def test_extensions_and_resources_live_together(api: Api) -> None:
     create = control.CreateExtensionRequest(description="things")
     assert (await refused(api, "CreateExtension", create)).code is Code.INVALID_ARGUMENT

@@ -61,7 +61,8 @@ def test_ipv6_blocks_have_no_broadcast_address_and_no_end_worth_speaking_of() ->
 
 def test_a_new_leader_goes_on_behind_the_last_address_given() -> None:
     pool = AddressPool("10.0.1.0/29")
-    pool.go_on_after(number_of("10.0.1.4"))
+    pool.go_on_after(number_of("10.0.1.4"), 7)
+    pool.go_on_after(number_of("10.0.1.2"), 6)
     assert taken(pool, 3) == ["10.0.1.5/29", "10.0.1.6/29", "10.0.1.1/29"]
 
 
