@@ -278,3 +278,13 @@ def test_services_without_networks_are_left_alone() -> None:
     assert service.endpoint is None
     assert swarm.running(web)[0].networks == ()
     assert replace(service, version=0) == replace(service, version=0, endpoint=None)
+
+
+def test_a_task_that_lacks_one_address_holds_none_of_the_others() -> None:
+    swarm = Swarm(nodes=1)
+    add_network(swarm, "wide")
+    add_network(swarm, "tiny", **an_ipam("10.7.0.0/29"))
+    web = swarm.create(on("wide", "tiny", replicas=6))
+    swarm.converge()
+    assert 0 < len(swarm.running(web)) < 6
+    assert_books_agree(swarm)
