@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import swarmd
-from swarmd.model.node import EngineDescription, NodeDescription
+from swarmd.model.node import LEASE_PLUGIN, EngineDescription, NodeDescription
 from swarmd.model.spec import GenericResource, Platform, Resources
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -36,7 +36,9 @@ def describe(
             memory_bytes=memory_bytes(),
             generic_resources=generic_resources,
         ),
-        engine=EngineDescription(engine_version=swarmd.__version__, labels=dict(labels)),
+        engine=EngineDescription(
+            engine_version=swarmd.__version__, labels=dict(labels), plugins=(LEASE_PLUGIN,)
+        ),
         data_addr=data_addr,
         runtime=runtime,
         balancer=balancer,

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from swarmd.model.env import Env
 from swarmd.model.errors import Rejection
+from swarmd.model.instant import SECOND
 from swarmd.orchestrator.planner import Planner
 from swarmd.runtime.clock import Clock
 from swarmd.store.changes import Committed, Transaction
@@ -21,6 +22,8 @@ from swarmd.store.store import Store
 from .writer import Writer
 
 log = logging.getLogger(__name__)
+
+SLEEP_NS_MAX = 30 * SECOND
 
 RETRY_S = 0.1
 
@@ -71,7 +74,8 @@ class Engine:
         if deadline is None:
             await self._changed.wait()
             return
-        delay_ns = deadline - self._clock.now()
+        # Deadlines are times of day: after a step of the clock a long sleep would miss them.
+        delay_ns = min(deadline - self._clock.now(), SLEEP_NS_MAX)
         if delay_ns <= 0:
             await asyncio.sleep(0)
             return

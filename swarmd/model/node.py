@@ -42,6 +42,10 @@ class PluginDescription(Record, frozen=True):
     name: str = ""
 
 
+# What an agent lists if it ends tasks on a lease in time; other engines must not be given any.
+LEASE_PLUGIN = PluginDescription(type="Lease", name="keeper")
+
+
 class EngineDescription(Record, frozen=True):
     engine_version: str = ""
     labels: Mapping[str, str] = {}

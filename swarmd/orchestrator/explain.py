@@ -16,7 +16,7 @@ from msgspec import Struct
 from swarmd.model import defaults
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import SECOND, Instant
-from swarmd.model.modes import is_job
+from swarmd.model.modes import is_job, lease_ns
 from swarmd.model.service import Service
 from swarmd.model.states import RestartCondition, TaskState, UpdateState
 from swarmd.model.task import Task
@@ -233,6 +233,7 @@ def _requirement(service: Service) -> Requirement:
             node_id=NodeId(""),
             spec=service.spec.task_template,
             spec_version=service.spec_version,
+            lease_ns=lease_ns(service.spec.mode.stateful),
             service_name=service.spec.name,
             service_labels=service.spec.labels,
             ports=service.endpoint.ports if service.endpoint else (),

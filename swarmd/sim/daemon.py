@@ -20,7 +20,7 @@ from swarmd.agent.session import AgentSession
 from swarmd.agent.worker import Worker
 from swarmd.manager.manager import MEMBERSHIP, Ground, Manager
 from swarmd.model.ids import NodeId
-from swarmd.model.node import EngineDescription, NodeDescription
+from swarmd.model.node import LEASE_PLUGIN, EngineDescription, NodeDescription
 from swarmd.model.spec import Platform, Resources
 from swarmd.raft import storage
 from swarmd.raft.config import RaftConfig
@@ -315,7 +315,7 @@ class SimDaemon:
             hostname=self.seat.node_id,
             platform=Platform(architecture="x86_64", os="linux"),
             resources=Resources(nano_cpus=4 * 10**9, memory_bytes=8 << 30),
-            engine=EngineDescription(engine_version="sim"),
+            engine=EngineDescription(engine_version="sim", plugins=(LEASE_PLUGIN,)),
             data_addr=self.seat.host,
             runtime="simulated",
         )

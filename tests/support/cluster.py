@@ -18,7 +18,14 @@ from swarmd.model.cluster import Cluster, ClusterSpec
 from swarmd.model.env import Env
 from swarmd.model.ids import ClusterId, NodeId, ServiceId
 from swarmd.model.instant import MILLISECOND, SECOND, Instant
-from swarmd.model.node import EngineDescription, Node, NodeDescription, NodeSpec, NodeStatus
+from swarmd.model.node import (
+    LEASE_PLUGIN,
+    EngineDescription,
+    Node,
+    NodeDescription,
+    NodeSpec,
+    NodeStatus,
+)
 from swarmd.model.service import Service, UpdateStatus
 from swarmd.model.spec import (
     ContainerSpec,
@@ -104,7 +111,7 @@ def a_node(
             hostname=name,
             platform=Platform(architecture="x86_64", os="linux"),
             resources=Resources(nano_cpus=round(cpus * 10**9), memory_bytes=memory),
-            engine=EngineDescription(labels=engine_labels or {}),
+            engine=EngineDescription(labels=engine_labels or {}, plugins=(LEASE_PLUGIN,)),
         ),
     )
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
+from swarmd.model.node import LEASE_PLUGIN
 from swarmd.model.states import Strategy
 from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
@@ -94,6 +95,8 @@ def remedy(why: Refusal, requirement: Requirement) -> str:
             return "bring nodes back or set their availability to active"
         case Refusal.RESOURCES:
             return f"add a node with {_amounts(requirement)} free or lower the reservation"
+        case Refusal.PLUGIN if (LEASE_PLUGIN.type, LEASE_PLUGIN.name) in statics.plugins:
+            return "add a node whose agent is swarmd's: other engines keep no leases"
         case Refusal.PLUGIN:
             wanted = " and ".join(f"{kind.lower()} plugin {name}" for kind, name in statics.plugins)
             return f"install the {wanted} on a node"

@@ -8,7 +8,8 @@ from msgspec import Struct
 
 from swarmd.model import defaults
 from swarmd.model.affinity import Affinity, parse_affinity
-from swarmd.model.spec import Placement, TaskSpec
+from swarmd.model.node import LEASE_PLUGIN
+from swarmd.model.spec import Placement
 from swarmd.model.states import Strategy
 from swarmd.model.task import Task
 from swarmd.orchestrator.constraints import of_task
@@ -54,7 +55,7 @@ def requirement_of(task: Task, network_drivers: tuple[str, ...] = ()) -> Require
         statics=Statics(
             constraints=of_task(task.spec),
             platforms=placement.platforms,
-            plugins=_plugins(task.spec, network_drivers),
+            plugins=_plugins(task, network_drivers),
             tolerations=tolerations_of(task.spec),
         ),
         ports=host_ports(task.ports),
@@ -78,8 +79,11 @@ def is_label(descriptor: str) -> bool:
     return descriptor.casefold().startswith(("node.labels.", "engine.labels."))
 
 
-def _plugins(spec: TaskSpec, network_drivers: tuple[str, ...]) -> tuple[Plugin, ...]:
+def _plugins(task: Task, network_drivers: tuple[str, ...]) -> tuple[Plugin, ...]:
+    spec = task.spec
     wanted: dict[Plugin, None] = {("Network", driver): None for driver in network_drivers}
+    if task.lease_ns:
+        wanted[LEASE_PLUGIN.type, LEASE_PLUGIN.name] = None
     if spec.log_driver is not None and spec.log_driver.name not in _BUILT_IN_LOG_DRIVERS:
         wanted["Log", spec.log_driver.name] = None
     return tuple(wanted)

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from swarmd.model.ids import ServiceId, TaskId
 from swarmd.model.instant import HOUR, SECOND, Instant
+from swarmd.model.node import EngineDescription, PluginDescription
 from swarmd.model.spec import (
     Placement,
     RestartPolicy,
@@ -184,6 +185,18 @@ def test_removing_the_node_does_not_shorten_the_wait() -> None:
     assert len(swarm.tasks(db)) == 1
     swarm.converge()
     assert len(up(swarm, db)) == 1
+
+
+def test_a_node_that_keeps_no_leases_gets_no_ordinal() -> None:
+    swarm = Swarm(nodes=1)
+    node = swarm.store.get_node("n1")
+    assert node.description is not None
+    stock = EngineDescription(plugins=(PluginDescription("Log", "json-file"),))
+    swarm.put_node(replace(node, description=replace(node.description, engine=stock)))
+    db = swarm.create(a_database(1))
+    swarm.converge()
+    assert up(swarm, db) == {}
+    assert "missing plugin on 1 node" in task_of(swarm, db, 0).status.err
 
 
 def test_history_of_an_ordinal_is_kept_while_it_may_still_run() -> None:
