@@ -75,7 +75,11 @@ class Executor(Protocol):
         ...
 
     def controller(self, task: Task) -> Controller:
-        """The controller of `task`; raises TaskFailure for a spec that can never run here."""
+        """The controller of `task`; raises TaskFailure for a spec that can never run here.
+
+        That includes a task on a lease where nothing outlives this process to end it in time
+        (docs/design/agent.md, "Leases").
+        """
         ...
 
     def log_directory(self, task_id: TaskId) -> Path: ...
