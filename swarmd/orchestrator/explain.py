@@ -278,7 +278,8 @@ def _remedies(
     if status is not None and status.state in updater.PAUSED:
         found.append(
             f"mend the spec with swarmd service update {name}, "
-            f"or go back with swarmd service rollback {name}"
+            f"go back with swarmd service rollback {name}, "
+            f"or go on with swarmd service resume {name}"
         )
     return tuple(dict.fromkeys(found))
 

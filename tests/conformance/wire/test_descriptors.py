@@ -249,6 +249,7 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "Task.replaces": 1003,
         "Task.desired_reason": 1004,
         "UpdateStatus.failures": 1000,
+        "UpdateStatus.resumed_at": 1001,
         "WatchMessage.Event.reason": 1000,
         "WatchMessage.oldest": 1001,
         "WatchMessage.time": 1000,

@@ -283,6 +283,23 @@ def test_failures_are_written_down_so_that_an_election_cannot_forget_them() -> N
     assert swarm.status(service_id) is UpdateState.PAUSED
 
 
+def test_attempts_that_were_trimmed_still_count_after_elections() -> None:
+    """One slot fails again and again beside its old task; history keeps one of its tasks."""
+    swarm = Swarm(nodes=2, task_history=1)
+    config = replace(START_FIRST, max_failure_ratio=0.9)
+    slow = {"restart_policy": RestartPolicy(delay_ns=10 * SECOND)}
+    service_id = swarm.create(a_spec("web:1", config, replicas=5, task=slow))
+    swarm.converge()
+    swarm.fate = lambda task: TaskState.FAILED if image(task) == "web:2" else None
+    swarm.update(service_id, a_spec("web:2", config, replicas=5, task=slow))
+    for _ in range(30):
+        swarm.advance(10 * SECOND)
+        swarm.elect()
+    assert swarm.status(service_id) is UpdateState.PAUSED
+    assert update_status(swarm, service_id).failures == 5
+    assert images(swarm, service_id) == ["web:1"] * 5
+
+
 def test_a_slot_in_flight_whose_node_dies_goes_on_with_its_successor() -> None:
     swarm, service_id = stuck(UpdateConfig(parallelism=1))
     swarm.rest()
