@@ -19,6 +19,7 @@ from swarmd.orchestrator.allocator.networks import Networks
 from swarmd.orchestrator.allocator.ports import PortBook
 from swarmd.orchestrator.fences import Fences
 from swarmd.orchestrator.ledger import Ledger
+from swarmd.orchestrator.rebalance.policy import Rebalancing
 from swarmd.orchestrator.restart import seen_at
 from swarmd.orchestrator.runs import going
 from swarmd.orchestrator.scheduler.fleet import Fleet
@@ -39,6 +40,7 @@ class Observer:
         self.fences = Fences()
         self.ports = PortBook()
         self.networks = Networks(view)
+        self.rebalancing = Rebalancing()
         self.problems: dict[str, str] = {}  # service id -> why it has no published ports
         self._view = view
         self._ledgers: dict[ServiceId, Ledger] = {}
@@ -125,6 +127,7 @@ class Observer:
         """Take over how tasks are to be placed; with other ratios, some may have to move."""
         if cluster is None:
             return
+        self.rebalancing.configure(cluster.spec.scheduling)
         if self.fleet.configure(cluster.spec.scheduling):
             self._nodes.update((info.id, None) for info in self.fleet)
         self.queue.something_changed()
@@ -159,7 +162,7 @@ class Observer:
             self._note_failure(new)
         runs = before != after and after == TaskState.RUNNING
         ledger = self._ledger(new.service_id)
-        if moved or wanted or ended or (runs and ledger.watched):
+        if moved or wanted or ended or (runs and (ledger.watched or new.replaces)):
             self.mark(new.service_id, slot_key(new))
 
     def _open_slot(self, task: Task) -> None:
@@ -195,6 +198,7 @@ class Observer:
                     self.fleet.track(task)
             if old is None or _changes_nature(old, new):
                 self._nodes[node_id] = None
+            self.rebalancing.look_again()
         self.queue.something_changed()
         for task in self._view.tasks_of_node(node_id):
             self.mark(task.service_id, slot_key(task))

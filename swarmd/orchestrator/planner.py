@@ -54,7 +54,7 @@ class Planner:
     @property
     def dirty(self) -> bool:
         """Whether another pass has work to do now."""
-        return self._observer.dirty
+        return self._observer.dirty or self._observer.rebalancing.due
 
     def observe(self, committed: Committed) -> None:
         """Take note of what an entry changed; cheap, as most changes decide nothing."""
@@ -62,7 +62,8 @@ class Planner:
 
     def next_deadline(self) -> Instant | None:
         """When to plan again even if nothing happens."""
-        return self._timers.next()
+        deadlines = (self._timers.next(), self._observer.rebalancing.next_look)
+        return min((at for at in deadlines if at is not None), default=None)
 
     def plan(self, env: Env) -> tuple[Action, ...]:
         """The writes that bring the store closer to what the specs ask for; none if converged."""
@@ -87,6 +88,7 @@ class Planner:
 
             reconcile(ledger, work, set_timer)
         self._observer.drop_finished()
+        self._observer.rebalancing.begin_moves(work)
         self._scheduler.schedule(work.plan, self._view, self._observer.problems, env.rng)
         self._observer.networks.tend_nodes(work.plan)
         return tuple(work.plan.actions)

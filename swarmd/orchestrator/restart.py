@@ -51,7 +51,7 @@ def should_restart(task: Task, history: tuple[Task, ...]) -> bool:
         for other in history
         if other.spec_version == task.spec_version and other.job_iteration == task.job_iteration
     ]
-    restarts = of_version[1:]
+    restarts = [other for other in of_version[1:] if not other.replaces]  # moves are none
     if policy.window_ns:
         until = seen_at(task)
         since = until - policy.window_ns

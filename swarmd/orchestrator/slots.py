@@ -7,6 +7,7 @@ which tasks stand for it, and whether they are what the service's spec asks for 
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum
 from typing import NamedTuple, TypeAlias
 
@@ -116,13 +117,20 @@ def judge_slot(key: SlotKey, history: tuple[Task, ...], judge: SpecJudge, view: 
     """Which tasks stand for a slot: those wanted to run, else a last one that needs no successor.
 
     During a rollback a finished task does not count, so that its slot is filled again. A task about
-    to leave its node is no matter for updates once it has a successor.
+    to leave its node is no matter for updates once it has a successor, nor is one that comes to
+    take over from another.
     """
     active = tuple(task for task in history if task.desired_state <= TaskState.RUNNING)
     current = active or _finished(history, judge.service)
     staying = tuple(task for task in active if not is_leaving(task, view)) or current
+    staying = tuple(task for task in staying if not takes_over(task, staying))
     outdated = len(staying) > 1 or (bool(staying) and judge.is_dirty(staying[0], view))
     return Slot(key, history, current, outdated)
+
+
+def takes_over(task: Task, others: Iterable[Task]) -> bool:
+    """Whether a task came to take the place of one of the others."""
+    return bool(task.replaces) and any(other.id == task.replaces for other in others)
 
 
 def _finished(history: tuple[Task, ...], service: Service) -> tuple[Task, ...]:

@@ -7,7 +7,7 @@ what should happen to its tasks now, and when to look again if nothing changes b
 from __future__ import annotations
 
 from swarmd.model.ids import NodeId
-from swarmd.model.instant import Instant
+from swarmd.model.instant import MINUTE, Instant
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -16,9 +16,10 @@ from swarmd.orchestrator.global_services import Wish, wish
 from swarmd.orchestrator.nodes import is_leaving, on_invalid_node
 from swarmd.orchestrator.reaper import disposable, history_limit
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
-from swarmd.orchestrator.slots import SlotKey, SpecJudge
+from swarmd.orchestrator.slots import SlotKey, SpecJudge, takes_over
 from swarmd.orchestrator.updater import as_it_was, first_of_update
 
+MOVE_WAIT_NS = 5 * MINUTE  # in which a task that takes over has to run
 NODE_DELETED = "Task belonged to a node that has been deleted"
 
 
@@ -46,8 +47,9 @@ def supervise(
             else:
                 deadline = start if deadline is None else min(deadline, start)
     _settle(judge, sound, work)
+    due = _arrival_due(sound, work)
     _reap(service, history, work, gone=False)
-    return deadline
+    return min((at for at in (deadline, due) if at is not None), default=None)
 
 
 def remove_all(history: tuple[Task, ...], work: Pass, *, reason: str) -> None:
@@ -129,8 +131,27 @@ def _settle(judge: SpecJudge, sound: list[Task], work: Pass) -> None:
     ]
     if running:
         for task in sound:
-            if task.id != running[-1].id:
+            if task.id != running[-1].id and not _arrives(task, sound):
                 work.plan.shut_down(task, f"task {running[-1].id} runs in its place")
+
+
+def _arrives(task: Task, sound: list[Task]) -> bool:
+    """Whether a task still comes up to take over from one that runs."""
+    return task.status.state < TaskState.RUNNING and takes_over(task, sound)
+
+
+def _arrival_due(sound: list[Task], work: Pass) -> Instant | None:
+    """Call off moves that take too long, as the old task runs well; when to look again."""
+    due: Instant | None = None
+    for task in sound:
+        if not _arrives(task, sound) or any(is_leaving(other, work.view) for other in sound):
+            continue
+        until = Instant(task.created_at + MOVE_WAIT_NS)
+        if until <= work.env.now:
+            work.plan.shut_down(task, "the move is off: the new task does not come up")
+        else:
+            due = until if due is None else min(due, until)
+    return due
 
 
 def _reap(service: Service, history: tuple[Task, ...], work: Pass, *, gone: bool) -> None:

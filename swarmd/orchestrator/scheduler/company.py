@@ -49,6 +49,11 @@ class Company:
         return sum(not rule.met(info) for rule in self._soft)
 
 
+def concerns(affinity: Affinity, kind: Kind) -> bool:
+    """Whether tasks of `kind` may be what the affinity names; single tasks always may."""
+    return affinity.subject is Subject.TASK or _fits(affinity, pattern_of(affinity.value), kind)
+
+
 class _Rule:
     """One affinity."""
 

@@ -116,7 +116,7 @@ class Scheduler:
         fresh = sum(reason is not None for reason in reasons.values())
         ports = service.endpoint.ports if service.endpoint else ()
         sample = replace(first, ports=ports)
-        requirement = requirement_of(sample, _network_drivers(service, view))
+        requirement = requirement_of(sample, network_drivers(service, view))
         attach = self._networks.attacher(service)
         aimed = [rooms.aim(task) for task, _ in group]
         homeless: list[Decision] = []
@@ -211,7 +211,7 @@ def _urgency(group: list[_Asked]) -> int:
     return -group[0][0].spec.priority
 
 
-def _network_drivers(service: Service, view: View) -> tuple[str, ...]:
+def network_drivers(service: Service, view: View) -> tuple[str, ...]:
     """Drivers of the networks that tasks of the service are in, as far as they exist."""
     networks = (view.find_network(wanted.target) for wanted in networks_of(service.spec))
     return tuple(sorted({driver_of(network.spec) for network in networks if network is not None}))

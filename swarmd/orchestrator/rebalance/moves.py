@@ -1,0 +1,131 @@
+"""The plan of a rebalance: moves in the order in which they can be made, and what stays."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from swarmd.model.cluster import Cluster
+from swarmd.model.env import Env
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.instant import Instant
+from swarmd.model.service import Service
+from swarmd.model.states import Strategy, TaskState
+from swarmd.model.task import Task
+from swarmd.orchestrator.new_task import new_task
+from swarmd.orchestrator.rebalance.emptying import Emptier
+from swarmd.orchestrator.rebalance.leveling import Leveler, Step
+from swarmd.orchestrator.rebalance.movable import Guests, Movable, find_movable
+from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.store.view import View
+
+MOVES_MAX = 100_000
+BINPACK = Strategy.BINPACK
+
+
+class Move(NamedTuple):
+    """One running task that is to be replaced by one on another node."""
+
+    task: Task
+    to: NodeId
+    reason: str
+    spec_version: int = 0  # of the service when it was planned
+
+
+class Planned(NamedTuple):
+    moves: tuple[Move, ...]
+    under_way: tuple[Task, ...]  # tasks of moves begun before
+    notes: tuple[str, ...]
+
+
+def plan_moves(
+    view: View,
+    now: Instant,
+    *,
+    services: Collection[ServiceId] = (),
+    not_to: Collection[NodeId] = (),
+    limit: int = MOVES_MAX,
+) -> Planned:
+    """The moves that bring tasks to where the scheduler would rather have them; none if it is fine.
+
+    Args:
+        services: only tasks of these are moved; of all if none are named.
+        not_to: nodes to which nothing is moved.
+        limit: plan no more than so many moves, those under way among them.
+    """
+    fleet = Fleet.of(view)
+    movable = find_movable(view, fleet, now, services=services, not_to=not_to)
+    room = limit - len(movable.under_way)
+    if room <= 0 or not movable.movers:
+        return Planned((), movable.under_way, movable.notes)
+    versions = {mover.service.id: mover.service.spec_version for mover in movable.movers}
+    moves: dict[TaskId, Move] = {}
+    for step in _steps(view, fleet, movable):
+        before = moves.pop(step.task.id, None)  # moved on: one move instead of two
+        if step.target.id != step.task.node_id:
+            reason = before.reason if before is not None else step.reason
+            version = versions[step.task.service_id]
+            moves[step.task.id] = Move(step.task, step.target.id, reason, version)
+        if len(moves) >= room:
+            break
+    return Planned(tuple(moves.values()), movable.under_way, movable.notes)
+
+
+def begun(move: Move, service: Service, cluster: Cluster | None, env: Env) -> tuple[Task, str]:
+    """The task that begins a move, to be created, and why."""
+    task = new_task(
+        service,
+        move.task.slot,
+        TaskState.RUNNING,
+        cluster=cluster,
+        env=env,
+        last_node=move.to,
+        replaces=move.task.id,
+    )
+    task = replace(task, reserved_node_id=move.to)
+    return task, f"takes over from task {move.task.id}: {move.reason}"
+
+
+def _steps(view: View, fleet: Fleet, movable: Movable) -> Iterator[Step]:
+    """Evening out and freeing in turns until there is nothing left to do.
+
+    It ends, as freeing takes no notice of what is evened out, and nothing becomes uneven by it.
+    """
+    guests = Guests(view, fleet)
+    homes: dict[TaskId, NodeId] = {}
+    packed = {service.id for service in view.services() if _strategy(service, fleet) is BINPACK}
+    levelers = [
+        Leveler(mover, fleet, guests, homes, packed)
+        for mover in movable.movers
+        if mover.strategy is Strategy.SPREAD
+    ]
+    emptier = Emptier({mover.service.id: mover for mover in movable.movers}, fleet, guests, homes)
+    while True:
+        moved = False
+        for step in _level(levelers):
+            moved = True
+            yield step
+        for step in emptier.steps(view):
+            moved = True
+            yield step
+        if not moved:
+            return
+
+
+def _level(levelers: list[Leveler]) -> Iterator[Step]:
+    """First what matters to services, then the loads of nodes."""
+    for whole in (False, True):
+        moved = True
+        while moved:
+            moved = False
+            for leveler in levelers:
+                for step in leveler.steps(whole=whole):
+                    moved = True
+                    yield step
+
+
+def _strategy(service: Service, fleet: Fleet) -> Strategy:
+    placement = service.spec.task_template.placement
+    return (placement.strategy if placement else None) or fleet.scheduling.strategy
