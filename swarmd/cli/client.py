@@ -47,6 +47,7 @@ class Client:
     """Calls to one daemon."""
 
     def __init__(self, stub: Callable[[str], Any]) -> None:
+        self.stub = stub  # of services that few commands need
         self._control = stub(CONTROL)
         self._cluster = stub(CLUSTER)
         self._logs = stub(LOGS)

@@ -17,6 +17,7 @@ ENTRIES = {
     "network": Entry("swarmd.cli.network:network", "Networks of the swarm"),
     "secret": Entry("swarmd.cli.secret:secret", "Secrets that services are given"),
     "config": Entry("swarmd.cli.config:config", "Configs that services are given"),
+    "image": Entry("swarmd.cli.image:image", "Images of this node"),
     "events": Entry("swarmd.cli.events:events", "Show what changes in the swarm, and why"),
     "info": Entry("swarmd.cli.info:info", "What this node is, what it chose and why"),
     "version": Entry("swarmd.cli.info:version", "Versions of this program and of the daemon"),

@@ -18,7 +18,7 @@ from swarmd.agent.describe import describe, node_platform
 from swarmd.agent.endpoints import EndpointsFollower
 from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
-from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.executors.node import NodeExecutor
 from swarmd.agent.leases import Leases
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession, Manager
@@ -77,15 +77,23 @@ class AgentHalf:
         # Several nodes of one machine tell each other apart by loopback addresses.
         shares_machine = is_loopback(data_addr)
         leases = Leases()
-        self.executor = ProcessExecutor(
+        listen = (data_addr,) if shares_machine else ALL_ADDRESSES
+
+        def make_forwarder() -> Balancer:
+            return ProxyBalancer(
+                place=Place(node_name=hostname, listen=listen), clock=clock, rng=rng
+            )
+
+        self.executor = NodeExecutor(
             paths.worker,
             context,
+            make_proxy=make_forwarder,
+            clock=clock,
             leases=leases,
             published=self._published,
             ports_start=_ports_start(security.node_id) if shares_machine else None,
         )
         self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
-        listen = (data_addr,) if shares_machine else ALL_ADDRESSES
         place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
 
         def make_proxy() -> Balancer:
@@ -137,6 +145,8 @@ class AgentHalf:
         await self._tasks.stop()
         await self._balancer.close()
         await self.worker.stop(keep_tasks=keep_tasks)
+        if not keep_tasks:
+            await self.executor.retire()
 
     def describe(self) -> NodeDescription:
         description = describe(

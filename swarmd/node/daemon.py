@@ -51,6 +51,7 @@ from . import settings as settings_file
 from .address import advertised, check_is_local, split, with_port
 from .config import DaemonConfig
 from .enrolment import Enrolment
+from .image_service import IMAGES, ImageService
 from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
@@ -123,6 +124,7 @@ class Daemon:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.request_stop)
             self._router.register(LOCAL, LocalService(self))
+            self._router.register(IMAGES, ImageService(self))
             await self._open_socket()
             await self._resume()
             await self._stop_requested.wait()

@@ -69,6 +69,11 @@ class Channel:
         # Header blocks by path and timeout: agents send the same few for ever.
         self._blocks: dict[tuple[str, int | None], bytes] = {}
 
+    @property
+    def is_connected(self) -> bool:
+        """Whether the next call goes out over a connection that stands, as far as is known."""
+        return self._connection is not None and self._connection.usable
+
     def stub(self, service: str) -> Stub:
         """The methods of `service`, given by its full name."""
         return Stub(self, service)

@@ -41,6 +41,7 @@ _FILES = (
     pb.watch,
     pb.cluster,
     pb.endpoints,
+    pb.images,
     pb.local,
     pb.updates,
 )

@@ -59,6 +59,7 @@ _BY_SERVICE: dict[str, Access] = {
     _SWARMKIT + "Watch": _MANAGERS,
     _OWN + "Cluster": _MANAGERS,
     _OWN + "Endpoints": _NODES,
+    _OWN + "Images": _LOCAL_ONLY,
     _OWN + "Local": _LOCAL_ONLY,
     _OWN + "NodeLifecycle": _NODES,
     _OWN + "Updates": _MANAGERS,
@@ -89,6 +90,7 @@ _ROUTING: dict[str, Routing] = {
     # Made from committed state with versions that all managers share, so any of them can serve it
     # and a watcher of a follower notices nothing of an election.
     _OWN + "Endpoints": _HERE,
+    _OWN + "Images": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "Local": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "NodeLifecycle": _FORWARDED,
     _OWN + "Updates": _FORWARDED,

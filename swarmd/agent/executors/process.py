@@ -61,6 +61,7 @@ class ProcessExecutor:
         self._published = published
         self._logs = directory / "logs"
         self._run = directory / "run"
+        self.on_keeper: Callable[[], None] = lambda: None  # told of every keeper after the first
         self._controllers: dict[TaskId, ProcessController] = {}
         self._known: dict[TaskId, dict[str, Any]] = {}
         self.link = KeeperLink(self._run, node.node_id, ended=self._ended, renewed=self._renewed)
@@ -155,6 +156,7 @@ class ProcessExecutor:
                 controller.adopt(self._known[task_id])
             elif controller.started:
                 controller.lost()
+        self.on_keeper()
 
 
 class ProcessController:

@@ -11,7 +11,6 @@ VERSION = "1.0.2"
 TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
 CPU_PERIOD_US = 100_000
 CPU_QUOTA_US_MIN = 1_000
-OPEN_FILES = 1_048_576
 
 # What tells of the machine, or acts on it, beyond what a container should see.
 _MASKED = [
@@ -80,12 +79,14 @@ def process(container: Container) -> dict[str, Any]:
 
 
 def _rlimits(container: Container) -> list[dict[str, Any]]:
-    limits = {"RLIMIT_NOFILE": (OPEN_FILES, OPEN_FILES)}
-    for limit in container.spec.ulimits:
-        limits[f"RLIMIT_{limit.name.upper()}"] = (limit.soft, limit.hard)
+    """The limits asked for; the others are those of the daemon, which not every node may raise."""
     return [
-        {"type": name, "soft": _unlimited(soft), "hard": _unlimited(hard)}
-        for name, (soft, hard) in limits.items()
+        {
+            "type": f"RLIMIT_{limit.name.upper()}",
+            "soft": _unlimited(limit.soft),
+            "hard": _unlimited(limit.hard),
+        }
+        for limit in container.spec.ulimits
     ]
 
 

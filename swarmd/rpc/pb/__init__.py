@@ -20,6 +20,7 @@ from swarmd.rpc.pb.swarmd.v1 import cluster_pb2 as cluster
 from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
 from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as extensions
 from swarmd.rpc.pb.swarmd.v1 import history_pb2 as history
+from swarmd.rpc.pb.swarmd.v1 import images_pb2 as images
 from swarmd.rpc.pb.swarmd.v1 import local_pb2 as local
 from swarmd.rpc.pb.swarmd.v1 import updates_pb2 as updates
 
@@ -32,6 +33,7 @@ __all__ = [
     "extensions",
     "health",
     "history",
+    "images",
     "local",
     "logbroker",
     "objects",

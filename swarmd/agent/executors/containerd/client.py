@@ -63,6 +63,10 @@ class Client:
         """The same containerd, with everything made under `lease`."""
         return Client(self._channel, lease=lease)
 
+    @property
+    def is_connected(self) -> bool:
+        return self._channel.is_connected
+
     async def version(self, *, timeout_s: float) -> str:
         """Which containerd answers, such as `1.6.20`."""
         request = SERVICES["containerd.services.version.v1.Version"]["Version"].request()

@@ -28,6 +28,7 @@ ANSWER_S_MAX = 10.0
 START_S_MAX = 20.0
 STOP_S_MAX = 10.0
 LOOK_S = 0.02
+LOG_BYTES_MAX = 8 * 1024 * 1024
 # Unix socket addresses hold 107 characters, and containerd appends to this one.
 SOCKET_LENGTH_MAX = 90
 SHORT_SOCKETS = Path("/run/swarmd")
@@ -112,6 +113,8 @@ class Engine:
         Raises:
             EngineDown: it does not, and could not be started.
         """
+        if self._client is not None and self._client.is_connected:
+            return self._client
         async with self._starting:
             if self._client is None:
                 self._client = Client(Channel(f"unix:{self.socket}"))
@@ -144,6 +147,14 @@ class Engine:
             for path in self.socket.parent.glob("containerd.sock*"):
                 path.unlink(missing_ok=True)
             self.socket.parent.rmdir()
+
+    def trim_log(self) -> None:
+        """Empty the log of containerd when it has grown large; shims write a little each."""
+        try:
+            if not self._given and self._log.stat().st_size > LOG_BYTES_MAX:
+                os.truncate(self._log, 0)
+        except FileNotFoundError:
+            return
 
     def is_running(self) -> bool:
         """Whether a containerd of ours runs, answering or not."""

@@ -1,0 +1,214 @@
+"""One task as a container: made, brought up, watched to its end, taken down.
+
+    made ──task created──► connected to the network ──started──► running ──exit──► over
+      └── every step is found out again from containerd after a restart of the daemon
+
+Bringing up is not interrupted halfway: an order to end the task waits for it and then ends what it
+brought up. The exit is written to the container as a label before its task, and with it the shim,
+is deleted.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import signal
+from typing import TYPE_CHECKING
+
+from swarmd.agent.core import launch as launching
+from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.agent.executors.containerd import words
+from swarmd.agent.executors.containerd.client import is_missing
+from swarmd.agent.executors.containerd.engine import EngineDown
+from swarmd.agent.executors.containerd.making import Found
+from swarmd.agent.executors.containerd.words import Exit
+from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
+from swarmd.model import defaults
+from swarmd.model.spec import ContainerSpec
+from swarmd.model.task import ContainerStatus, Task
+from swarmd.rpc.errors import RpcError
+
+if TYPE_CHECKING:
+    from swarmd.agent.executors.containerd.executor import ContainerdExecutor
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.2
+
+
+class ContainerController:
+    """One container task."""
+
+    def __init__(
+        self,
+        executor: ContainerdExecutor,
+        task: Task,
+        spec: ContainerSpec,
+        *,
+        stop_signal: int | None,
+        log_policy: launching.LogPolicy,
+    ) -> None:
+        self.task = task
+        self.spec = spec
+        self.log_policy = log_policy
+        self.started = False
+        self._executor = executor
+        self._stop_signal = stop_signal  # None: the image's, or SIGTERM
+        self._found: Found | None = None
+        self._pid = 0
+        self._exit: Exit | None = None
+        self._over = asyncio.Event()
+        self._bringing: asyncio.Task[None] | None = None
+        self._failure: Exception | None = None  # of bringing up
+
+    @property
+    def surroundings(self) -> Surroundings:
+        found = self._found
+        if found is None or not self.started:
+            return Surroundings()
+        code = self._exit.code if self._exit else 0
+        container = ContainerStatus(container_id=self.task.id, pid=self._pid, exit_code=code)
+        return Surroundings(container, found.ports)
+
+    @property
+    def note(self) -> str:
+        return self._executor.network.note
+
+    # --- steps of the runner
+
+    async def prepare(self) -> None:
+        try:
+            self._found = await self._executor.make(self)
+        except (BadImage, NoSuchImage, launching.Unfit) as error:
+            raise TaskFailure(str(error)) from None
+        except (Unreachable, EngineDown) as error:
+            raise TemporaryFailure(str(error)) from None
+        except RpcError as error:
+            raise words.failure(error, doing="the container cannot be made") from None
+
+    async def start(self) -> None:
+        if self.started:
+            return
+        if self._found is None:
+            await self.prepare()
+        if self._bringing is None or self._bringing.done():
+            self._bringing = self._executor.spawn(self._bring_up(), name=f"up.{self.task.id}")
+        await asyncio.shield(self._bringing)
+        match self._failure:
+            case EngineDown() as error:
+                raise TemporaryFailure(str(error))
+            case RpcError() as error:
+                raise words.failure(error, doing="the container cannot be started")
+            case OSError() as error:
+                raise TaskFailure(
+                    f"the container cannot be started on node {self._executor.node.hostname}: "
+                    f"{error}"
+                )
+
+    async def wait(self) -> None:
+        await self._over.wait()
+        reason = words.end_reason(self._exit, defaults.limits(self.task.spec))
+        if reason:
+            raise TaskFailure(reason)
+
+    async def shutdown(self) -> None:
+        if self._bringing is not None and not self._bringing.done():
+            await asyncio.wait([self._bringing])
+        if not self.started:
+            return
+        first = self._stop_signal or (self._found.stop_signal if self._found else 0)
+        await self._kill(first or signal.SIGTERM)
+        try:
+            async with asyncio.timeout(defaults.stop_grace_period_ns(self.task.spec) / 1e9):
+                await self._over.wait()
+        except TimeoutError:
+            while not self._over.is_set():
+                await self._kill(signal.SIGKILL, everything=True)
+                try:
+                    async with asyncio.timeout(1.0):
+                        await self._over.wait()
+                except TimeoutError:
+                    log.warning("container.unkillable task.id=%s: trying again", self.task.id)
+
+    async def remove(self) -> None:
+        await self._executor.destroy(self.task.id)
+
+    # --- for the executor
+
+    def adopt(self, found: Found) -> None:
+        """Take over what an earlier run of the daemon has made."""
+        self._found = found
+        if found.exit is not None:
+            self.started = True
+            self._exit = found.exit
+            self._over.set()
+        elif found.pid:
+            self._up(found.pid)
+
+    def lost(self) -> None:
+        """The container has ended and nobody saw how."""
+        self.started = True
+        self._over.set()
+
+    @property
+    def is_running(self) -> bool:
+        return self.started and not self._over.is_set()
+
+    # --- inside
+
+    async def _bring_up(self) -> None:
+        """Bring the container up; what went wrong is left in `_failure` for whoever asked."""
+        try:
+            self._failure = None
+            await self._create_and_start()
+        except (EngineDown, RpcError, OSError) as error:
+            self._failure = error
+
+    async def _create_and_start(self) -> None:
+        found = self._found
+        if found is None:
+            raise AssertionError("only what was made is brought up")
+        executor, task_id = self._executor, self.task.id
+        await executor.collect(self)
+        pid = await executor.tasks.create(task_id, tty=self.spec.tty)
+        try:
+            await executor.network.connect(task_id, pid, found.address)
+            await executor.forwarder.add(task_id, found.address, found.ports)
+            await executor.tasks.start(task_id)
+        except BaseException:
+            await executor.forwarder.remove(task_id)
+            await executor.tasks.end_at_once(task_id)
+            raise
+        self._up(pid)
+
+    def _up(self, pid: int) -> None:
+        self.started, self._pid = True, pid
+        self._executor.spawn(self._watch(), name=f"watch.{self.task.id}")
+
+    async def _watch(self) -> None:
+        """See the container to its end, whatever becomes of containerd meanwhile."""
+        while True:
+            try:
+                code = await self._executor.tasks.wait(self.task.id)
+                self._exit = await self._executor.finish(self.task.id, code)
+                break
+            except RpcError as error:
+                if is_missing(error):
+                    # Its shim is gone, and containerd has cleaned up behind it.
+                    await self._executor.released(self.task.id)
+                    break
+                log.warning("container.watch.broken task.id=%s reason=%s", self.task.id, error)
+            except EngineDown as error:
+                log.error("container.watch.broken task.id=%s reason=%s", self.task.id, error)
+            await asyncio.sleep(RETRY_S)
+        self._over.set()
+
+    async def _kill(self, number: int, *, everything: bool = False) -> None:
+        while not self._over.is_set():
+            try:
+                await self._executor.tasks.kill(self.task.id, number, everything=everything)
+                return
+            except (RpcError, EngineDown) as error:
+                log.warning("container.kill.delayed task.id=%s reason=%s", self.task.id, error)
+            await asyncio.sleep(RETRY_S)

@@ -1,0 +1,355 @@
+"""The executor that runs tasks as containers: what its controllers share, and what it adopts.
+
+The output of containers is logged by the node's keeper, which outlives the daemon as they do. A
+container's end is learnt from the call that waits for it; nothing is polled.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import shutil
+from collections.abc import Callable, Coroutine, Iterable
+from pathlib import Path
+from typing import Any
+
+from swarmd.agent.core import launch as launching
+from swarmd.agent.executors import groups
+from swarmd.agent.executors.base import NodeContext, TaskFailure
+from swarmd.agent.executors.containerd.client import is_missing
+from swarmd.agent.executors.containerd.controller import ContainerController
+from swarmd.agent.executors.containerd.engine import Engine, EngineDown
+from swarmd.agent.executors.containerd.files import STDERR, STDOUT, ContainerFiles
+from swarmd.agent.executors.containerd.forwarder import Forwarder
+from swarmd.agent.executors.containerd.installation import Installation
+from swarmd.agent.executors.containerd.making import CGROUPS, EXIT, NODE, Found, Maker, found_in
+from swarmd.agent.executors.containerd.network import NodeNetwork
+from swarmd.agent.executors.containerd.running import RunningTasks
+from swarmd.agent.executors.containerd.words import Exit
+from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
+from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.images import reference
+from swarmd.agent.images.problems import NoSuchImage
+from swarmd.agent.images.store import Image, ImageStore
+from swarmd.agent.images.unpack import remove_snapshot
+from swarmd.agent.oci.container import expanded
+from swarmd.model.ids import TaskId
+from swarmd.model.spec import PortConfig
+from swarmd.model.states import Protocol, TaskState
+from swarmd.model.task import Task
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb.containerd import containers_pb2, process_pb2, tasks_pb2
+from swarmd.runtime.supervise import Supervisor
+
+log = logging.getLogger(__name__)
+
+RETRY_S = 0.2
+FIND_ATTEMPTS = 5
+FIND_AGAIN_S = 1.0
+
+
+class ContainerdExecutor:
+    """Runs the container tasks of one node.
+
+    Args:
+        directory: for what belongs to containers; their logs go to `logs`.
+        keeper: logs their output.
+        published: ports on which the node answers for services; they are not given to tasks.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        node: NodeContext,
+        *,
+        engine: Engine,
+        installation: Installation | None,
+        images: ImageStore,
+        network: NodeNetwork,
+        forwarder: Forwarder,
+        keeper: KeeperLink,
+        ports: Ports,
+        logs: Path,
+        published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
+    ) -> None:
+        self.node = node
+        self.engine = engine
+        self.images = images
+        self.network = network
+        self.forwarder = forwarder
+        self.ports = ports
+        self.tasks = RunningTasks(engine, self.files)
+        self._directory = directory
+        self._logs = logs
+        self._keeper = keeper
+        self._published = published
+        self._maker = Maker(node, installation, runtime_root=str(engine.directory / "runc"))
+        self._controllers: dict[TaskId, ContainerController] = {}
+        self._known: dict[TaskId, Found] = {}
+        self._supervisor = Supervisor("containers")
+
+    def log_directory(self, task_id: TaskId) -> Path:
+        return self._logs / task_id
+
+    def files(self, task_id: TaskId) -> ContainerFiles:
+        return ContainerFiles(self._directory / task_id)
+
+    def spawn(self, work: Coroutine[Any, Any, None], *, name: str) -> asyncio.Task[None]:
+        """Do `work` in the background for as long as the executor is open."""
+        return self._supervisor.spawn(work, name=name)
+
+    async def start(self) -> frozenset[TaskId]:
+        """Find what an earlier run has left; containerd is started only if there is something."""
+        self._directory.mkdir(mode=0o711, parents=True, exist_ok=True)
+        left = {TaskId(path.name) for path in self._directory.iterdir()}
+        if left:
+            await self._find_patiently()
+        return frozenset((*left, *self._known))
+
+    def owns(self, task_id: TaskId) -> bool:
+        """Whether something of the task is here."""
+        return task_id in self._controllers or self.files(task_id).exists
+
+    def controller(self, task: Task) -> ContainerController:
+        """The controller of `task`; raises TaskFailure for a spec that can never run here."""
+        node = self.node
+        context = launching.template_context(
+            task,
+            node_id=node.node_id,
+            hostname=node.hostname,
+            os=node.platform.os,
+            arch=node.platform.architecture,
+        )
+        if task.lease_ns:
+            raise TaskFailure(
+                "stateful services cannot run as containers in this version; give the service a "
+                "command and the executor process"
+            )
+        try:
+            spec = expanded(task, context)
+            reference.parse(spec.image)
+            stop_signal = launching.signal_number(spec.stop_signal) if spec.stop_signal else None
+            log_policy = launching.log_policy(task.log_driver or task.spec.log_driver)
+        except (launching.Unfit, reference.BadReference) as error:
+            raise TaskFailure(str(error)) from None
+        controller = ContainerController(
+            self, task, spec, stop_signal=stop_signal, log_policy=log_policy
+        )
+        self._controllers[task.id] = controller
+        published = [
+            (port.protocol, port.published_port) for port in task.ports if port.published_port
+        ]
+        self.ports.publish(task.id, published)
+        found = self._known.pop(task.id, None)
+        if found is not None:
+            controller.adopt(found)
+            if found.pid:
+                self.spawn(self._resume(controller, found), name=f"resume.{task.id}")
+        if task.status.state == TaskState.RUNNING and not controller.started:
+            controller.lost()
+        return controller
+
+    # --- for controllers
+
+    async def make(self, controller: ContainerController) -> Found:
+        """Make a task's container, with its image if need be."""
+        task, spec = controller.task, controller.spec
+        image = await self._image(spec.image)
+        client = await self.engine.client()
+        self.engine.trim_log()
+        address = await self.network.lease(task.id)
+        return await self._maker.make(
+            client,
+            task,
+            spec,
+            image,
+            files=self.files(task.id),
+            address=address,
+            ports=self._allocate(task),
+        )
+
+    async def collect(self, controller: ContainerController) -> None:
+        """Have the keeper log a container's output.
+
+        Raises:
+            OSError: it cannot.
+        """
+        task_id, policy = controller.task.id, controller.log_policy
+        files = self.files(task_id)
+        try:
+            answer = await self._keeper.request(
+                "collect",
+                id=task_id,
+                pipes={files.pipe(STDOUT): "o", files.pipe(STDERR): "e"},
+                log={
+                    "directory": str(self.log_directory(task_id)),
+                    "max_bytes": policy.max_bytes,
+                    "max_files": policy.max_files,
+                },
+            )
+        except KeeperLost as error:
+            raise OSError(str(error)) from None
+        if "error" in answer:
+            raise OSError(f"its output cannot be logged: {answer['error']['about']}")
+
+    def keeper_renewed(self) -> None:
+        """There is another keeper, which has to be told what to log."""
+        for controller in list(self._controllers.values()):
+            if controller.is_running:
+                self.spawn(self.collect(controller), name=f"collect.{controller.task.id}")
+
+    async def finish(self, task_id: TaskId, code: int) -> Exit:
+        """Note how a container ended, end its shim, and complete its log.
+
+        Raises:
+            RpcError, EngineDown: nothing is lost; call it again.
+        """
+        exit = Exit(code=code, oom=_oom_kills(self._maker.cgroup(task_id)) > 0)
+        client = await self.engine.client()
+        update = containers_pb2.UpdateContainerRequest()
+        update.container.id = task_id
+        update.container.labels[EXIT] = str(exit)
+        update.update_mask.paths.append(f"labels.{EXIT}")
+        await client.containers.Update(update)
+        await self.tasks.delete(task_id)
+        await self.released(task_id)
+        return exit
+
+    async def released(self, task_id: TaskId) -> None:
+        """A container has ended: complete its log, free its ports."""
+        await self.forwarder.remove(task_id)
+        self.ports.release(task_id)
+        try:
+            await self._keeper.request("release", id=task_id)
+        except KeeperLost as error:
+            log.warning("container.log.incomplete task.id=%s reason=%s", task_id, error)
+
+    async def destroy(self, task_id: TaskId) -> None:
+        """End a container, if it runs, and delete all that is left of it."""
+        while self.files(task_id).exists or task_id in self._known:
+            try:
+                await self._delete(task_id)
+                break
+            except (RpcError, EngineDown) as error:
+                log.warning("container.destroy.delayed task.id=%s reason=%s", task_id, error)
+            await asyncio.sleep(RETRY_S)
+        await self.released(task_id)
+        self.network.release(task_id)
+        self.ports.publish(task_id, ())
+        self._controllers.pop(task_id, None)
+        self._known.pop(task_id, None)
+        await asyncio.to_thread(self.files(task_id).remove)
+        await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
+
+    async def close(self) -> None:
+        """Let go; containers go on. A containerd that nobody needs ends."""
+        await self._supervisor.stop()
+        await self.forwarder.close()
+        if any(controller.is_running for controller in self._controllers.values()):
+            await self.engine.let_go()
+        elif self.engine.is_running():
+            await self.engine.stop()
+
+    async def retire(self) -> None:
+        """Remove what is shared by containers; none is left."""
+        if not self.engine.directory.exists():
+            return  # there never was a container
+        await self.engine.stop()
+        await self.network.remove()
+        await asyncio.to_thread(_remove_cgroups, self.node.node_id)
+
+    # --- inside
+
+    async def _image(self, name: str) -> Image:
+        image = await self.images.find(reference.parse(name))
+        if image is None:
+            raise NoSuchImage(
+                f"no such image: {name}; load it on node {self.node.hostname} by "
+                "`swarmd image load`"
+            )
+        return image
+
+    def _allocate(self, task: Task) -> tuple[PortConfig, ...]:
+        self.ports.publish("node", self._published())
+        held = task.status.ports
+        if held and not task.status.state.terminal:
+            self.ports.adopt(task.id, held)
+            return held
+        self.ports.release(task.id)
+        try:
+            return self.ports.allocate(task.id, task.ports, privileged=True)
+        except NoPortLeft as error:
+            raise TaskFailure(str(error)) from None
+
+    async def _find_patiently(self) -> None:
+        for _ in range(FIND_ATTEMPTS):
+            try:
+                self._known = await self._find()
+                return
+            except (EngineDown, RpcError) as error:
+                log.error("containers.not_found reason=%s", error)
+            await asyncio.sleep(FIND_AGAIN_S)
+
+    async def _find(self) -> dict[TaskId, Found]:
+        """This node's containers, and which of them run."""
+        client = await self.engine.client()
+        request = containers_pb2.ListContainersRequest(
+            filters=[f'labels."{NODE}"=={self.node.node_id}']
+        )
+        containers = (await client.containers.List(request)).containers
+        processes = (await client.tasks.List(tasks_pb2.ListTasksRequest())).tasks
+        # Also those that have ended meanwhile: waiting for them tells at once how.
+        pids = {p.id: p.pid for p in processes if p.status != process_pb2.CREATED}
+        found = {}
+        for container in containers:
+            task_id = TaskId(container.id)
+            one = found_in(dict(container.labels), pid=pids.get(container.id, 0))
+            await self.network.hold(task_id, one.address)
+            self.ports.adopt(task_id, one.ports)
+            found[task_id] = one
+        return found
+
+    async def _resume(self, controller: ContainerController, found: Found) -> None:
+        """Serve a container that was adopted as it was served before."""
+        if found.exit is not None:
+            # The daemon was killed when it had noted the end and not yet ended the shim.
+            await self.tasks.delete(controller.task.id)
+            await self.released(controller.task.id)
+            return
+        await self.forwarder.add(controller.task.id, found.address, found.ports)
+        await self.collect(controller)
+
+    async def _delete(self, task_id: TaskId) -> None:
+        client = await self.engine.client()
+        await self.tasks.end_at_once(task_id)
+        try:
+            await client.containers.Delete(containers_pb2.DeleteContainerRequest(id=task_id))
+        except RpcError as error:
+            if not is_missing(error):
+                raise
+        await remove_snapshot(client, task_id)
+
+
+def _oom_kills(cgroup: str) -> int:
+    return groups.oom_kills(groups.Group("", _cgroup_directories(cgroup), groups.Limits(), ()))
+
+
+def _cgroup_directories(path: str) -> tuple[str, ...]:
+    """Where the kernel accounts for the memory of a group of this path."""
+    with open("/proc/mounts") as file:
+        trees = groups.parse_mounts(file.read())
+    return tuple(
+        f"{point}{path}" for point, unified, options in trees if unified or "memory" in options
+    )
+
+
+def _remove_cgroups(node_id: str) -> None:
+    """The directories that held the containers' groups; those of others are left alone."""
+    with open("/proc/mounts") as file:
+        trees = groups.parse_mounts(file.read())
+    for point, _, _ in trees:
+        for path in (Path(point, CGROUPS, node_id), Path(point, CGROUPS)):
+            try:
+                path.rmdir()
+            except OSError:
+                break

@@ -1,0 +1,177 @@
+"""Making a container: its files, snapshot, address, ports, and the record containerd keeps.
+
+The record carries as labels what the next run of the daemon has to know: whose container it is,
+its address and ports, the signal that stops it, and in the end its exit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from ipaddress import IPv4Address
+from typing import Any
+
+import msgspec
+
+from swarmd.agent.core import launch as launching
+from swarmd.agent.executors.base import NodeContext
+from swarmd.agent.executors.containerd import words
+from swarmd.agent.executors.containerd.client import Client, is_there_already
+from swarmd.agent.executors.containerd.files import ContainerFiles, layers, read_from_layers
+from swarmd.agent.executors.containerd.installation import Installation
+from swarmd.agent.executors.containerd.words import Exit
+from swarmd.agent.images.store import Image
+from swarmd.agent.images.unpack import SNAPSHOTTER
+from swarmd.agent.oci import container as describing
+from swarmd.agent.oci import users
+from swarmd.agent.oci.runtime_spec import TYPE_URL, runtime_spec
+from swarmd.model.ids import TaskId
+from swarmd.model.record import Record
+from swarmd.model.spec import ContainerSpec, PortConfig
+from swarmd.model.task import Task
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb.containerd import containers_pb2, runc_pb2, snapshots_pb2
+
+RUNTIME = "io.containerd.runc.v2"
+CGROUPS = "swarmd-containers"
+# containerd takes no more for a label's name and value together.
+LABEL_BYTES_MAX = 4096
+NODE, ADDRESS, PORTS, SIGNAL, EXIT = (
+    f"swarmd.{word}" for word in ("node", "address", "ports", "signal", "exit")
+)
+
+
+class Found(Record, frozen=True):
+    """A container as its record and containerd tell of it."""
+
+    address: IPv4Address
+    ports: tuple[PortConfig, ...] = ()
+    stop_signal: int = 0  # of the image; 0 when it names none
+    exit: Exit | None = None
+    pid: int = 0  # while it runs
+
+
+def found_in(labels: Mapping[str, str], *, pid: int = 0) -> Found:
+    """What the labels of a container say."""
+    return Found(
+        address=IPv4Address(labels[ADDRESS]),
+        ports=msgspec.json.decode(labels[PORTS], type=tuple[PortConfig, ...]),
+        stop_signal=int(labels[SIGNAL]),
+        exit=words.parse_exit(labels.get(EXIT, "")),
+        pid=pid,
+    )
+
+
+class Maker:
+    """Makes the containers of one node."""
+
+    def __init__(
+        self, node: NodeContext, installation: Installation | None, *, runtime_root: str
+    ) -> None:
+        self._node = node
+        self._installation = installation
+        self._runtime_root = runtime_root
+        self._capabilities_last = _last_capability()
+
+    def cgroup(self, task_id: TaskId) -> str:
+        return f"/{CGROUPS}/{self._node.node_id}/{task_id}"
+
+    async def make(
+        self,
+        client: Client,
+        task: Task,
+        spec: ContainerSpec,
+        image: Image,
+        *,
+        files: ContainerFiles,
+        address: IPv4Address,
+        ports: tuple[PortConfig, ...],
+    ) -> Found:
+        """Make the container of `task` unless it is there.
+
+        Raises:
+            RpcError, launching.Unfit
+        """
+        mounts = await _snapshot(client, task.id, image.snapshot)
+        account = await asyncio.to_thread(_account, spec, image, layers(mounts))
+        hostname = spec.hostname or task.id[: describing.SHORT_ID]
+        await asyncio.to_thread(files.make, spec, hostname=hostname, address=address)
+        container = describing.container(
+            task,
+            spec,
+            image.config.run,
+            account=account,
+            cgroup=self.cgroup(task.id),
+            files=files.mounts(),
+            architecture=self._node.platform.architecture,
+            capabilities_last=self._capabilities_last,
+            node_id=self._node.node_id,
+        )
+        stop_signal = image.config.run.stop_signal
+        labels = {
+            **{k: v for k, v in container.labels.items() if len(k) + len(v) <= LABEL_BYTES_MAX},
+            NODE: self._node.node_id,
+            ADDRESS: str(address),
+            PORTS: msgspec.json.encode(ports).decode(),
+            SIGNAL: str(launching.signal_number(stop_signal) if stop_signal else 0),
+        }
+        request = containers_pb2.CreateContainerRequest()
+        record = request.container
+        record.id = record.snapshot_key = task.id
+        record.image = image.name
+        record.snapshotter = SNAPSHOTTER
+        record.runtime.name = RUNTIME
+        record.runtime.options.type_url = "containerd.runc.v1.Options"
+        record.runtime.options.value = self._options().SerializeToString()
+        record.spec.type_url = TYPE_URL
+        record.spec.value = msgspec.json.encode(runtime_spec(container))
+        for name, value in labels.items():
+            record.labels[name] = value
+        try:
+            await client.containers.Create(request)
+        except RpcError as error:
+            if not is_there_already(error):
+                raise
+            answer = await client.containers.Get(containers_pb2.GetContainerRequest(id=task.id))
+            return found_in(dict(answer.container.labels))
+        return found_in(labels)
+
+    def _options(self) -> runc_pb2.Options:
+        options = runc_pb2.Options(root=self._runtime_root)
+        if self._installation is not None:
+            options.binary_name = self._installation.runtime
+        return options
+
+
+async def _snapshot(client: Client, task_id: TaskId, parent: str) -> Any:
+    """The writable layer of a container; nothing but the container's own end collects it."""
+    request = snapshots_pb2.PrepareSnapshotRequest(
+        snapshotter=SNAPSHOTTER,
+        key=task_id,
+        parent=parent,
+        labels={"containerd.io/gc.root": "container"},
+    )
+    try:
+        return (await client.snapshots.Prepare(request)).mounts
+    except RpcError as error:
+        if not is_there_already(error):
+            raise
+    mounts = snapshots_pb2.MountsRequest(snapshotter=SNAPSHOTTER, key=task_id)
+    return (await client.snapshots.Mounts(mounts)).mounts
+
+
+def _account(spec: ContainerSpec, image: Image, directories: list[str]) -> users.ImageAccount:
+    try:
+        return users.look_up(
+            spec.user or image.config.run.user,
+            spec.groups,
+            passwd=read_from_layers(directories, "passwd"),
+            group=read_from_layers(directories, "group"),
+        )
+    except users.UnknownUser as error:
+        raise launching.Unfit(f"{error} ({spec.image}); use an id, or another name") from None
+
+
+def _last_capability() -> int:
+    with open("/proc/sys/kernel/cap_last_cap") as file:
+        return int(file.read())

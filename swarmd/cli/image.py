@@ -1,0 +1,134 @@
+"""`swarmd image`: the images of this node.
+
+Every node has its own; a node without an image that a task needs pulls it, unless the image is in
+no registry: then it is loaded on each node that is to run it.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import click
+
+from swarmd.cli.lazy import Entry, LazyGroup
+from swarmd.cli.target import Target
+
+if TYPE_CHECKING:
+    from swarmd.rpc.pb import images as pb
+
+PORTION_BYTES = 256 * 1024
+LOAD_S_MAX = 1800.0
+CALL_S_MAX = 60.0
+SHORT_ID = 12
+
+
+@click.group(
+    cls=LazyGroup,
+    entries={
+        "ls": Entry("swarmd.cli.image:ls", "List the images of this node"),
+        "load": Entry("swarmd.cli.image:load", "Take in an archive of `docker save`"),
+        "import": Entry("swarmd.cli.image:load", "The same as load"),
+        "rm": Entry("swarmd.cli.image:rm", "Remove images"),
+    },
+)
+def image() -> None:
+    """Images of this node."""
+
+
+@click.command()
+@click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
+@click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
+@click.pass_obj
+def ls(target: Target, /, quiet: bool, output: str) -> None:
+    """List the images of this node."""
+    from swarmd.cli import render
+    from swarmd.cli.words import age, size
+    from swarmd.rpc.pb import images as pb
+
+    answer = _call(target, lambda stub: stub.List(pb.ListImagesRequest(), timeout_s=CALL_S_MAX))
+    if quiet:
+        for item in answer.images:
+            click.echo(_short(item.id))
+        return
+    if output == render.JSON:
+        render.json_lines(
+            [
+                {"Name": item.name, "ID": item.id, "Digest": item.digest, "Size": item.size_bytes}
+                for item in answer.images
+            ]
+        )
+        return
+    now = target.clock.now()
+    rows = [
+        (
+            item.name,
+            _short(item.id),
+            age(now - item.created_at.ToNanoseconds()),
+            size(item.size_bytes),
+        )
+        for item in answer.images
+    ]
+    render.table(("IMAGE", "ID", "CREATED", "SIZE"), rows, wrap="IMAGE")
+
+
+@click.command()
+@click.option("-i", "--input", "source", type=click.File("rb"), help="File [standard input].")
+@click.option("--name", default="", help="For an image the archive has no name for.")
+@click.option("-q", "--quiet", is_flag=True, help="Print nothing.")
+@click.argument("file", type=click.File("rb"), required=False)
+@click.pass_obj
+def load(
+    target: Target, /, source: BinaryIO | None, file: BinaryIO | None, name: str, quiet: bool
+) -> None:
+    """Take in the images of an archive, packed or not.
+
+    \b
+    docker save web:2 | swarmd image load
+    swarmd image load web.tar
+    """
+    if source is not None and file is not None:
+        raise click.UsageError("give the archive once, as an argument or with --input")
+    archive = source or file or sys.stdin.buffer
+    if archive.isatty():
+        raise click.UsageError("an archive is expected in a file or on standard input")
+    answer = _call(target, lambda stub: stub.Load(_portions(archive, name), timeout_s=LOAD_S_MAX))
+    if not quiet:
+        for item in answer.images:
+            click.echo(f"Loaded image: {item.name}")
+
+
+@click.command()
+@click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
+@click.pass_obj
+def rm(target: Target, /, names: tuple[str, ...]) -> None:
+    """Remove images; containers that use one go on."""
+    from swarmd.rpc.pb import images as pb
+
+    for name in names:
+        request = pb.RemoveImageRequest(name=name)
+        _call(target, lambda stub, request=request: stub.Remove(request, timeout_s=CALL_S_MAX))
+        click.echo(f"Removed image: {name}")
+
+
+async def _portions(archive: BinaryIO, name: str) -> AsyncIterator[pb.LoadImagesRequest]:
+    from swarmd.rpc.pb import images as pb
+
+    yield pb.LoadImagesRequest(name=name)
+    while data := archive.read(PORTION_BYTES):
+        yield pb.LoadImagesRequest(data=data)
+
+
+def _call(target: Target, ask: Any) -> Any:
+    """The answer of this node's daemon to one call."""
+    from swarmd.cli.client import Client, run
+
+    async def work(client: Client) -> Any:
+        return await ask(client.stub("swarmd.v1.Images"))
+
+    return run(target, work)
+
+
+def _short(digest: str) -> str:
+    return digest.partition(":")[2][:SHORT_ID]
