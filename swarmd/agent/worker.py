@@ -68,7 +68,7 @@ class Worker:
         self._to_store: dict[TaskId, Task] = {}
         self._to_forget: set[TaskId] = set()
         self.problem = ""  # why state could not be stored; empty while all is well
-        self._to_start: set[TaskId] = set()
+        self._to_start: dict[TaskId, None] = {}  # in the order of assignment
         self._work = asyncio.Event()
         self._empty = asyncio.Event()
         self._empty.set()
@@ -101,7 +101,7 @@ class Worker:
             # The manager knows this status: it has sent it.
             self._reported[task.id] = task.status
             self._store(task)
-            self._to_start.add(task.id)
+            self._to_start[task.id] = None
         for task in changes.updated:
             self._runners[task.id].update(task)
             self._store(self._runners[task.id].task)
@@ -181,7 +181,7 @@ class Worker:
             self._work.clear()
             tasks, self._to_store = self._to_store, {}
             removed, self._to_forget = self._to_forget, set()
-            starting, self._to_start = self._to_start, set()
+            starting, self._to_start = self._to_start, {}
             stored = await self._write_batch(tasks, removed)
             for task_id in starting:
                 if task_id in self._runners:
