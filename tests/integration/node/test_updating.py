@@ -125,7 +125,7 @@ def test_where_start_first_has_no_room_one_task_at_a_time_stops_first(swarm: Swa
 
 
 def test_a_drain_leads_tasks_away_and_says_what_it_waits_for(swarm: Swarm) -> None:
-    create(swarm, "--replicas", "4", "--min-available", "3")
+    create(swarm, "--replicas", "4")
     first, worker = first_of(swarm), node_id(swarm, "w1")
     shown = swarm.command(first, "node", "drain", "--drain-order", "start-first", "--wait", worker)
     assert shown.rstrip().endswith("is empty.")
