@@ -20,8 +20,13 @@ from swarmd.model.task import Task
 
 CHANGES_PER_MESSAGE_MAX = 1000
 
-_REPORTED = {"status", "version", "updated_at"}
-_GIVEN = tuple(field.name for field in msgspec.structs.fields(Task) if field.name not in _REPORTED)
+_REPORTED = {"status", "version", "updated_at", "ran_at"}
+_MANAGERS_OWN = {"reserved_node_id", "replaces"}
+_GIVEN = tuple(
+    field.name
+    for field in msgspec.structs.fields(Task)
+    if field.name not in _REPORTED | _MANAGERS_OWN
+)
 
 
 class Step(NamedTuple):

@@ -90,6 +90,13 @@ def test_any_other_change_is_sent(field: str) -> None:
     assert not same_to_the_agent(task, replace(task, **{field: value}))
 
 
+@pytest.mark.parametrize("field", ["ran_at", "reserved_node_id", "replaces", "version"])
+def test_what_the_managers_note_for_themselves_is_not_sent(field: str) -> None:
+    task = a_task("t1", node="n1", state=TaskState.RUNNING)
+    value = 99 if field in ("ran_at", "version") else "other"
+    assert same_to_the_agent(task, replace(task, **{field: value}))
+
+
 NAMES = [TaskId(f"t{number}") for number in range(5)]
 WORLDS = st.dictionaries(
     st.sampled_from(NAMES),
