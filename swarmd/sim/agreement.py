@@ -7,7 +7,7 @@ two places and no ordinal of a stateful service runs twice, whatever the manager
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import partial
 from zlib import crc32
 
@@ -101,11 +101,20 @@ class Agreement:
     def _check_state(self, store: Store, committed: Committed) -> None:
         for violation in check(store):
             self._accuse(f"at index {committed.index}: {violation}")
+        self._check_addresses(store)
         for change in committed.changes:
             if isinstance(change.new, Task):
                 self._check_task(change, change.new)
                 if _begins(change.old, change.new):
                     self._check_turn(change.new, store)
+
+    def _check_addresses(self, store: Store) -> None:
+        """No address of a network is with two holders that may use it."""
+        holders: dict[tuple[str, str], str] = {}
+        for network_id, address, holder in _addresses(store):
+            other = holders.setdefault((network_id, address), holder)
+            if other != holder:
+                self._accuse(f"{other} and {holder} both hold {address} on {network_id}")
 
     def _check_task(self, change: Change, new: Task) -> None:
         old = change.old
@@ -147,6 +156,21 @@ def state_digest(store: Store) -> int:
     for record in store.records():
         digest = crc32(_ENCODER.encode(record), digest)
     return digest
+
+
+def _addresses(store: Store) -> Iterator[tuple[str, str, str]]:
+    for node in store.nodes():
+        for place in node.attachments:
+            for address in place.addresses:
+                yield place.network_id, address, f"node {node.id}"
+    for service in store.services():
+        for virtual in service.endpoint.virtual_ips if service.endpoint is not None else ():
+            yield virtual.network_id, virtual.addr, f"service {service.id}"
+    for task in store.tasks():
+        if not task.status.state.terminal:
+            for place in task.networks:
+                for address in place.addresses:
+                    yield place.network_id, address, f"task {task.id}"
 
 
 def _begins(old: Object | None, new: Task) -> bool:

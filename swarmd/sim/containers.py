@@ -18,6 +18,7 @@ from random import Random
 
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.agent.leases import Leases
 from swarmd.model.ids import TaskId
 from swarmd.model.task import ContainerStatus, Task
 from swarmd.sim.timeline import Timeline
@@ -29,6 +30,7 @@ class Container:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.code: int | None = None
+        self.contact = 0
         self.waiters: list[asyncio.Future[None]] = []
 
 
@@ -46,6 +48,7 @@ class Containers:
         self._timeline = timeline
         self._machine = machine
         self._changed = changed
+        self._contact = 0  # the node's last word from a manager that it has told
         self._all: dict[TaskId, Container] = {}
 
     def find(self, task_id: TaskId) -> Container | None:
@@ -57,8 +60,17 @@ class Containers:
     def running(self) -> tuple[Container, ...]:
         return tuple(c for c in self._all.values() if c.code is None)
 
-    def start(self, task: Task) -> Container:
-        """Start the task's container; one that exists counts as a success."""
+    def renew(self, contact: int) -> None:
+        """The node has had an answer from a manager to what it sent at `contact`."""
+        self._contact = max(self._contact, contact)
+
+    def start(self, task: Task, contact: int = 0) -> Container:
+        """Start the task's container; one that exists counts as a success.
+
+        Args:
+            contact: when its lease began, if it has one. Whatever becomes of the daemon, the
+                container is ended when the lease has run out.
+        """
         existing = self._all.get(task.id)
         if existing is not None:
             return existing
@@ -70,8 +82,20 @@ class Containers:
             code = 0 if behaviour == "batch" else 1
             at = self._timeline.now + lasts
             self._timeline.call_at(at, lambda: self.end(container, code))
+        if task.lease_ns:
+            container.contact = contact
+            self._watch_lease(container)
         self._changed()
         return container
+
+    def _watch_lease(self, container: Container) -> None:
+        if container.code is not None:
+            return
+        runs_out_ns = max(container.contact, self._contact) + container.task.lease_ns
+        if runs_out_ns <= self._timeline.now * 1e9:
+            self.end(container, 137)
+        else:
+            self._timeline.call_at(runs_out_ns / 1e9, lambda: self._watch_lease(container))
 
     def end(self, container: Container, code: int) -> None:
         if container.code is not None:
@@ -103,14 +127,17 @@ class Containers:
 class SimExecutor:
     """Implements `agent.executors.base.Executor` over the machine's containers."""
 
-    def __init__(self, containers: Containers) -> None:
+    def __init__(self, containers: Containers, leases: Leases) -> None:
         self.containers = containers
+        self.leases = leases
+        leases.on_answer = containers.renew
 
     def describe(self) -> str:
         return "simulated"
 
     def controller(self, task: Task) -> SimController:
-        return SimController(task, self.containers)
+        self.leases.hold(task.id, task.lease_ns)
+        return SimController(task, self.containers, self.leases)
 
     def log_directory(self, task_id: TaskId) -> Path:
         return Path("/nonexistent") / task_id
@@ -119,6 +146,7 @@ class SimExecutor:
         return frozenset(c.task.id for c in self.containers.all())
 
     async def destroy(self, task_id: TaskId) -> None:
+        self.leases.drop(task_id)
         self.containers.remove(task_id)
 
     async def close(self) -> None:
@@ -128,9 +156,10 @@ class SimExecutor:
 class SimController:
     """Implements `agent.executors.base.Controller`."""
 
-    def __init__(self, task: Task, containers: Containers) -> None:
+    def __init__(self, task: Task, containers: Containers, leases: Leases) -> None:
         self._task = task
         self._containers = containers
+        self._leases = leases
         self.note = ""
 
     @property
@@ -146,7 +175,9 @@ class SimController:
         await self._take("started")
         if command_of(self._task)[:1] == ("broken",):
             raise TaskFailure("its command cannot be run")
-        self._containers.start(self._task)
+        if self._task.lease_ns and not self._leases.is_valid(self._task.lease_ns):
+            raise TemporaryFailure("waits for word from a manager")
+        self._containers.start(self._task, self._leases.contact)
 
     async def wait(self) -> None:
         container = self._containers.find(self._task.id)
@@ -161,12 +192,14 @@ class SimController:
 
     async def shutdown(self) -> None:
         await asyncio.sleep(self._containers.rng.uniform(0.01, 0.2))
+        self._leases.drop(self._task.id)
         container = self._containers.find(self._task.id)
         if container is not None:
             self._containers.end(container, 143)
 
     async def remove(self) -> None:
         await asyncio.sleep(self._containers.rng.uniform(0.001, 0.02))
+        self._leases.drop(self._task.id)
         self._containers.remove(self._task.id)
 
     async def _take(self, what: str) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from swarmd.model import defaults
+from swarmd.model import modes
 from swarmd.model.service import Service
 from swarmd.model.states import Availability, NodeState, TaskState, UpdateState
 from swarmd.model.task import Task
@@ -77,7 +77,7 @@ def _service(service: Service, store: Store) -> Iterator[str]:
             yield f"service {name} is wanted on {sorted(places)}, not on {sorted(goal)}"
     else:
         places = Counter(str(task.slot) for task in wanted)
-        count = defaults.replicas(service.spec)
+        count = modes.replicas(service.spec.mode)
         if len(places) != count:
             yield f"service {name} has {len(places)} slots, not {count}"
     for place, number in places.items():

@@ -9,12 +9,14 @@ asks the others to take it in.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import aclosing
 from pathlib import Path
 from random import Random
 from typing import Any, NamedTuple
 
-from swarmd.agent.conversation import News
+from swarmd.agent.conversation import DISPATCHER, News
+from swarmd.agent.leases import Leases
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession
 from swarmd.agent.worker import Worker
@@ -27,7 +29,7 @@ from swarmd.raft.config import RaftConfig
 from swarmd.raft.errors import StateError
 from swarmd.raft.members import Member
 from swarmd.rpc.accepting import Switch
-from swarmd.rpc.channel import Channel
+from swarmd.rpc.channel import Channel, Stub
 from swarmd.rpc.client_connection import ClientCall, ClientConnection
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.h2.limits import TRUSTED
@@ -42,6 +44,7 @@ from swarmd.runtime.chance import RandomIds
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.supervise import Supervisor
 from swarmd.sim.containers import Containers, SimExecutor
+from swarmd.sim.custody import Custody
 from swarmd.sim.disk import SimDisk
 from swarmd.sim.identity import CLUSTER
 from swarmd.sim.network import SimContext
@@ -74,6 +77,7 @@ class Seat(NamedTuple):
     containers: Containers
     clock: Clock
     repeats: Repeats
+    custody: Callable[[], Custody]
 
 
 class SimChannel(Channel):
@@ -89,6 +93,13 @@ class SimChannel(Channel):
         super().__init__(address, clock=clock)
         self._sim_context = context
         self._repeats = repeats
+        self.custody: Callable[[], Custody] | None = None
+
+    def stub(self, service: str) -> Stub:
+        made = super().stub(service)
+        if service == DISPATCHER and self.custody is not None:
+            setattr(made, "Assignments", _watched(made.Assignments, self.custody()))  # noqa: B010
+        return made
 
     async def start(
         self,
@@ -124,6 +135,16 @@ class SimChannel(Channel):
             ssl=self._sim_context,
         )
         return connection
+
+
+def _watched(stream: Callable[..., Any], custody: Custody) -> Callable[..., Any]:
+    async def watched(request: Any, **options: Any) -> AsyncIterator[Any]:
+        async with aclosing(stream(request, **options)) as messages:
+            async for message in messages:
+                custody.take(message)
+                yield message
+
+    return watched
 
 
 class SimServer(Server):
@@ -182,10 +203,11 @@ class SimDaemon:
         self.remotes = Remotes(
             [Remote(address) for address in seat.others], rng=rng, on_change=lambda _: None
         )
+        leases = Leases(now=seat.clock.monotonic)
         self.worker = Worker(
             Path("/nonexistent"),
             seat.node_id,
-            SimExecutor(seat.containers),
+            SimExecutor(seat.containers, leases),
             clock=seat.clock,
             open_db=memory_database(seat.tasks_file),
         )
@@ -193,7 +215,8 @@ class SimDaemon:
             node_id=seat.node_id,
             worker=self.worker,
             remotes=self.remotes,
-            dial=self.dial,
+            dial=self._dial_as_agent,
+            leases=leases,
             describe=self._describe,
             rng=rng,
             on_message=self._on_news,
@@ -209,6 +232,11 @@ class SimDaemon:
 
     def dial(self, address: str) -> SimChannel:
         return SimChannel(address, self._rpc_context, self.seat.clock, self.seat.repeats)
+
+    def _dial_as_agent(self, address: str) -> SimChannel:
+        channel = self.dial(address)
+        channel.custody = self.seat.custody
+        return channel
 
     # --- the manager half
 

@@ -9,6 +9,7 @@ from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId
 from swarmd.raft.config import RaftConfig
 from swarmd.sim.containers import Containers
+from swarmd.sim.custody import Custody
 from swarmd.sim.daemon import PORT, Seat, SimDaemon
 from swarmd.sim.disk import SimDisk
 from swarmd.sim.identity import certificate
@@ -107,6 +108,7 @@ class Machine:
             containers=self.containers,
             clock=self.clock.of_process(),
             repeats=self._repeats,
+            custody=lambda: Custody(self._timeline, self.name),
         )
         self._workers = []
         daemon = self.daemon = loop.run_within(

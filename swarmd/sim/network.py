@@ -50,9 +50,13 @@ class SimTls:
 
 
 class Link:
-    """One direction between two machines."""
+    """One direction between two machines.
 
-    def __init__(self) -> None:
+    Each draws for itself: the consensus library sends to its peers in the order of a set.
+    """
+
+    def __init__(self, rng: Random) -> None:
+        self.rng = rng
         self.blocked = 0  # how many faults block it
         self.slow_s = 0.0
         self.loss = 0.0
@@ -63,7 +67,6 @@ class Network:
 
     def __init__(self, timeline: Timeline) -> None:
         self.timeline = timeline
-        self.rng: Random = timeline.rng("network")
         self.listeners: dict[tuple[str, int], Listener] = {}
         self.connections: dict[int, Connection] = {}
         self.opened = 0
@@ -72,18 +75,23 @@ class Network:
 
     def link(self, source: str, target: str) -> Link:
         """The direction from one host to another."""
-        return self._links.setdefault((source, target), Link())
+        link = self._links.get((source, target))
+        if link is None:
+            rng = self.timeline.rng(f"link:{source}:{target}")
+            link = self._links[source, target] = Link(rng)
+        return link
 
     def passes(self, source: str, target: str) -> bool:
         return not (source in self.down or target in self.down or self.link(source, target).blocked)
 
     def delay_s(self, source: str, target: str) -> float:
-        if source == target:
-            return self.rng.uniform(0.00002, 0.0001)
         link = self.link(source, target)
-        delay = self.rng.uniform(0.0002, 0.003) + link.slow_s * self.rng.random()
-        while link.loss and self.rng.random() < link.loss and delay < 3.0:
-            delay += self.rng.uniform(0.2, 0.4)  # retransmitted
+        rng = link.rng
+        if source == target:
+            return rng.uniform(0.00002, 0.0001)
+        delay = rng.uniform(0.0002, 0.003) + link.slow_s * rng.random()
+        while link.loss and rng.random() < link.loss and delay < 3.0:
+            delay += rng.uniform(0.2, 0.4)  # retransmitted
         return delay
 
     def block(self, source: str, target: str) -> None:
@@ -199,7 +207,7 @@ class Connection:
             self.stalled_since = None
         elif self.stalled_since is None:
             since = self.stalled_since = network.timeline.now
-            wait = STALL_S * network.rng.uniform(0.9, 1.1)
+            wait = STALL_S * network.link(one, other).rng.uniform(0.9, 1.1)
             network.timeline.call_at(since + wait, lambda: self._lose_patience(since))
         self.client.flow()
         self.server.flow()

@@ -18,18 +18,23 @@ from swarmd.model.service import Service
 from swarmd.model.spec import (
     ContainerSpec,
     EndpointSpec,
+    FileTarget,
     GlobalMode,
+    NetworkAttachmentConfig,
     PortConfig,
     Replicated,
     ReplicatedJob,
     RestartPolicy,
+    SecretReference,
     ServiceMode,
     ServiceSpec,
+    Stateful,
     TaskSpec,
     UpdateConfig,
 )
 from swarmd.model.states import Availability, FailureAction, UpdateOrder
 from swarmd.sim.client import REVISION, Client
+from swarmd.sim.furniture import BACKEND, SECRETS
 
 STEADY = ("steady",)
 BATCH = ("batch", "1")
@@ -125,7 +130,10 @@ class Operator:
         job = service.spec.mode.replicated_job is not None
         template = replace(
             service.spec.task_template,
-            container_spec=ContainerSpec(command=BATCH if job else STEADY),
+            container_spec=replace(
+                service.spec.task_template.container_spec or ContainerSpec(),
+                command=BATCH if job else STEADY,
+            ),
             restart_policy=RestartPolicy(delay_ns=0),
             force_update=service.spec.task_template.force_update + 1,
         )
@@ -144,6 +152,9 @@ class Operator:
             mode = ServiceMode(
                 replicated_job=ReplicatedJob(max_concurrent=2, total_completions=count)
             )
+        elif drawn < 0.55:
+            lease_ns = self._rng.choice((5, 8)) * SECOND
+            mode = ServiceMode(stateful=Stateful(replicas=count, lease_ns=lease_ns))
         else:
             mode = _mode(count)
         is_job = mode.replicated_job is not None
@@ -167,12 +178,16 @@ class Operator:
     def _template(self, force_update: int) -> TaskSpec:
         if self._gentle:
             return TaskSpec(
-                container_spec=ContainerSpec(command=STEADY),
+                container_spec=ContainerSpec(command=STEADY, secrets=self._secrets()),
+                networks=self._networks(),
                 restart_policy=RestartPolicy(delay_ns=200 * MILLISECOND),
                 force_update=force_update,
             )
         return TaskSpec(
-            container_spec=ContainerSpec(command=self._rng.choice(TEMPERS)),
+            container_spec=ContainerSpec(
+                command=self._rng.choice(TEMPERS), secrets=self._secrets()
+            ),
+            networks=self._networks(),
             restart_policy=RestartPolicy(
                 delay_ns=self._rng.choice((0, 200 * MILLISECOND, SECOND)),
                 max_attempts=self._rng.choice((0, 0, 3)),
@@ -180,6 +195,18 @@ class Operator:
             ),
             force_update=force_update,
         )
+
+    def _secrets(self) -> tuple[SecretReference, ...]:
+        if self._rng.random() < 0.5:
+            return ()
+        secret = self._rng.choice(SECRETS)
+        file = FileTarget(name=secret.spec.name, uid="0", gid="0", mode=0o400)
+        return (SecretReference(secret_id=secret.id, secret_name=secret.spec.name, file=file),)
+
+    def _networks(self) -> tuple[NetworkAttachmentConfig, ...]:
+        if self._rng.random() < 0.5:
+            return ()
+        return (NetworkAttachmentConfig(target=BACKEND.id),)
 
     def _update(self) -> UpdateConfig:
         if self._gentle:

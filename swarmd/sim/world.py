@@ -11,14 +11,13 @@ from contextlib import contextmanager
 
 from swarmd.manager.manager import Manager
 from swarmd.model.cluster import Cluster, ClusterSpec, RootCA
-from swarmd.model.ids import NetworkId
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Role
-from swarmd.node.new_cluster import ingress_network
 from swarmd.raft.books import clocked_by
 from swarmd.raft.config import RaftConfig
 from swarmd.sim.client import Client, Ledger
 from swarmd.sim.daemon import PORT
+from swarmd.sim.furniture import furniture
 from swarmd.sim.identity import CLUSTER
 from swarmd.sim.loop import ProcessLoop
 from swarmd.sim.machine import Machine
@@ -161,8 +160,7 @@ class World:
             for name, machine in self.machines.items()
         ]
         cluster = Cluster(id=CLUSTER, spec=self.spec, root_ca=RootCA(ca_cert=b"simulated root"))
-        ingress = ingress_network(cluster, NetworkId("ingress"))
-        return Transaction((Create(cluster), Create(ingress), *nodes))
+        return Transaction((Create(cluster), *furniture(cluster), *nodes))
 
     def _manager_starts(self, machine: Machine, manager: Manager) -> None:
         for observer in self.observers:
