@@ -16,12 +16,12 @@ from msgspec.structs import replace
 
 from swarmd.agent import reporter, worker
 from swarmd.dispatcher import dispatcher
-from swarmd.dispatcher.core import assignments, reports, sessions
+from swarmd.dispatcher.core import assignments, files, reports, sessions
 from swarmd.manager import consensus, replica, writer
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.states import TaskState
-from swarmd.orchestrator import observer, planner, restart, supervisor, update_pass, updater
-from swarmd.orchestrator.allocator import ports
+from swarmd.orchestrator import fences, observer, planner, restart, supervisor, update_pass, updater
+from swarmd.orchestrator.allocator import book, ports
 from swarmd.raft import receiver, wal
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.errors import OutcomeUnknown
@@ -242,6 +242,33 @@ def leaked_port(patch: Patch) -> None:
     patch.setattr(ports.PortBook, "release", lambda self, service_id: None)
 
 
+def leaked_address(patch: Patch) -> None:
+    """The addresses of a task that is gone stay taken."""
+    release = book.AddressBook.release
+
+    def keeping(self: Any, holder: Any, **rest: Any) -> None:
+        if holder[0] != "task":
+            release(self, holder, **rest)
+
+    patch.setattr(book.AddressBook, "release", keeping)
+
+
+def lease_ignored(patch: Patch) -> None:
+    """A successor of an ordinal does not wait for the lease of a node that was cut off."""
+    patch.setattr(fences, "fence_ns", lambda task: 0)
+
+
+def secret_kept(patch: Patch) -> None:
+    """A node is not told to forget a secret."""
+    step = files.FileUse.step
+
+    def keeping(self: Any) -> Any:
+        given, _ = step(self)
+        return given, ()
+
+    patch.setattr(files.FileUse, "step", keeping)
+
+
 def lost_update_progress(patch: Patch) -> None:
     """A leader does not go on with updates that its predecessor began."""
     born = [0]
@@ -389,6 +416,9 @@ MUTATIONS = (
     Mutation("desired state regresses", desired_state_regresses, _plan("slow_link")),
     Mutation("double assignment", double_assignment, _plan("slow_link")),
     Mutation("leaked port", leaked_port, _plan("loss", operators=2, turmoil_s=60.0)),
+    Mutation("leaked address", leaked_address, _plan("loss", operators=2, turmoil_s=60.0)),
+    Mutation("lease ignored", lease_ignored, _plan("isolate", **BUSY)),
+    Mutation("secret kept", secret_kept, _plan("loss", operators=2)),
     Mutation(
         "lost update progress",
         lost_update_progress,
