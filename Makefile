@@ -29,11 +29,11 @@ check: setup-test ## format, lint, types, layers, generated code
 unit: setup-test ## pure decisions and single parts
 	$(PYTEST) tests/unit
 
-sim: setup-test ## consensus under a seed: at least 200 seeds
-	$(PYTEST) tests/sim
+sim: setup-test ## whole swarms and consensus under faults: at least 200 seeds of each
+	$(PYTEST) -n 2 tests/sim
 
 sim-long: setup-test ## as many seeds as asked: make sim-long SEEDS=5000
-	SWARMD_SIM_SEEDS=$(or $(SEEDS),2000) $(PYTEST) tests/sim
+	SWARMD_SIM_SEEDS=$(or $(SEEDS),$(N),2000) $(PYTEST) -n 2 tests/sim
 
 conformance: setup-test ## the wire against its table
 	$(PYTEST) tests/conformance
