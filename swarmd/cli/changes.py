@@ -70,6 +70,8 @@ class Changes(Struct, kw_only=True, frozen=True):
     generic_removed: tuple[str, ...] = ()
     placement: Fields = {}  # scalar fields of the placement
     max_replicas: int | None = None
+    priority: int | None = None
+    min_available: int | None = None
     update: Fields = {}
     rollback: Fields = {}
     ports: tuple[PortConfig, ...] = ()
@@ -100,7 +102,12 @@ def apply(spec: ServiceSpec, changes: Changes) -> ServiceSpec:
         update_config=_policy(spec.update_config, changes.update),
         rollback_config=_policy(spec.rollback_config, changes.rollback),
         endpoint_spec=_endpoint(spec.endpoint_spec, changes),
+        min_available=_either(spec.min_available, changes.min_available),
     )
+
+
+def _either(present: int, wanted: int | None) -> int:
+    return present if wanted is None else wanted
 
 
 def scaled(spec: ServiceSpec, replicas: int) -> ServiceSpec:
@@ -123,6 +130,7 @@ def _task(task: TaskSpec, changes: Changes) -> TaskSpec:
         networks=with_references(
             task.networks, changes.networks, lambda row: row.target in changes.networks_removed
         ),
+        priority=_either(task.priority, changes.priority),
         force_update=task.force_update + (1 if changes.force else 0),
     )
 

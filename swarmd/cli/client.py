@@ -165,6 +165,16 @@ class Client:
         answer = await _in_time(self._control.ListTasks(control.ListTasksRequest(filters=filters)))
         return [convert.task_from_pb(task) for task in answer.tasks]
 
+    async def find_task(self, task_id: str) -> Task | None:
+        """A task by its id; None when it is gone."""
+        try:
+            answer = await self.ask("GetTask", control.GetTaskRequest(task_id=task_id))
+        except RpcError as error:
+            if error.code is Code.NOT_FOUND:
+                return None
+            raise
+        return convert.task_from_pb(answer.task)
+
     async def nodes(self) -> list[Listed]:
         answer = await _in_time(self._control.ListNodes(control.ListNodesRequest()))
         return [_listed(node) for node in answer.nodes]
@@ -242,6 +252,10 @@ class Client:
                     yield message
         except RpcError as error:
             raise explained(error) from None
+
+    async def ask_leader(self, method: str, request: Any, seconds: float = CALL_S) -> Any:
+        """Any call of swarmd's own Cluster service."""
+        return await _in_time(getattr(self._cluster, method)(request), seconds)
 
     async def explain(self, *, service_id: str = "", task_id: str = "") -> asked.ExplainResponse:
         """What the leader says about a service, or about one of its tasks."""

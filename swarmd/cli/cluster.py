@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmd.cli.params import DURATION, OVERSELL
+from swarmd.cli.params import COUNT, DURATION, OVERSELL
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
@@ -21,6 +21,12 @@ if TYPE_CHECKING:
 )
 @click.option("--oversell-cpu", type=OVERSELL, help="Times the CPUs of nodes are sold; 0: once.")
 @click.option("--oversell-memory", type=OVERSELL, help="Times the memory of nodes is sold.")
+@click.option(
+    "--preemption/--no-preemption", default=None, help="Higher priorities push out lower."
+)
+@click.option("--rebalance/--no-rebalance", default=None, help="Tasks move when nodes return.")
+@click.option("--rebalance-max-moves", type=COUNT, help="Tasks under way at once [1].")
+@click.option("--rebalance-cooldown", type=DURATION, help="A node is ready so long before [60s].")
 @click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats.")
 @click.option("--cert-expiry", type=DURATION, help="Life of node certificates.")
 @click.option("--task-history-limit", type=int, help="Ended tasks kept per slot.")
@@ -31,6 +37,10 @@ def update(
     strategy: str | None,
     oversell_cpu: float | None,
     oversell_memory: float | None,
+    preemption: bool | None,
+    rebalance: bool | None,
+    rebalance_max_moves: int | None,
+    rebalance_cooldown: int | None,
     dispatcher_heartbeat: int | None,
     cert_expiry: int | None,
     task_history_limit: int | None,
@@ -43,7 +53,7 @@ def update(
     from msgspec.structs import replace
 
     from swarmd.cli.client import Client, run
-    from swarmd.cli.scheduling import changed_scheduling
+    from swarmd.cli.scheduling import changed_rebalance, changed_scheduling
 
     def changed(spec: ClusterSpec) -> ClusterSpec:
         if dispatcher_heartbeat is not None:
@@ -56,6 +66,11 @@ def update(
             limits = replace(spec.orchestration, task_history_retention_limit=task_history_limit)
             spec = replace(spec, orchestration=limits)
         scheduling = changed_scheduling(spec.scheduling, strategy, oversell_cpu, oversell_memory)
+        rebalancing = changed_rebalance(
+            scheduling.rebalance, rebalance, rebalance_max_moves, rebalance_cooldown
+        )
+        allowed = scheduling.preemption if preemption is None else preemption
+        scheduling = replace(scheduling, preemption=allowed, rebalance=rebalancing)
         return replace(spec, scheduling=scheduling)
 
     async def work(client: Client) -> None:

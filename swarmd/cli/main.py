@@ -19,6 +19,8 @@ ENTRIES = {
     "config": Entry("swarmd.cli.config:config", "Configs that services are given"),
     "image": Entry("swarmd.cli.image:image", "Images of this node"),
     "events": Entry("swarmd.cli.events:events", "Show what changes in the swarm, and why"),
+    "rebalance": Entry("swarmd.cli.rebalance:rebalance", "Move tasks to where they fit best now"),
+    "simulate": Entry("swarmd.cli.simulate:simulate", "Say what would happen if"),
     "info": Entry("swarmd.cli.info:info", "What this node is, what it chose and why"),
     "version": Entry("swarmd.cli.info:version", "Versions of this program and of the daemon"),
     "daemon": Entry("swarmd.cli.daemon:daemon", "Run the node's daemon in the foreground"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from swarmd.model.cluster import SchedulingConfig
+from swarmd.model.cluster import RebalanceConfig, SchedulingConfig
 from swarmd.model.node import Oversell
 from swarmd.model.states import Strategy
 
@@ -40,6 +40,20 @@ def changed_scheduling(
         present,
         strategy=Strategy(strategy) if strategy else present.strategy,
         oversell=changed_oversell(present.oversell, cpus, memory) or Oversell(),
+    )
+
+
+def changed_rebalance(
+    present: RebalanceConfig,
+    enabled: bool | None,
+    max_moves: int | None,
+    cooldown_ns: int | None,
+) -> RebalanceConfig:
+    """The policy for moving tasks by itself, with what is given changed."""
+    return RebalanceConfig(
+        enabled=present.enabled if enabled is None else enabled,
+        max_moves=present.max_moves if max_moves is None else max_moves,
+        cooldown_ns=present.cooldown_ns if cooldown_ns is None else cooldown_ns,
     )
 
 

@@ -15,7 +15,7 @@ import click
 
 from swarmd.cli.listing import options
 from swarmd.cli.mode_options import MODES
-from swarmd.cli.service_options import CREATE, SHARED, WAITING, changes
+from swarmd.cli.service_options import CREATE, DRY_RUN, SHARED, WAITING, changes
 from swarmd.cli.target import Target
 
 
@@ -24,6 +24,7 @@ from swarmd.cli.target import Target
 @click.option("--mode", type=click.Choice(MODES), default="replicated")
 @click.option("--process", is_flag=True, help="Run a command on the hosts, without an image.")
 @options(SHARED, CREATE, WAITING)
+@DRY_RUN
 @click.argument("words", nargs=-1, required=True, metavar="IMAGE|COMMAND [ARG...]")
 @click.pass_obj
 def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
@@ -36,15 +37,21 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
     swarmd service create --mode cron --schedule "30 2 * * *" --time-zone Europe/Rome IMAGE
     swarmd service create --mode stateful --replicas 3 --name db IMAGE
     """
+    from swarmd.cli import whatif
     from swarmd.cli.client import Client, run
     from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
     from swarmd.cli.references import known_references, with_ids
+    from swarmd.cli.supposed import service_created
 
     spec = _spec(words, flags)
 
     async def work(client: Client) -> None:
         known = await known_references(client, spec)
+        if flags["dry_run"]:
+            supposed = [service_created(with_ids(spec, known))]
+            whatif.show(await whatif.simulate(client, supposed), flags["output"])
+            return
         service = await client.create_service(with_ids(spec, known))
         await conclude(client, [Awaited(service)], target.clock, flags)
 

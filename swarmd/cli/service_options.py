@@ -75,6 +75,8 @@ SHARED: list[Any] = [
         type=click.Choice(["cluster", "spread", "binpack", "random"]),
         help="How tasks are shared out among nodes [the cluster's].",
     ),
+    click.option("--priority", type=int, help="Higher is placed first, in place of lower [0]."),
+    click.option("--min-available", type=COUNT, help="So many are never taken from it [0]."),
     *_policy_options("update"),
     *_policy_options("rollback"),
     click.option("--endpoint-mode", type=click.Choice(["vip", "dnsrr"])),
@@ -135,6 +137,10 @@ UPDATE: list[Any] = [
     click.option("--publish-rm", multiple=True, type=PORTS, metavar="TARGET[/udp]"),
     click.option("--force", is_flag=True, help="Replace all tasks even if nothing changed."),
 ]
+
+DRY_RUN = click.option(
+    "--dry-run", is_flag=True, help="Only show where tasks would run, and which would not."
+)
 
 WAITING: list[Any] = [
     click.option("-d", "--detach", is_flag=True, help="Do not wait until the tasks run."),
@@ -200,6 +206,8 @@ def changes(flags: dict[str, Any]) -> Any:
         generic_removed=_removed(flags, "generic_resource"),
         placement=_placement(flags["strategy"]),
         max_replicas=flags["replicas_max_per_node"],
+        priority=flags["priority"],
+        min_available=flags["min_available"],
         update=_policy(flags, "update"),
         rollback=_policy(flags, "rollback"),
         ports=tuple(port for ports in _either(flags, "publish") for port in ports),

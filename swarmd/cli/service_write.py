@@ -9,12 +9,13 @@ import click
 
 from swarmd.cli.completion import service_names
 from swarmd.cli.listing import options
-from swarmd.cli.service_options import SHARED, UPDATE, WAITING, changes
+from swarmd.cli.service_options import DRY_RUN, SHARED, UPDATE, WAITING, changes
 from swarmd.cli.target import Target
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
 @options(SHARED, UPDATE, WAITING)
+@DRY_RUN
 @click.option("--rollback", is_flag=True, help="Go back to the previous spec instead.")
 @click.argument("service", metavar="SERVICE", shell_complete=service_names)
 @click.argument("words", nargs=-1, metavar="[-- COMMAND [ARG...]]")
@@ -31,6 +32,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     """
     from msgspec.structs import replace
 
+    from swarmd.cli import whatif
     from swarmd.cli.changes import apply
     from swarmd.cli.client import Client, run
     from swarmd.cli.errors import CliError
@@ -38,6 +40,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
     from swarmd.cli.references import Known, by_id, known_references, with_ids
+    from swarmd.cli.supposed import service_updated
     from swarmd.model.spec import ContainerSpec, ServiceSpec
 
     if words and words[0] == "--":
@@ -70,6 +73,15 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
 
     async def work(client: Client) -> None:
         found = find_service(await client.services(), service)
+        if flags["dry_run"]:
+            spec = found.previous_spec
+            if not flags["rollback"]:
+                spec = changed(found.spec, await known_references(client, wanted))
+            if spec is None:
+                raise CliError(f"service {service} has no previous spec to go back to")
+            supposed = [service_updated(found.id, spec)]
+            whatif.show(await whatif.simulate(client, supposed), flags["output"])
+            return
         if flags["rollback"]:
             updated = await client.roll_back_service(found.id)
         else:
@@ -83,6 +95,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
 
 @click.command()
 @options(WAITING)
+@DRY_RUN
 @click.argument("scales", nargs=-1, required=True, metavar="SERVICE=REPLICAS...")
 @click.pass_obj
 def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
@@ -91,12 +104,14 @@ def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
     \b
     swarmd service scale web=5 api=2
     """
+    from swarmd.cli import whatif
     from swarmd.cli.changes import scaled
     from swarmd.cli.client import Client, run
     from swarmd.cli.errors import CliError
     from swarmd.cli.lookup import find_service
     from swarmd.cli.outcome import conclude
     from swarmd.cli.progress import Awaited
+    from swarmd.cli.supposed import service_scaled
     from swarmd.model.spec import ServiceSpec
 
     wanted = dict(_scale(word) for word in scales)
@@ -104,6 +119,10 @@ def scale(target: Target, /, scales: tuple[str, ...], **flags: Any) -> None:
     async def work(client: Client) -> None:
         services = await client.services()
         found = [(find_service(services, word), count) for word, count in wanted.items()]
+        if flags["dry_run"]:
+            supposed = [service_scaled(service.id, count) for service, count in found]
+            whatif.show(await whatif.simulate(client, supposed), flags["output"])
+            return
         awaited = []
         for service, replicas in found:
 

@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 
-from swarmd.model.errors import invalid, not_found
+from swarmd.manager.control.core import SubmitsTransactions
+from swarmd.manager.rehearsals import Rehearsals
+from swarmd.manager.whatif_messages import move_to_pb
+from swarmd.model.env import Env
+from swarmd.model.errors import invalid
 from swarmd.model.instant import Instant
-from swarmd.model.service import Service
+from swarmd.model.states import TaskState
 from swarmd.orchestrator.explain import Explanation, explain_service, explain_task
+from swarmd.orchestrator.rebalance import Planned
+from swarmd.orchestrator.rebalance.moves import begun
+from swarmd.orchestrator.whatif.hypothesis import find_service
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import cluster as pb
 from swarmd.runtime.clock import Clock
-from swarmd.store.view import View
+from swarmd.store.changes import Create, Transaction
+from swarmd.store.store import Store
 
 CLUSTER = "swarmd.v1.Cluster"
 
@@ -21,14 +30,25 @@ class ClusterService:
 
     Args:
         read_barrier: returns once the replica holds everything acknowledged before the call.
+        env: for tasks that begin moves.
     """
 
     def __init__(
-        self, view: View, *, clock: Clock, read_barrier: Callable[[], Awaitable[object]]
+        self,
+        view: Store,
+        writer: SubmitsTransactions,
+        *,
+        clock: Clock,
+        read_barrier: Callable[[], Awaitable[object]],
+        env: Callable[[], Env],
     ) -> None:
         self._view = view
+        self._writer = writer
         self._clock = clock
         self._read_barrier = read_barrier
+        self._env = env
+        self._rehearsals = Rehearsals(view, clock=clock)
+        self._moving = asyncio.Lock()  # or two requests would begin more moves than allowed
 
     async def Explain(self, call: Call, request: pb.ExplainRequest) -> pb.ExplainResponse:
         if not request.service_id and not request.task_id:
@@ -36,16 +56,45 @@ class ClusterService:
         await self._read_barrier()
         now = Instant(self._clock.now())
         if request.service_id:
-            return _to_pb(explain_service(self._service(request.service_id), self._view, now))
+            return _to_pb(
+                explain_service(find_service(request.service_id, self._view), self._view, now)
+            )
         task = self._view.get_task(request.task_id)
         service = self._view.get_service(task.service_id)
         return _to_pb(explain_task(task, service, self._view, now))
 
-    def _service(self, word: str) -> Service:
-        service = self._view.find_service(word) or self._view.find_service_by_name(word)
-        if service is None:
-            raise not_found("service", word)
-        return service
+    async def Simulate(self, call: Call, request: pb.SimulateRequest) -> pb.SimulateResponse:
+        await self._read_barrier()
+        return await self._rehearsals.simulate(request)
+
+    async def Rebalance(self, call: Call, request: pb.RebalanceRequest) -> pb.RebalanceResponse:
+        await self._read_barrier()
+        async with self._moving:
+            planned = await self._rehearsals.moves(tuple(request.services))
+            started = 0 if request.dry_run else await self._begin(planned)
+        return pb.RebalanceResponse(
+            moves=[move_to_pb(move, self._view) for move in planned.moves],
+            started=started,
+            under_way=len(planned.under_way) + started,
+            notes=planned.notes,
+        )
+
+    async def _begin(self, planned: Planned) -> int:
+        """Have as many moves made as may be under way; the planner sees to the rest."""
+        cluster = self._view.cluster()
+        room = cluster.spec.scheduling.rebalance.max_moves - len(planned.under_way)
+        actions = []
+        for move in planned.moves[: max(room, 0)]:
+            service = self._view.find_service(move.task.service_id)
+            task = self._view.find_task(move.task.id)
+            same = task is not None and task.desired_state is TaskState.RUNNING
+            if service is None or service.spec_version != move.spec_version or not same:
+                break  # changed meanwhile: what follows is planned anew by the next call
+            successor, reason = begun(move, service, cluster, self._env())
+            actions.append(Create(successor, reason))
+        if actions:
+            await self._writer.submit(Transaction(tuple(actions), atomic=False))
+        return len(actions)
 
 
 def _to_pb(answer: Explanation) -> pb.ExplainResponse:

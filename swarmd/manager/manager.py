@@ -175,7 +175,11 @@ class Manager:
             CONTROL: control,
             UPDATES: control,
             CLUSTER: ClusterService(
-                self.store, clock=self._clock, read_barrier=self.consensus.read_barrier
+                self.store,
+                self.writer,
+                clock=self._clock,
+                read_barrier=self.consensus.read_barrier,
+                env=self._env,
             ),
             MEMBERSHIP: self._membership,
             HEALTH: HealthService(self.raft),

@@ -148,6 +148,8 @@ class Observer:
         if old is None:
             self.fleet.track(new)
             self.queue.observe(new)
+            if new.replaces:
+                self.queue.something_changed()  # begun by a request, so nobody has tried it yet
             self._open_slot(new)
             return
         before, after = old.status.state, new.status.state

@@ -220,7 +220,11 @@ class Daemon:
             "swarmd.v1.Updates": control,
             "docker.swarmkit.v1.Logs": self.logs,
             "swarmd.v1.Cluster": ClusterService(
-                self.swarm.store, clock=SwarmClock(self.swarm), read_barrier=self._act
+                self.swarm.store,
+                SwarmWriter(self.swarm),
+                clock=SwarmClock(self.swarm),
+                read_barrier=self._act,
+                env=lambda: self.swarm.env,
             ),
             "swarmd.v1.Local": self.local,
             "docker.swarmkit.v1.Watch": WatchService(self.swarm.store),

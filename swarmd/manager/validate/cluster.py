@@ -5,7 +5,6 @@ from __future__ import annotations
 from swarmd.manager.validate.limits import INT64_MAX, Limit, as_duration
 from swarmd.manager.validate.names import check_labels
 from swarmd.manager.validate.placement import check_oversell
-from swarmd.manager.validate.unserved import refuse_unserved_cluster
 from swarmd.model.cluster import CLUSTER_NAME, ClusterSpec
 from swarmd.model.defaults import HEARTBEAT_FLOOR_NS
 from swarmd.model.errors import invalid
@@ -20,6 +19,8 @@ HEARTBEAT = Limit(
 SNAPSHOT_INTERVAL = Limit("raft.snapshot_interval", 1, INT64_MAX)
 KEEP_OLD_SNAPSHOTS = Limit("raft.keep_old_snapshots", 0, 1_000)
 SLOW_FOLLOWER_ENTRIES = Limit("raft.log_entries_for_slow_followers", 0, INT64_MAX)
+REBALANCE_MOVES = Limit("scheduling.rebalance.max_moves", 1, 1_000)
+REBALANCE_COOLDOWN = Limit("scheduling.rebalance.cooldown", 0, 24 * HOUR, show=as_duration)
 
 
 def check_cluster_spec(spec: ClusterSpec) -> None:
@@ -35,4 +36,6 @@ def check_cluster_spec(spec: ClusterSpec) -> None:
     KEEP_OLD_SNAPSHOTS.check(spec.raft.keep_old_snapshots)
     SLOW_FOLLOWER_ENTRIES.check(spec.raft.log_entries_for_slow_followers)
     check_oversell(spec.scheduling.oversell, within="scheduling.oversell")
-    refuse_unserved_cluster(spec)
+    rebalance = spec.scheduling.rebalance
+    REBALANCE_MOVES.check(rebalance.max_moves)
+    REBALANCE_COOLDOWN.check(rebalance.cooldown_ns)

@@ -28,7 +28,6 @@ from swarmd.manager.validate.task import (
     check_restart_policy,
 )
 from swarmd.manager.validate.templates import check_templates
-from swarmd.manager.validate.unserved import refuse_unserved_service
 from swarmd.model import modes
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.spec import ServiceSpec, UpdateConfig
@@ -37,7 +36,6 @@ from swarmd.model.spec import ServiceSpec, UpdateConfig
 def check_service_spec(spec: ServiceSpec) -> None:
     """Refuse a spec that is not valid by itself, whatever else the cluster holds."""
     task = spec.task_template
-    refuse_unserved_service(spec)
     check_name("service", spec.name)
     check_labels("service", spec.labels)
     check_resources(task.resources)

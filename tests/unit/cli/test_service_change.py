@@ -49,6 +49,8 @@ def test_update_changes_what_it_is_told_and_waits_for_the_update(daemon):
 
 # What every flag of `service update` is given, and what the spec holds after it.
 EVERY_FLAG = {
+    "--priority": ("-3", lambda s: s.task_template.priority, -3),
+    "--min-available": ("2", lambda s: s.min_available, 2),
     "--replicas": ("3", lambda s: s.mode.replicated.replicas, 3),
     "--executor": ("process", lambda s: container(s).executor, "process"),
     "--entrypoint": ("serve -v", lambda s: container(s).command, ("serve", "-v")),
@@ -113,6 +115,7 @@ MODE_FLAGS = {
     "--starting-deadline", "--successful-runs", "--failed-runs", "--start-order", "--lease",
 }  # fmt: skip
 OTHER_FLAGS = {
+    "--dry-run",  # test_simulate.py
     *("--network-add", "--network-rm"),  # test_objects.py: they need something to refer to
     *("--secret-add", "--secret-rm", "--config-add", "--config-rm"),
     "--endpoint-mode",

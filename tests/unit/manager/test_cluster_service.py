@@ -9,6 +9,7 @@ from swarmd.model.errors import Code, Rejection
 from swarmd.rpc.call import Call, Peer
 from swarmd.rpc.pb import cluster as pb
 from tests.support.cluster import Swarm, a_service_spec, a_task_spec
+from tests.support.daemon import SwarmWriter
 from tests.support.hand_clock import HandClock
 
 CALL = Call(Peer(local=True), "/swarmd.v1.Cluster/Explain")
@@ -21,7 +22,11 @@ class Scene:
         self.web = self.swarm.create(a_service_spec("web", replicas=2, task=a_task_spec(cpus=3)))
         self.swarm.converge()
         self.service = ClusterService(
-            self.swarm.store, clock=HandClock(self.swarm.now), read_barrier=self._barrier
+            self.swarm.store,
+            SwarmWriter(self.swarm),
+            clock=HandClock(self.swarm.now),
+            read_barrier=self._barrier,
+            env=lambda: self.swarm.env,
         )
 
     async def _barrier(self) -> None:

@@ -5,7 +5,14 @@ from __future__ import annotations
 import pytest
 
 from swarmd.manager.validate import check_cluster_spec, check_node_spec
-from swarmd.model.cluster import CAConfig, ClusterSpec, DispatcherConfig, RaftConfig
+from swarmd.model.cluster import (
+    CAConfig,
+    ClusterSpec,
+    DispatcherConfig,
+    RaftConfig,
+    RebalanceConfig,
+    SchedulingConfig,
+)
 from swarmd.model.errors import Rejection
 from swarmd.model.instant import HOUR, MILLISECOND, MINUTE
 from swarmd.model.node import NodeSpec
@@ -19,6 +26,10 @@ def expiring(expiry_ns: int) -> ClusterSpec:
     return ClusterSpec(ca_config=CAConfig(node_cert_expiry_ns=expiry_ns))
 
 
+def moving(**fields: int) -> ClusterSpec:
+    return ClusterSpec(scheduling=SchedulingConfig(rebalance=RebalanceConfig(**fields)))
+
+
 @pytest.mark.parametrize(
     "spec",
     [
@@ -28,6 +39,9 @@ def expiring(expiry_ns: int) -> ClusterSpec:
         beating(10 * MINUTE),
         expiring(HOUR),
         ClusterSpec(raft=RaftConfig(snapshot_interval=1, keep_old_snapshots=0)),
+        ClusterSpec(scheduling=SchedulingConfig(preemption=False)),
+        moving(enabled=True, max_moves=1, cooldown_ns=0),
+        moving(max_moves=1000, cooldown_ns=24 * HOUR),
     ],
 )
 def test_settings_within_the_limits_are_accepted(spec):
@@ -44,6 +58,10 @@ def test_settings_within_the_limits_are_accepted(spec):
         (beating(10 * MINUTE + 1), "dispatcher.heartbeat_period"),
         (expiring(HOUR - 1), "ca_config.node_cert_expiry"),
         (ClusterSpec(raft=RaftConfig(snapshot_interval=0)), "raft.snapshot_interval"),
+        (moving(max_moves=0), "scheduling.rebalance.max_moves"),
+        (moving(max_moves=1001), "scheduling.rebalance.max_moves"),
+        (moving(cooldown_ns=-1), "scheduling.rebalance.cooldown"),
+        (moving(cooldown_ns=24 * HOUR + 1), "scheduling.rebalance.cooldown"),
         (ClusterSpec(raft=RaftConfig(keep_old_snapshots=-1)), "raft.keep_old_snapshots"),
         (
             ClusterSpec(raft=RaftConfig(log_entries_for_slow_followers=-1)),
