@@ -18,6 +18,7 @@ from swarmd.agent import reporter, worker
 from swarmd.dispatcher import dispatcher
 from swarmd.dispatcher.core import assignments, files, reports, sessions
 from swarmd.manager import consensus, replica, writer
+from swarmd.manager.control import services
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.states import TaskState
 from swarmd.orchestrator import fences, observer, planner, restart, supervisor, update_pass, updater
@@ -162,14 +163,15 @@ def acknowledged_early(patch: Patch) -> None:
 
 def base_ignored(patch: Patch) -> None:
     """A write over an old version is accepted."""
-    update = store.Store._update
+    update = services.ServiceCalls.UpdateService
 
-    def careless(self: Any, action: Any, now: Any, index: int) -> Any:
-        old = self.find(store.kind_of(action.record), action.record.id)
-        base = old.version if old is not None else action.base
-        return update(self, replace(action, base=base), now, index)
+    async def careless(self: Any, call: Any, request: Any) -> Any:
+        service = self._view.find_service(request.service_id)
+        if service is not None:
+            request.service_version.index = service.version
+        return await update(self, call, request)
 
-    patch.setattr(store.Store, "_update", careless)
+    patch.setattr(services.ServiceCalls, "UpdateService", careless)
 
 
 def stale_status_accepted(patch: Patch) -> None:
@@ -411,7 +413,7 @@ MUTATIONS = (
     Mutation("snapshot incomplete", snapshot_incomplete, _plan("kill")),
     Mutation("outcome denied", outcome_denied, _plan("deaf", "slow_disk", "split", **BUSY)),
     Mutation("acknowledged early", acknowledged_early, _plan("split", **BUSY)),
-    Mutation("base version ignored", base_ignored, _plan("slow_disk", "slow_node", operators=2)),
+    Mutation("base version ignored", base_ignored, _plan("loss", writers=3)),
     Mutation("stale status accepted", stale_status_accepted, _plan("repeat")),
     Mutation("desired state regresses", desired_state_regresses, _plan("slow_link")),
     Mutation("double assignment", double_assignment, _plan("slow_link")),
