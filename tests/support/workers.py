@@ -97,8 +97,11 @@ class WorkerUnderTest:
             platform=Platform(architecture="x86_64", os="linux"),
         )
         self.history: dict[str, list[TaskStatus]] = {}
-        self.executor = ProcessExecutor(directory, self.node)
+        self.executor = self.make_executor()
         self.worker = self._worker()
+
+    def make_executor(self) -> ProcessExecutor:
+        return ProcessExecutor(self.directory, self.node)
 
     def _worker(self) -> Worker:
         worker = Worker(self.directory, self.node_id, self.executor, clock=SystemClock())
@@ -130,6 +133,11 @@ class WorkerUnderTest:
         assert status.state == state, status
         return status
 
+    async def ends(self, task_id: str) -> TaskStatus:
+        """The status of a task that has ended in whatever way."""
+        await eventually(lambda: self.status(task_id).state.terminal, f"end of task {task_id}")
+        return self.status(task_id)
+
     def output(self, task_id: str) -> str:
         """All the task has written, of both streams, without times."""
         directory = self.executor.log_directory(TaskId(task_id))
@@ -141,7 +149,11 @@ class WorkerUnderTest:
     async def restart(self) -> None:
         """Replace the worker by a fresh one that finds what the old one left."""
         await self.worker.stop(keep_tasks=True)
-        self.executor = ProcessExecutor(self.directory, self.node)
+        await self.restart_stopped()
+
+    async def restart_stopped(self) -> None:
+        """Make a fresh worker where the last one was stopped."""
+        self.executor = self.make_executor()
         self.worker = self._worker()
         await self.worker.start()
 
