@@ -28,6 +28,7 @@ SHORT_ID = 12
     cls=LazyGroup,
     entries={
         "ls": Entry("swarmd.cli.image:ls", "List the images of this node"),
+        "pull": Entry("swarmd.cli.image:pull", "Fetch images from their registries"),
         "load": Entry("swarmd.cli.image:load", "Take in an archive of `docker save`"),
         "import": Entry("swarmd.cli.image:load", "The same as load"),
         "rm": Entry("swarmd.cli.image:rm", "Remove images"),
@@ -97,6 +98,31 @@ def load(
     if not quiet:
         for item in answer.images:
             click.echo(f"Loaded image: {item.name}")
+
+
+@click.command()
+@click.option("-u", "--username", default="", help="Who to be for the registry [nobody].")
+@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
+@click.pass_obj
+def pull(target: Target, /, names: tuple[str, ...], username: str, password_stdin: bool) -> None:
+    """Fetch images from their registries, also those that the node has already.
+
+    \b
+    swarmd image pull nginx:1.27
+    swarmd image pull --username me --password-stdin registry.example.com/app < password
+    """
+    from swarmd.rpc.pb import images as pb
+
+    if bool(username) != password_stdin:
+        raise click.UsageError("--username and --password-stdin belong together")
+    password = sys.stdin.readline().rstrip("\n") if password_stdin else ""
+    for name in names:
+        request = pb.PullImageRequest(name=name, username=username, password=password)
+        answer = _call(
+            target, lambda stub, request=request: stub.Pull(request, timeout_s=LOAD_S_MAX)
+        )
+        click.echo(f"{answer.image.name}: {answer.image.digest}")
 
 
 @click.command()

@@ -9,7 +9,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from swarmd.agent.executors.containerd.engine import EngineDown
-from swarmd.agent.images.problems import BadImage
+from swarmd.agent.executors.node import NodeExecutor
+from swarmd.agent.images.auth import Credentials
+from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
 from swarmd.agent.images.reference import BadReference, parse
 from swarmd.agent.images.store import Image, ImageStore
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
@@ -60,6 +62,21 @@ class ImageService:
             raise Rejection(Code.UNAVAILABLE, str(error)) from None
         return pb.LoadImagesResponse(images=map(_message, images))
 
+    async def Pull(self, call: Call, request: pb.PullImageRequest) -> pb.PullImageResponse:
+        self._store()
+        puller = self._executor().puller
+        assert puller is not None
+        credentials = Credentials(request.username, request.password)
+        try:
+            image = await puller.pull(parse(request.name), credentials)
+        except (BadImage, BadReference) as error:
+            raise invalid(str(error)) from None
+        except NoSuchImage as error:
+            raise Rejection(Code.NOT_FOUND, str(error)) from None
+        except (Unreachable, EngineDown, RpcError, OSError) as error:
+            raise Rejection(Code.UNAVAILABLE, str(error)) from None
+        return pb.PullImageResponse(image=_message(image))
+
     async def Remove(self, call: Call, request: pb.RemoveImageRequest) -> pb.RemoveImageResponse:
         try:
             removed = await self._store().remove(parse(request.name))
@@ -72,15 +89,18 @@ class ImageService:
         return pb.RemoveImageResponse()
 
     def _store(self) -> ImageStore:
+        executor = self._executor()
+        if executor.images is None:
+            raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
+        return executor.images
+
+    def _executor(self) -> NodeExecutor:
         member = self._daemon.member
         if member is None:
             raise failed_precondition(
                 "this node is not part of a swarm; `swarmd init` or `swarmd join` first"
             )
-        executor = member.agent.executor
-        if executor.images is None:
-            raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
-        return executor.images
+        return member.agent.executor
 
 
 def _message(image: Image) -> pb.Image:

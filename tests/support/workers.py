@@ -138,6 +138,10 @@ class WorkerUnderTest:
         await eventually(lambda: self.status(task_id).state.terminal, f"end of task {task_id}")
         return self.status(task_id)
 
+    async def says(self, task_id: str, sentence: str) -> None:
+        """Return when the status gives `sentence` as the reason why the task isn't running."""
+        await eventually(lambda: sentence in self.status(task_id).err, f"{task_id}: {sentence}")
+
     def output(self, task_id: str) -> str:
         """All the task has written, of both streams, without times."""
         directory = self.executor.log_directory(TaskId(task_id))

@@ -17,6 +17,7 @@ from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.installation import Installation, find_installation
 from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.store import ImageStore
 from swarmd.agent.leases import Leases
 from swarmd.lb.kernel import Balancer
@@ -59,16 +60,19 @@ class NodeExecutor:
         self._lacking = found if isinstance(found, str) else ""
         self.containers: ContainerdExecutor | None = None
         self.images: ImageStore | None = None
+        self.puller: Puller | None = None
         if isinstance(found, str):
             return
         engine = Engine(directory / "containerd", found, address=containerd_address)
-        self.images = ImageStore(engine, node.platform, lease_id=RandomIds().new, now=clock.now)
+        images = ImageStore(engine, node.platform, lease_id=RandomIds().new, now=clock.now)
+        self.puller = Puller(images, directory / "downloads", node.platform)
+        self.images = images
         self.containers = ContainerdExecutor(
             directory / "containers",
             node,
             engine=engine,
             installation=found,
-            images=self.images,
+            puller=self.puller,
             network=NodeNetwork(node.node_id),
             forwarder=Forwarder(node.node_id, make_proxy),
             keeper=self.processes.link,

@@ -86,6 +86,11 @@ class ImageStore:
             return await self._image(client, answer.image)
         return None
 
+    async def has_blob(self, digest: str) -> bool:
+        """Whether content is here already, for whatever image."""
+        client = await self._engine.client()
+        return await Content(client, blobs=self._blobs()).has(digest)
+
     async def images(self) -> list[Image]:
         """All images, by name."""
         client = await self._engine.client()
@@ -139,6 +144,8 @@ class ImageStore:
         manifest = documents.parse_manifest(item.manifest)
         async with self._writing, self.leased() as (client, content):
             for described in (manifest.config, *manifest.layers):
+                if await content.has(described.digest):
+                    continue
                 with await asyncio.to_thread(open_blob, item.blobs[described.digest]) as file:
                     await content.write(
                         file, digest=described.digest, size=described.size, labels={}

@@ -29,8 +29,8 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.images import reference
-from swarmd.agent.images.problems import NoSuchImage
-from swarmd.agent.images.store import Image, ImageStore
+from swarmd.agent.images.auth import Credentials
+from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
 from swarmd.model.ids import TaskId
@@ -64,7 +64,7 @@ class ContainerdExecutor:
         *,
         engine: Engine,
         installation: Installation | None,
-        images: ImageStore,
+        puller: Puller,
         network: NodeNetwork,
         forwarder: Forwarder,
         keeper: KeeperLink,
@@ -74,7 +74,7 @@ class ContainerdExecutor:
     ) -> None:
         self.node = node
         self.engine = engine
-        self.images = images
+        self.puller = puller
         self.network = network
         self.forwarder = forwarder
         self.ports = ports
@@ -154,7 +154,7 @@ class ContainerdExecutor:
     async def make(self, controller: ContainerController) -> Found:
         """Make a task's container, with its image if need be."""
         task, spec = controller.task, controller.spec
-        image = await self._image(spec.image)
+        image = await self.puller.ensure(reference.parse(spec.image), Credentials())
         client = await self.engine.client()
         self.engine.trim_log()
         address = await self.network.lease(task.id)
@@ -259,15 +259,6 @@ class ContainerdExecutor:
         await asyncio.to_thread(_remove_cgroups, self.node.node_id)
 
     # --- inside
-
-    async def _image(self, name: str) -> Image:
-        image = await self.images.find(reference.parse(name))
-        if image is None:
-            raise NoSuchImage(
-                f"no such image: {name}; load it on node {self.node.hostname} by "
-                "`swarmd image load`"
-            )
-        return image
 
     def _allocate(self, task: Task) -> tuple[PortConfig, ...]:
         self.ports.publish("node", self._published())

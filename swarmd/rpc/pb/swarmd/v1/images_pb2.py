@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16swarmd/v1/images.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x05Image\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x13\n\x11ListImagesRequest\"6\n\x12ListImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"/\n\x11LoadImagesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"6\n\x12LoadImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"\"\n\x12RemoveImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13RemoveImageResponse2\xdd\x01\n\x06Images\x12\x43\n\x04List\x12\x1c.swarmd.v1.ListImagesRequest\x1a\x1d.swarmd.v1.ListImagesResponse\x12\x45\n\x04Load\x12\x1c.swarmd.v1.LoadImagesRequest\x1a\x1d.swarmd.v1.LoadImagesResponse(\x01\x12G\n\x06Remove\x12\x1d.swarmd.v1.RemoveImageRequest\x1a\x1e.swarmd.v1.RemoveImageResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16swarmd/v1/images.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"u\n\x05Image\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x13\n\x11ListImagesRequest\"6\n\x12ListImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"/\n\x11LoadImagesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"6\n\x12LoadImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"D\n\x10PullImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\"4\n\x11PullImageResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.swarmd.v1.Image\"\"\n\x12RemoveImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13RemoveImageResponse2\xa0\x02\n\x06Images\x12\x43\n\x04List\x12\x1c.swarmd.v1.ListImagesRequest\x1a\x1d.swarmd.v1.ListImagesResponse\x12\x45\n\x04Load\x12\x1c.swarmd.v1.LoadImagesRequest\x1a\x1d.swarmd.v1.LoadImagesResponse(\x01\x12\x41\n\x04Pull\x12\x1b.swarmd.v1.PullImageRequest\x1a\x1c.swarmd.v1.PullImageResponse\x12G\n\x06Remove\x12\x1d.swarmd.v1.RemoveImageRequest\x1a\x1e.swarmd.v1.RemoveImageResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -42,10 +42,14 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOADIMAGESREQUEST']._serialized_end=313
   _globals['_LOADIMAGESRESPONSE']._serialized_start=315
   _globals['_LOADIMAGESRESPONSE']._serialized_end=369
-  _globals['_REMOVEIMAGEREQUEST']._serialized_start=371
-  _globals['_REMOVEIMAGEREQUEST']._serialized_end=405
-  _globals['_REMOVEIMAGERESPONSE']._serialized_start=407
-  _globals['_REMOVEIMAGERESPONSE']._serialized_end=428
-  _globals['_IMAGES']._serialized_start=431
-  _globals['_IMAGES']._serialized_end=652
+  _globals['_PULLIMAGEREQUEST']._serialized_start=371
+  _globals['_PULLIMAGEREQUEST']._serialized_end=439
+  _globals['_PULLIMAGERESPONSE']._serialized_start=441
+  _globals['_PULLIMAGERESPONSE']._serialized_end=493
+  _globals['_REMOVEIMAGEREQUEST']._serialized_start=495
+  _globals['_REMOVEIMAGEREQUEST']._serialized_end=529
+  _globals['_REMOVEIMAGERESPONSE']._serialized_start=531
+  _globals['_REMOVEIMAGERESPONSE']._serialized_end=552
+  _globals['_IMAGES']._serialized_start=555
+  _globals['_IMAGES']._serialized_end=843
 # @@protoc_insertion_point(module_scope)

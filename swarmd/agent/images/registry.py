@@ -1,0 +1,190 @@
+"""A registry, asked over HTTP by the OCI distribution protocol; everything here blocks.
+
+Registries on this machine's loopback may be spoken to in plain; all others need TLS. Credentials
+go to the registry and its token service, never to where it redirects. What arrives is checked
+against digest and length as it comes, so that a registry that lies costs no more than it announced.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import http.client
+import ipaddress
+import urllib.error
+import urllib.request
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from swarmd.agent.images import auth
+from swarmd.agent.images.auth import Credentials
+from swarmd.agent.images.manifest import (
+    DOCUMENT_BYTES_MAX,
+    INDEXES,
+    MANIFESTS,
+    Descriptor,
+    digest_of,
+)
+from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
+from swarmd.agent.images.reference import DOCKER_HUB, Reference
+
+DOCKER_HUB_HOST = "registry-1.docker.io"
+SILENCE_S_MAX = 30.0
+CHUNK_BYTES = 256 * 1024
+_ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
+
+
+class Registry:
+    """The repository of one image in its registry."""
+
+    def __init__(self, reference: Reference, credentials: Credentials = Credentials()) -> None:  # noqa: B008 - frozen
+        self._reference = reference
+        self._credentials = credentials
+        self._authorization = ""
+        host = DOCKER_HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
+        scheme = "http" if is_loopback(host) else "https"
+        self._base = f"{scheme}://{host}/v2/{reference.path}"
+
+    def manifest(self, name: str) -> tuple[str, bytes]:
+        """A manifest or index by tag or digest: its media type and content.
+
+        Raises:
+            NoSuchImage, Unreachable
+            BadImage: it is not what the digest says.
+        """
+        with self._open(f"{self._base}/manifests/{name}", accept=_ACCEPT) as answer:
+            kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
+            data = _read(answer, DOCUMENT_BYTES_MAX)
+        if name.startswith("sha256:") and digest_of(data) != name:
+            raise BadImage(f"{self._reference.registry} answers for {name} with something else")
+        return kind, data
+
+    def fetch(self, blob: Descriptor, path: Path) -> None:
+        """Bring a blob into a file, going on where an earlier attempt broke off.
+
+        Raises:
+            NoSuchImage, Unreachable: what has arrived stays for the next attempt.
+            BadImage: the content is not what was announced; nothing stays.
+        """
+        digest, size = hashlib.sha256(), 0
+        if path.exists():
+            with path.open("rb") as file:
+                while chunk := file.read(CHUNK_BYTES):
+                    digest.update(chunk)
+                    size += len(chunk)
+        if size < blob.size:
+            headers = {"Range": f"bytes={size}-"} if size else {}
+            with self._open(f"{self._base}/blobs/{blob.digest}", **headers) as answer:
+                if size and answer.status != http.client.PARTIAL_CONTENT:
+                    digest, size = hashlib.sha256(), 0
+                with path.open("r+b" if size else "wb") as file:
+                    file.seek(size)
+                    while chunk := _piece(answer):
+                        size += len(chunk)
+                        if size > blob.size:
+                            break
+                        digest.update(chunk)
+                        file.write(chunk)
+        if size < blob.size:
+            raise Unreachable(
+                f"{self._reference.registry} broke off after {size} of {blob.size} bytes of a layer"
+            )
+        if size > blob.size or f"sha256:{digest.hexdigest()}" != blob.digest:
+            path.unlink()
+            raise BadImage(
+                f"{self._reference.registry} sent something else than {blob.digest} promises"
+            )
+
+    def _open(self, url: str, *, accept: str = "", **headers: str) -> http.client.HTTPResponse:
+        if accept:
+            headers["Accept"] = accept
+        for attempt in (1, 2):
+            request = urllib.request.Request(url, headers=headers)
+            if self._authorization:
+                # Unredirected: not for whoever serves the content in the end.
+                request.add_unredirected_header("Authorization", self._authorization)
+            try:
+                answer: http.client.HTTPResponse = _send(request)
+                return answer
+            except urllib.error.HTTPError as error:
+                with error:
+                    challenge = error.headers.get("WWW-Authenticate", "")
+                    if error.code == http.client.UNAUTHORIZED and attempt == 1:
+                        self._authorization = self._answer(challenge)
+                        if self._authorization:
+                            continue
+                    raise self._explained(error.code) from None
+        raise AssertionError("the second attempt answers or raises")
+
+    def _answer(self, header: str) -> str:
+        """The authorization that a challenge asks for; empty when we have none to give."""
+        challenge = auth.parse_challenge(header)
+        if challenge is None or challenge.scheme == "basic":
+            return self._credentials.basic
+        scope = f"repository:{self._reference.path}:pull"
+        url = auth.token_url(challenge, scope=scope, credentials=self._credentials)
+        parts = urlsplit(url)
+        if parts.scheme != "https" and not is_loopback(parts.netloc):
+            raise NoSuchImage(
+                f"{self._reference.registry} wants credentials sent to {parts.netloc} in plain"
+            )
+        request = urllib.request.Request(url)
+        if self._credentials.basic:
+            request.add_unredirected_header("Authorization", self._credentials.basic)
+        try:
+            with _send(request) as answer:
+                token = auth.parse_token(_read(answer, DOCUMENT_BYTES_MAX))
+        except urllib.error.HTTPError as error:
+            with error:
+                raise self._explained(error.code) from None
+        return f"Bearer {token}" if token else ""
+
+    def _explained(self, code: int) -> Exception:
+        reference = self._reference
+        if code == http.client.NOT_FOUND:
+            return NoSuchImage(f"no such image: {reference.familiar}")
+        if code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
+            who = self._credentials.username or "anybody"
+            return NoSuchImage(
+                f"no such image: {reference.familiar}, or {reference.registry} does not show it "
+                f"to {who}; check the name and the credentials"
+            )
+        return Unreachable(f"{reference.registry} answers {code}; will try again")
+
+
+def is_loopback(host: str) -> bool:
+    """Whether a host, with or without a port, is this machine."""
+    name = urlsplit(f"//{host}").hostname or ""
+    try:
+        return name == "localhost" or ipaddress.ip_address(name).is_loopback
+    except ValueError:
+        return False
+
+
+def _send(request: urllib.request.Request) -> http.client.HTTPResponse:
+    try:
+        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=SILENCE_S_MAX)
+        return answer
+    except urllib.error.HTTPError:
+        raise
+    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
+        reason = getattr(error, "reason", None) or error
+        host = urlsplit(request.full_url).netloc
+        raise Unreachable(f"{host} cannot be reached: {reason}; will try again") from None
+
+
+def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
+    try:
+        data = answer.read(limit + 1)
+    except (OSError, http.client.HTTPException) as error:
+        raise Unreachable(f"the registry broke off: {error}; will try again") from None
+    if len(data) > limit:
+        raise BadImage(f"the registry sends a document of more than {limit} bytes")
+    return data
+
+
+def _piece(answer: http.client.HTTPResponse) -> bytes:
+    """More of an answer; nothing at its end, also when that came too early."""
+    try:
+        return answer.read1(CHUNK_BYTES)
+    except (OSError, http.client.HTTPException):
+        return b""
