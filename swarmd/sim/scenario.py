@@ -72,7 +72,7 @@ def plan_of(seed: int) -> Plan:
         writers=rng.randrange(1, 4),
         faults=kinds,
         fault_every_s=rng.choice((0.5, 1.5, 4.0)),
-        turmoil_s=rng.uniform(10.0, 40.0),
+        turmoil_s=rng.uniform(8.0, 28.0),
         raft=RaftConfig(
             snapshot_entries=rng.choice((20, 60, 10_000)),
             trailing_entries=rng.choice((0, 5, 50)),
