@@ -28,7 +28,7 @@ def test_a_swarm_keeps_its_promises_and_recovers(first: int) -> None:
         faults += sum(result.faults.values())
     # A swarm that does nothing breaks no promise either: demand that work was done.
     assert entries > 400, entries
-    assert acknowledged > 200, acknowledged
+    assert acknowledged > 100, acknowledged
     assert faults > 20, faults
 
 
