@@ -67,6 +67,22 @@ class Ulimit(Record, frozen=True):
     hard: int = 0
 
 
+class HealthConfig(Record, frozen=True):
+    """How to find out whether a task is well; zero means the default everywhere.
+
+    `test` is ("CMD", word, ...), ("CMD-SHELL", line), ("HTTP", "[port]/path"), ("TCP", "[port]") or
+    ("NONE",), which also switches off the image's own; empty means the image's, if it has one.
+    """
+
+    test: tuple[str, ...] = ()
+    interval_ns: int = 0  # 30 s
+    timeout_ns: int = 0  # 30 s
+    retries: int = 0  # 3 failures in a row: the task is given up
+    start_period_ns: int = 0  # failures in it do not count until the first success
+    start_interval_ns: int = 0  # 5 s: between probes at most, until the first success
+    unready_after: int = 0  # 1 failure in a row: no connections until the next success
+
+
 class ContainerSpec(Record, frozen=True):
     """A command with its surroundings; `image` may be empty for the process executor."""
 
@@ -84,6 +100,7 @@ class ContainerSpec(Record, frozen=True):
     executor: str = ""  # "process", "containerd"; empty: the node's default
     secrets: tuple[SecretReference, ...] = ()
     configs: tuple[ConfigReference, ...] = ()
+    healthcheck: HealthConfig | None = None
     # Containers only, from here on.
     tty: bool = False
     read_only: bool = False  # the root file system

@@ -33,6 +33,7 @@ class TaskStatus(Record, frozen=True):
     ports: tuple[PortConfig, ...] = ()
     applied_by: NodeId = NodeId("")  # the leader that recorded an agent's report
     applied_at: Instant = Instant(0)
+    unready: str = ""  # why a running task gets no connections; empty while it does
 
 
 class Task(Record, frozen=True):

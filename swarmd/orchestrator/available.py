@@ -19,6 +19,7 @@ def runs(task: Task, view: View) -> bool:
     """Whether a task does its work now and is meant to go on."""
     return (
         task.status.state is TaskState.RUNNING
+        and not task.status.unready
         and task.desired_state <= TaskState.COMPLETE
         and not is_lost(view.find_node(NodeId(task.node_id)))
     )

@@ -41,6 +41,7 @@ _FILES = (
     pb.watch,
     pb.cluster,
     pb.endpoints,
+    pb.exec_,
     pb.images,
     pb.local,
     pb.updates,

@@ -59,6 +59,8 @@ _BY_SERVICE: dict[str, Access] = {
     _SWARMKIT + "Watch": _MANAGERS,
     _OWN + "Cluster": _MANAGERS,
     _OWN + "Endpoints": _NODES,
+    _OWN + "Exec": _MANAGERS,
+    _OWN + "ExecBroker": _NODES,
     _OWN + "Images": _LOCAL_ONLY,
     _OWN + "Local": _LOCAL_ONLY,
     _OWN + "NodeLifecycle": _NODES,
@@ -90,6 +92,8 @@ _ROUTING: dict[str, Routing] = {
     # Made from committed state with versions that all managers share, so any of them can serve it
     # and a watcher of a follower notices nothing of an election.
     _OWN + "Endpoints": _HERE,
+    _OWN + "Exec": _FORWARDED,
+    _OWN + "ExecBroker": _FORWARDED,
     _OWN + "Images": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "Local": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "NodeLifecycle": _FORWARDED,

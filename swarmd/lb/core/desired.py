@@ -198,7 +198,7 @@ def backend_of(task: Task, node: Node | None) -> Backend | None:
     """Where a task takes connections; None while it should get none."""
     if task.status.state is not TaskState.RUNNING or task.desired_state > TaskState.RUNNING:
         return None
-    if node is None:
+    if node is None or task.status.unready:
         return None
     address = _reach(node)
     if not address:

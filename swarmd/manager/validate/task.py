@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from swarmd.manager.validate.container import check_surroundings
+from swarmd.manager.validate.health import check_health
 from swarmd.manager.validate.limits import (
     FORCE_UPDATE,
     MEMORY_BYTES,
@@ -101,6 +102,7 @@ def check_container(spec: TaskSpec) -> None:
     _check_program(container)
     _check_env(container.env)
     check_surroundings(container)
+    check_health(container.healthcheck)
     check_labels("container", container.labels)
     STOP_GRACE_PERIOD.check(container.stop_grace_period_ns)
     _check_signal(container.stop_signal)

@@ -23,6 +23,7 @@ from swarmd.model.spec import (
     GenericResource,
     GlobalJob,
     GlobalMode,
+    HealthConfig,
     LogDriver,
     NamedResource,
     NetworkAttachmentConfig,
@@ -112,6 +113,17 @@ ULIMIT = Mapping(
     field("soft", "soft", SCALAR),
     field("hard", "hard", SCALAR),
 )
+HEALTH = Mapping(
+    HealthConfig,
+    types.HealthConfig,
+    field("test", "test", ITEMS),
+    field("interval_ns", "interval", DURATION),
+    field("timeout_ns", "timeout", DURATION),
+    field("retries", "retries", SCALAR),
+    field("start_period_ns", "start_period", DURATION),
+    field("start_interval_ns", "start_interval", DURATION),
+    field("unready_after", "unready_after", SCALAR),
+)
 CONTAINER = Mapping(
     ContainerSpec,
     specs.ContainerSpec,
@@ -129,6 +141,7 @@ CONTAINER = Mapping(
     field("executor", "executor", SCALAR),
     field("secrets", "secrets", each(SECRET_REFERENCE)),
     field("configs", "configs", each(CONFIG_REFERENCE)),
+    field("healthcheck", "healthcheck", optional(HEALTH)),
     field("tty", "tty", SCALAR),
     field("read_only", "read_only", SCALAR),
     field("hosts", "hosts", ITEMS),

@@ -59,6 +59,7 @@ TASK_STATUS = Mapping(
     field("ports", "port_status.ports", each(PORT)),
     field("applied_by", "applied_by", SCALAR),
     field("applied_at", "applied_at", TIME),
+    field("unready", "unready", SCALAR),
 )
 _TASK_ROWS = (
     field("id", "id", SCALAR),

@@ -18,6 +18,7 @@ from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as types
 from swarmd.rpc.pb.docker.swarmkit.v1 import watch_pb2 as watch
 from swarmd.rpc.pb.swarmd.v1 import cluster_pb2 as cluster
 from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
+from swarmd.rpc.pb.swarmd.v1 import exec_pb2 as exec_
 from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as extensions
 from swarmd.rpc.pb.swarmd.v1 import history_pb2 as history
 from swarmd.rpc.pb.swarmd.v1 import images_pb2 as images
@@ -30,6 +31,7 @@ __all__ = [
     "control",
     "dispatcher",
     "endpoints",
+    "exec_",
     "extensions",
     "health",
     "history",
