@@ -88,7 +88,9 @@ class _Run:
 
         until = None if timeout_ns is None else self._clock.monotonic() + timeout_ns
         while True:
+            asked = self._clock.monotonic()
             answer = await _ask(self._client, self._services, dry_run=False)
+            took_s = (self._clock.monotonic() - asked) / 1e9
             new = self._begin(answer)
             if detach or not (answer.moves or answer.under_way) or (answer.started and not new):
                 await self._conclude(answer, detach)
@@ -96,11 +98,11 @@ class _Run:
             if until is not None and self._clock.monotonic() >= until:
                 left = max(len(answer.moves) - answer.started, 0)
                 raise CliError(
-                    f"{answer.under_way} moves are still under way and {left} to be made",
+                    f"{answer.under_way} moves are still under way, and {left} or more to be made",
                     hint="moves under way come to their end",
                     exit_code=TIMED_OUT,
                 )
-            await asyncio.sleep(POLL_S)
+            await asyncio.sleep(max(POLL_S, took_s))  # a large swarm is not asked all the time
 
     def _begin(self, answer: pb.RebalanceResponse) -> bool:
         """Say which moves have begun; False if all of them had been begun before, in vain."""

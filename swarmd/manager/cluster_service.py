@@ -14,7 +14,9 @@ from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.orchestrator.explain import Explanation, explain_service, explain_task
 from swarmd.orchestrator.rebalance import Planned
+from swarmd.orchestrator.rebalance.movable import is_move
 from swarmd.orchestrator.rebalance.moves import begun
+from swarmd.orchestrator.rebalance.policy import AHEAD_MAX
 from swarmd.orchestrator.whatif.hypothesis import find_service
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import cluster as pb
@@ -69,9 +71,18 @@ class ClusterService:
 
     async def Rebalance(self, call: Call, request: pb.RebalanceRequest) -> pb.RebalanceResponse:
         await self._read_barrier()
+        if request.dry_run:
+            return self._answer(await self._rehearsals.moves(tuple(request.services)), 0)
         async with self._moving:
-            planned = await self._rehearsals.moves(tuple(request.services))
-            started = 0 if request.dry_run else await self._begin(planned)
+            most = self._view.cluster().spec.scheduling.rebalance.max_moves
+            under_way = sum(is_move(task, self._view) for task in self._view.tasks())
+            if under_way >= most:  # nothing can be begun, so nothing needs to be planned
+                return pb.RebalanceResponse(under_way=under_way)
+            limit = most + AHEAD_MAX
+            planned = await self._rehearsals.moves(tuple(request.services), limit)
+            return self._answer(planned, await self._begin(planned))
+
+    def _answer(self, planned: Planned, started: int) -> pb.RebalanceResponse:
         return pb.RebalanceResponse(
             moves=[move_to_pb(move, self._view) for move in planned.moves],
             started=started,

@@ -11,7 +11,8 @@ are no reason to move, only one not to.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from bisect import bisect_left, insort
+from collections.abc import Callable, Collection, Iterable, Iterator
 from operator import itemgetter
 from typing import NamedTuple
 
@@ -28,6 +29,7 @@ from swarmd.orchestrator.scheduler.statics import judge
 
 Path = tuple[str, ...]
 Worth = tuple[int, ...]
+_Entry = tuple[int, int, int, NodeId, NodeInfo]  # wishes missed, the loads, the node
 
 
 class Step(NamedTuple):
@@ -62,6 +64,7 @@ class Leveler:
         self._homes = homes
         self._packed = packed
         self._levels = mover.requirement.preferences
+        self._misses: dict[NodeId, int] = {}
         self._able: list[tuple[NodeInfo, int, tuple[Path, ...]]] | None = None
 
     def steps(self, *, whole: bool) -> Iterator[Step]:
@@ -70,12 +73,17 @@ class Leveler:
         Args:
             whole: also for the sake of all tasks on a node, not only of those of the service.
         """
-        while self._promising(whole):
-            step = self._next(whole)
-            if step is None:
-                return
+        if not self._promising(whole):
+            return
+        places = _Places(self._nodes(), self._load)
+        counts = self._counts()
+        while (step := self._next(places, counts, whole)) is not None:
             self._fleet.track(replace(step.task, node_id=step.target.id))
             self._homes[step.task.id] = step.target.id
+            for info, change in ((step.source, -1), (step.target, 1)):
+                places.refresh(info)
+                for path in self._paths(info):
+                    counts[path] = counts.get(path, 0) + change
             yield step
 
     def _promising(self, whole: bool) -> bool:
@@ -102,12 +110,10 @@ class Leveler:
             for info in serving.values()
         )
 
-    def _next(self, whole: bool) -> Step | None:
+    def _next(self, places: _Places, counts: dict[Path, int], whole: bool) -> Step | None:
         filters = Filters(self._fleet, self._mover.requirement)
-        counts = self._counts()
-        targets = self._targets(counts)
         for source, tasks in self._sources(counts):
-            found = self._better(source, targets, filters, counts, whole)
+            found = self._better(source, places, filters, counts, whole)
             if found is not None:
                 task = max(tasks, key=lambda one: (one.ran_at, one.id))
                 return Step(task, source, found[0], found[1])
@@ -126,21 +132,10 @@ class Leveler:
         ranked.sort(key=itemgetter(0, 1), reverse=True)
         return [(info, tasks) for _, _, info, tasks in ranked]
 
-    def _targets(self, counts: dict[Path, int]) -> dict[tuple[Path, ...], list[NodeInfo]]:
-        """Nodes that may get tasks by their nature, in branches, the best place first."""
-        branches: dict[tuple[Path, ...], list[tuple[Worth, NodeId, NodeInfo]]] = {}
-        for info, missed, paths in self._nodes():
-            worth = (*self._branch(paths, counts), missed, *self._load(info))
-            branches.setdefault(paths, []).append((worth, info.id, info))
-        return {
-            paths: [info for *_, info in sorted(ranked, key=itemgetter(0, 1))]
-            for paths, ranked in branches.items()
-        }
-
     def _better(
         self,
         source: NodeInfo,
-        targets: dict[tuple[Path, ...], list[NodeInfo]],
+        places: _Places,
         filters: Filters,
         counts: dict[Path, int],
         whole: bool,
@@ -148,8 +143,8 @@ class Leveler:
         """The best place that is better than the source without one of its tasks."""
         here = self._paths(source)
         found: tuple[Worth, NodeId, NodeInfo, str] | None = None
-        for paths, infos in targets.items():
-            for info in infos:
+        for paths, entries in places.branches.items():
+            for *_, info in entries:
                 if info.id == source.id:
                     continue
                 now, then = self._compared(source, here, info, paths, counts)
@@ -222,7 +217,10 @@ class Leveler:
         return info.active_of.get(self._mover.service.id, 0), total
 
     def _missed(self, info: NodeInfo) -> int:
-        return judge(info, self._mover.requirement.statics).misses
+        missed = self._misses.get(info.id)
+        if missed is None:
+            missed = self._misses[info.id] = judge(info, self._mover.requirement.statics).misses
+        return missed
 
     def _paths(self, info: NodeInfo) -> tuple[Path, ...]:
         """The branches the node is in, one per level of the preferences."""
@@ -256,6 +254,37 @@ class Leveler:
                 if verdict.fit and info.id not in self._mover.shunned
             ]
         return self._able
+
+
+class _Places:
+    """Nodes that may get tasks by their nature, in branches, the best place of each first."""
+
+    def __init__(
+        self,
+        able: Iterable[tuple[NodeInfo, int, tuple[Path, ...]]],
+        load: Callable[[NodeInfo], tuple[int, int]],
+    ) -> None:
+        self.branches: dict[tuple[Path, ...], list[_Entry]] = {}
+        self._load = load
+        self._entries: dict[NodeId, tuple[tuple[Path, ...], _Entry]] = {}
+        for info, missed, paths in able:
+            entry = (missed, *load(info), info.id, info)
+            self.branches.setdefault(paths, []).append(entry)
+            self._entries[info.id] = (paths, entry)
+        for entries in self.branches.values():
+            entries.sort()
+
+    def refresh(self, info: NodeInfo) -> None:
+        """Put a node where it belongs now."""
+        place = self._entries.get(info.id)
+        if place is None:
+            return
+        paths, entry = place
+        entries = self.branches[paths]
+        del entries[bisect_left(entries, entry)]
+        entry = (entry[0], *self._load(info), info.id, info)
+        insort(entries, entry)
+        self._entries[info.id] = (paths, entry)
 
 
 def _host(info: NodeInfo) -> str:

@@ -18,6 +18,9 @@ from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.rebalance.movable import is_move
 from swarmd.orchestrator.rebalance.moves import Move, begun, plan_moves
 
+# Moves found at a time. More would be stale before they are made, and take the leader's time.
+AHEAD_MAX = 64
+
 
 class Rebalancing:
     """What the planner remembers of moves: which are to be made, and which are under way."""
@@ -79,7 +82,8 @@ class Rebalancing:
         self._look = False
         cooling = self._cooling(work)
         self.next_look = min(cooling.values(), default=None)
-        planned = plan_moves(work.view, work.env.now, not_to=cooling)
+        limit = self._config.max_moves + AHEAD_MAX
+        planned = plan_moves(work.view, work.env.now, not_to=cooling, limit=limit)
         self._moves = deque(planned.moves)
         self._under_way = {task.id: True for task in planned.under_way}
 

@@ -81,7 +81,11 @@ class Scheduler:
         for version, task_ids in self._queue.take_round().items():
             for task_id in task_ids:
                 waiting = view.find_task(task_id)
-                if waiting is not None and is_waiting(waiting) and not plan.touches(task_id):
+                if waiting is None or not is_waiting(waiting):
+                    continue
+                if plan.touches(task_id):
+                    self._queue.something_changed()  # its turn comes when that is written
+                else:
                     groups.setdefault(version, []).append((waiting, None))
         rooms = Rooms(self._fleet, plan, view, self._tentative)
         before = self._placed

@@ -22,6 +22,7 @@ from swarmd.model.states import (
     PublishMode,
     RestartCondition,
     TaskState,
+    UpdateState,
 )
 from swarmd.store.changes import Create, SetDesiredState
 from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
@@ -440,3 +441,15 @@ def test_an_assignment_refused_at_commit_is_planned_again_and_not_counted_twice(
     swarm.converge()
     assert swarm.nodes_of(service_id) == {"n1": 1}
     assert len(swarm.running(service_id)) == 1
+
+
+def test_a_task_is_placed_when_its_predecessor_has_made_room_by_stopping() -> None:
+    swarm = Swarm()
+    swarm.put_node(a_node("n1", cpus=2))
+    web = swarm.create(a_service_spec(replicas=2, task=a_task_spec(cpus=1)))
+    swarm.converge()
+    spec = swarm.store.get_service(web).spec
+    swarm.update(web, replace(spec, task_template=a_task_spec(image="web:2", cpus=1)))
+    swarm.converge()
+    assert len(swarm.running(web)) == 2
+    assert swarm.status(web) is UpdateState.COMPLETED
