@@ -13,6 +13,8 @@ from swarmd.model.states import (
     Concurrency,
     FailureAction,
     MissedRuns,
+    MountType,
+    Propagation,
     Protocol,
     PublishMode,
     ResolutionMode,
@@ -67,6 +69,52 @@ class Ulimit(Record, frozen=True):
     hard: int = 0
 
 
+class Driver(Record, frozen=True):
+    name: str = ""
+    options: Mapping[str, str] = {}
+
+
+class BindOptions(Record, frozen=True):
+    """How a directory of the node is shown; absent means as Docker does by default."""
+
+    propagation: Propagation = Propagation.RPRIVATE
+    non_recursive: bool = False  # without what is mounted below it
+    create_mountpoint: bool = False  # make the source where it does not exist
+    read_only_non_recursive: bool = False
+    read_only_force_recursive: bool = False  # fail where the kernel can't
+
+
+class VolumeOptions(Record, frozen=True):
+    """For volumes; labels and driver are those of a volume that the mount creates."""
+
+    no_copy: bool = False  # an empty volume is not filled with what the image has at the target
+    labels: Mapping[str, str] = {}
+    driver: Driver | None = None
+    subpath: str = ""
+
+
+class TmpfsOptions(Record, frozen=True):
+    size_bytes: int = 0  # 0: half the memory of the node
+    mode: int = 0  # 0: 1777
+    options: str = ""
+
+
+class Mount(Record, frozen=True):
+    """Something of the node that appears among the files of a task.
+
+    `source` is a path for a bind, a name for a volume, and may hold templates, as `target` may.
+    A volume without a name is the task's own and goes with it.
+    """
+
+    type: MountType = MountType.BIND
+    source: str = ""
+    target: str = ""
+    read_only: bool = False
+    bind: BindOptions | None = None
+    volume: VolumeOptions | None = None
+    tmpfs: TmpfsOptions | None = None
+
+
 class HealthConfig(Record, frozen=True):
     """How to find out whether a task is well; zero means the default everywhere.
 
@@ -100,6 +148,7 @@ class ContainerSpec(Record, frozen=True):
     executor: str = ""  # "process", "containerd"; empty: the node's default
     secrets: tuple[SecretReference, ...] = ()
     configs: tuple[ConfigReference, ...] = ()
+    mounts: tuple[Mount, ...] = ()
     healthcheck: HealthConfig | None = None
     # Containers only, from here on.
     tty: bool = False
@@ -177,11 +226,6 @@ class Placement(Record, frozen=True):
     strategy: Strategy | None = None  # absent: the cluster's
     affinities: tuple[str, ...] = ()  # classic Swarm's: image==nginx*, service!=~/^batch/
     tolerations: tuple[str, ...] = ()  # key[=value][:effect] of a taint; * for every one
-
-
-class Driver(Record, frozen=True):
-    name: str = ""
-    options: Mapping[str, str] = {}
 
 
 class LogDriver(Driver, frozen=True):

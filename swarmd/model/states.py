@@ -131,6 +131,25 @@ class UpdateState(Enum):
     ROLLBACK_COMPLETED = "rollback_completed"
 
 
+class MountType(Enum):
+    BIND = "bind"
+    VOLUME = "volume"
+    TMPFS = "tmpfs"
+    NPIPE = "npipe"
+    CLUSTER = "cluster"
+
+
+class Propagation(Enum):
+    """Which mounts made later pass between the node and a task, below a mounted directory."""
+
+    RPRIVATE = "rprivate"
+    PRIVATE = "private"
+    RSHARED = "rshared"
+    SHARED = "shared"
+    RSLAVE = "rslave"
+    SLAVE = "slave"
+
+
 class Protocol(Enum):
     TCP = "tcp"
     UDP = "udp"

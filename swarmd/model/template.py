@@ -1,7 +1,8 @@
 """Templates in task specs: `{{.Task.Slot}}` and its kin, a small part of Go's template language.
 
 An action is a path (`.Service.Name`), `index .Service.Labels "key"`, `join "sep" a b …` or a
-quoted string; `{{-` and `-}}` trim the white space beside them. Everything else is an error, also a
+quoted string; in secrets and configs also `secret "name"`, `config "name"` and `env "NAME"`.
+`{{-` and `-}}` trim the white space beside them. Everything else is an error, also a
 label that is not there: a service that starts with half a value is worse than one that says why it
 does not start. The API expands every spec once with dummy values, so that faults show on creation;
 the agent expands it with the real ones.
@@ -15,7 +16,7 @@ from collections.abc import Callable, Mapping
 from msgspec.structs import replace
 
 from swarmd.model.record import Record
-from swarmd.model.spec import ContainerSpec
+from swarmd.model.spec import ContainerSpec, Mount
 
 # Quoted strings are matched as a whole, so that one may contain the closing braces.
 _ACTION = re.compile(r'\{\{((?:"(?:\\.|[^"\\])*"|[^"])*?)\}\}', re.DOTALL)
@@ -56,10 +57,18 @@ _PATHS: dict[str, Callable[[TemplateContext], str]] = {
     ".Task.Ordinal": lambda context: context.task_ordinal,
 }
 _LABELS = ".Service.Labels"
+Function = Callable[[str], str]
+_NO_FUNCTIONS: Mapping[str, Function] = {}
 
 
-def expand(text: str, context: TemplateContext) -> str:
+def expand(
+    text: str, context: TemplateContext, functions: Mapping[str, Function] = _NO_FUNCTIONS
+) -> str:
     """`text` with every action replaced by its value.
+
+    Args:
+        functions: of one argument, by name, on top of those that every template has; they raise
+            TemplateError for an argument they have no answer to.
 
     Raises:
         TemplateError: an action is malformed, or names something unknown or missing.
@@ -75,7 +84,7 @@ def expand(text: str, context: TemplateContext) -> str:
             body = body[1:]
             parts[-1] = parts[-1].rstrip()
         trim = body.endswith("-") and body[-2:-1].isspace()
-        parts.append(_evaluate(body.removesuffix("-") if trim else body, context))
+        parts.append(_evaluate(body.removesuffix("-") if trim else body, context, functions))
         position = match.end()
     parts.append(_literal(text, position, len(text), trim_left=trim))
     return "".join(parts)
@@ -88,7 +97,7 @@ def _literal(text: str, start: int, end: int, *, trim_left: bool) -> str:
     return literal.lstrip() if trim_left else literal
 
 
-def _evaluate(body: str, context: TemplateContext) -> str:
+def _evaluate(body: str, context: TemplateContext, functions: Mapping[str, Function]) -> str:
     tokens = _tokens(body)
     match tokens:
         case []:
@@ -99,10 +108,15 @@ def _evaluate(body: str, context: TemplateContext) -> str:
             return _label(_value(key, context), context)
         case ["index", *_]:
             raise TemplateError(f'template index takes {_LABELS} and a key, as in {_LABELS} "tier"')
-        case [single]:
+        case [name, argument] if name in functions:
+            return functions[name](_value(argument, context))
+        case [single] if single not in functions:
             return _value(single, context)
-        case [function, *_]:
-            raise TemplateError(f"template function {function!r} is unknown; use index or join")
+        case [name, *_]:
+            if name in functions:
+                raise TemplateError(f"template function {name} takes one argument")
+            known = ", ".join(("index", "join", *functions))
+            raise TemplateError(f"template function {name!r} is unknown; there are {known}")
     raise AssertionError(f"unreachable: {tokens}")
 
 
@@ -140,7 +154,7 @@ def _label(key: str, context: TemplateContext) -> str:
 
 
 def expand_container(spec: ContainerSpec, context: TemplateContext) -> ContainerSpec:
-    """`spec` with its templates expanded: values of env, hostname, command, args, dir.
+    """`spec` with its templates expanded: values of env, hostname, command, args, dir, mounts.
 
     Raises:
         TemplateError: the message names the field.
@@ -152,6 +166,29 @@ def expand_container(spec: ContainerSpec, context: TemplateContext) -> Container
         command=tuple(_expand_field("command", word, context) for word in spec.command),
         args=tuple(_expand_field("args", word, context) for word in spec.args),
         dir=_expand_field("dir", spec.dir, context),
+        mounts=tuple(_expand_mount(mount, context) for mount in spec.mounts),
+    )
+
+
+def _expand_mount(mount: Mount, context: TemplateContext) -> Mount:
+    """Source, target, and what a volume of the task's own making has as labels and options."""
+
+    def values(pairs: Mapping[str, str]) -> dict[str, str]:
+        return {key: _expand_field(f"mount {key}", text, context) for key, text in pairs.items()}
+
+    volume = mount.volume
+    if volume is not None:
+        driver = volume.driver
+        volume = replace(
+            volume,
+            labels=values(volume.labels),
+            driver=driver and replace(driver, options=values(driver.options)),
+        )
+    return replace(
+        mount,
+        source=_expand_field("mount source", mount.source, context),
+        target=_expand_field("mount target", mount.target, context),
+        volume=volume,
     )
 
 

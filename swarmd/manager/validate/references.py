@@ -56,6 +56,13 @@ def _check_reference(kind: str, reference: Reference, names: dict[str, str]) -> 
     if file is None or not file.name:
         raise invalid(f"malformed {kind} reference {name}: no file target was given")
     FILE_MODE.check(file.mode, within=f"{kind} {name}")
+    if ".." in file.name.split("/"):
+        raise invalid(f"{kind} {name}: its target {file.name[:80]!r} must not contain '..'")
+    for word in (file.uid, file.gid):
+        if word and not word.isdecimal():
+            raise invalid(
+                f"{kind} {name} is to belong to {word[:80]!r}; give its owner as a number"
+            )
     other = names.setdefault(f"{kind}:{file.name}", name)
     if other is not name:
         raise invalid(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmd.manager.validate.mounts import check_mounts
 from swarmd.model.errors import invalid
 from swarmd.model.spec import ServiceSpec
 from swarmd.model.template import TemplateContext, TemplateError, expand_container
@@ -38,3 +39,4 @@ def check_templates(spec: ServiceSpec) -> None:
         )
     if expanded.dir and not expanded.dir.startswith("/"):
         raise invalid(f"container.dir {container.dir!r} is not an absolute path")
+    check_mounts(expanded)

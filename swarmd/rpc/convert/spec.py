@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from swarmd.model.spec import (
+    BindOptions,
     ConfigReference,
     ContainerSpec,
     Cron,
@@ -25,6 +26,7 @@ from swarmd.model.spec import (
     GlobalMode,
     HealthConfig,
     LogDriver,
+    Mount,
     NamedResource,
     NetworkAttachmentConfig,
     Placement,
@@ -43,8 +45,10 @@ from swarmd.model.spec import (
     SpreadOver,
     Stateful,
     TaskSpec,
+    TmpfsOptions,
     Ulimit,
     UpdateConfig,
+    VolumeOptions,
 )
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import (
@@ -92,6 +96,58 @@ CONFIG_REFERENCE = Mapping(
     field("config_name", "config_name", SCALAR),
     field("file", "file", optional(FILE_TARGET)),
     field("runtime", "runtime", optional(Mapping(RuntimeTarget, types.RuntimeTarget))),
+)
+MOUNT = Mapping(
+    Mount,
+    types.Mount,
+    field("type", "type", words.MOUNT_TYPE),
+    field("source", "source", SCALAR),
+    field("target", "target", SCALAR),
+    field("read_only", "readonly", SCALAR),
+    field(
+        "bind",
+        "bind_options",
+        optional(
+            Mapping(
+                BindOptions,
+                types.Mount.BindOptions,
+                field("propagation", "propagation", words.PROPAGATION),
+                field("non_recursive", "nonrecursive", SCALAR),
+                field("create_mountpoint", "createmountpoint", SCALAR),
+                field("read_only_non_recursive", "readonlynonrecursive", SCALAR),
+                field("read_only_force_recursive", "readonlyforcerecursive", SCALAR),
+            )
+        ),
+    ),
+    field(
+        "volume",
+        "volume_options",
+        optional(
+            Mapping(
+                VolumeOptions,
+                types.Mount.VolumeOptions,
+                field("no_copy", "nocopy", SCALAR),
+                field("labels", "labels", LABELS),
+                field("driver", "driver_config", optional(DRIVER)),
+                field("subpath", "subpath", SCALAR),
+            )
+        ),
+    ),
+    field(
+        "tmpfs",
+        "tmpfs_options",
+        optional(
+            Mapping(
+                TmpfsOptions,
+                types.Mount.TmpfsOptions,
+                field("size_bytes", "size_bytes", SCALAR),
+                field("mode", "mode", SCALAR),
+                field("options", "options", SCALAR),
+            )
+        ),
+    ),
+    # How strictly a view of files follows the node's: always at once here.
+    also_covers=("consistency",),
 )
 LOG_DRIVER = Mapping(
     LogDriver,
@@ -142,6 +198,7 @@ CONTAINER = Mapping(
     field("secrets", "secrets", each(SECRET_REFERENCE)),
     field("configs", "configs", each(CONFIG_REFERENCE)),
     field("healthcheck", "healthcheck", optional(HEALTH)),
+    field("mounts", "mounts", each(MOUNT)),
     field("tty", "tty", SCALAR),
     field("read_only", "read_only", SCALAR),
     field("hosts", "hosts", ITEMS),

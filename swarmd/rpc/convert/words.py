@@ -10,7 +10,9 @@ from swarmd.model.states import (
     IssuanceState,
     Membership,
     MissedRuns,
+    MountType,
     NodeState,
+    Propagation,
     Protocol,
     PublishMode,
     ResolutionMode,
@@ -56,6 +58,25 @@ UPDATE_STATE = enumeration(
         UpdateState.ROLLBACK_STARTED: 4,
         UpdateState.ROLLBACK_PAUSED: 5,
         UpdateState.ROLLBACK_COMPLETED: 6,
+    }
+)
+MOUNT_TYPE = enumeration(
+    {
+        MountType.BIND: 0,
+        MountType.VOLUME: 1,
+        MountType.TMPFS: 2,
+        MountType.NPIPE: 3,
+        MountType.CLUSTER: 4,
+    }
+)
+PROPAGATION = enumeration(
+    {
+        Propagation.RPRIVATE: 0,
+        Propagation.PRIVATE: 1,
+        Propagation.RSHARED: 2,
+        Propagation.SHARED: 3,
+        Propagation.RSLAVE: 4,
+        Propagation.SLAVE: 5,
     }
 )
 PROTOCOL = enumeration({Protocol.TCP: 0, Protocol.UDP: 1, Protocol.SCTP: 2})

@@ -99,12 +99,12 @@ def test_an_unknown_enum_value_is_refused_with_its_name_and_the_known_ones() -> 
             specs.ServiceSpec(
                 task=specs.TaskSpec(
                     container=specs.ContainerSpec(
-                        mounts=[types.Mount(target="/data")], read_only=True
+                        isolation=1, mounts=[types.Mount(target="/data")]
                     ),
                 )
             ),
-            ("task.container.mounts",),
-            id="mounts",
+            ("task.container.isolation",),
+            id="isolation",
         ),
         pytest.param(
             specs.ServiceSpec(task=specs.TaskSpec(attachment=specs.NetworkAttachmentSpec())),
