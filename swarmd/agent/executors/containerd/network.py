@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import shutil
+import socket
 import subprocess
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
@@ -89,7 +90,10 @@ class NodeNetwork:
             return self._addresses
 
     def _exists(self) -> bool:
-        return Path("/sys/class/net", self._bridge).exists()
+        try:
+            return socket.if_nametoindex(self._bridge) > 0
+        except OSError:
+            return False
 
     def _make(self) -> Addresses:
         network = self._existing_range()
