@@ -8,6 +8,7 @@ question takes longer on a busy leader, and nothing else does.
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -90,7 +91,13 @@ class Rehearsals:
         self._waiting += 1
         try:
             async with self._turn:
-                return await work()
+                # A full collection stops every thread. While a copy is at work, collections leave
+                # out what was there before it, so that they stay short.
+                gc.freeze()
+                try:
+                    return await work()
+                finally:
+                    gc.unfreeze()
         finally:
             self._waiting -= 1
 

@@ -31,6 +31,7 @@ from swarmd.orchestrator.scheduler.requirement import Requirement, requirement_o
 from swarmd.orchestrator.slots import Slot, SlotKey, SpecJudge, history_of, judge_slot, slot_key
 from swarmd.store.view import View
 
+HOPELESS = "tasks of lower priority run, but no end of theirs would make room"
 NAMED_MAX = 8  # of tasks with one cause, and of nodes refused by one filter
 _UPDATE_DONE = (UpdateState.COMPLETED, UpdateState.ROLLBACK_COMPLETED)
 _FAILED = (TaskState.FAILED, TaskState.REJECTED)
@@ -92,6 +93,8 @@ def explain_service(service: Service, view: View, now: Instant) -> Explanation:
     unplaced = any(
         task.status.state < TaskState.ASSIGNED for slot in slots for task in slot.current
     )
+    if unplaced and not able and _outranks(service, fleet, slots):
+        reasons.append(HOPELESS)
     return Explanation(
         service=service,
         running=running,
@@ -259,6 +262,14 @@ def _finding(refused: Refused, requirement: Requirement) -> Finding:
         nodes=tuple(names),
         count=count,
     )
+
+
+def _outranks(service: Service, fleet: Fleet, slots: Iterable[Slot]) -> bool:
+    """Whether tasks of lower priority run, none of which is told to make room."""
+    priority = service.spec.task_template.priority
+    reserved = any(task.reserved_node_id for slot in slots for task in slot.current)
+    lower = any(kind.spec.priority < priority for kind in fleet.kinds)
+    return lower and fleet.scheduling.preemption and not reserved
 
 
 def _remedies(

@@ -23,7 +23,6 @@ from swarmd.store.view import View
 
 NO_NODE = NodeId("")
 PENDING = "pending task scheduling"
-HOPELESS = "; no end of tasks of lower priority would make room"
 PREEMPTED = "preempted by"
 NAMED_MAX = 4
 
@@ -126,8 +125,6 @@ class RoomMaker:
             if room is not None:
                 return self._rooms.reserve(task, room, self._priority)
             self._hopeless = self._hopeless or not bound
-        if self._may_preempt:
-            why += HOPELESS
         state = max(TaskState.PENDING, task.status.state)
         if task.status.err == why and task.status.state == state and not task.reserved_node_id:
             return None

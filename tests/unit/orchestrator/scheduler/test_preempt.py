@@ -165,8 +165,8 @@ def test_a_task_that_would_not_fit_anyway_has_no_victims() -> None:
     web = swarm.create(a_spec("web", 10, cpus=5))
     swarm.converge()
     assert len(swarm.running(batch)) == 1
-    err = waiting(swarm, web)[0].status.err
-    assert err.endswith("; no end of tasks of lower priority would make room")
+    said = explain_service(swarm.store.get_service(web), swarm.store, swarm.now)
+    assert said.reasons[-1] == "tasks of lower priority run, but no end of theirs would make room"
 
 
 def test_the_lowest_priority_goes_first_even_if_more_tasks_have_to() -> None:
