@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from swarmd.agent.core import task_machine
 from swarmd.agent.core.task_machine import DONE, Delayed, Failed, Outcome, Step
 from swarmd.agent.executors.base import Controller, Executor, TaskFailure, TemporaryFailure
+from swarmd.agent.executors.session import Access
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -50,6 +51,13 @@ class Runner:
         self._ending = False
         self._news = asyncio.Event()
         self._scope: asyncio.Timeout | None = None
+
+    @property
+    def access(self) -> Access | None:
+        """The way into the task, once it has been begun to start."""
+        if self._controller is None or self.task.status.state < TaskState.STARTING:
+            return None
+        return self._controller.access
 
     def update(self, task: Task) -> None:
         """Go on with `task`, a newer version of the same task with the status known here."""

@@ -17,6 +17,7 @@ from pathlib import Path
 from swarmd.agent import logs
 from swarmd.agent.core import assignment
 from swarmd.agent.executors.base import Executor
+from swarmd.agent.executors.session import Command, NoSession, Session
 from swarmd.agent.logs import LogOptions, LogRecord, LogSelector
 from swarmd.agent.runner import Runner
 from swarmd.agent.state_db import StateDb, StateUnwritable
@@ -148,6 +149,20 @@ class Worker:
                     yield task_id, self._executor.log_directory(task_id)
 
         return logs.read(matching, options)
+
+    async def run_beside(self, task_id: TaskId, command: Command) -> Session:
+        """Run a command beside a task that runs here, to be closed by the caller.
+
+        Raises:
+            NoSession
+        """
+        runner = self._runners.get(task_id)
+        if runner is None:
+            raise NoSession(f"task {task_id} is not on this node")
+        access = runner.access
+        if access is None:
+            raise NoSession(f"task {task_id} does not run yet, or cannot be entered")
+        return await access.run(command)
 
     def _add(self, task: Task) -> None:
         self._runners[task.id] = Runner(

@@ -18,6 +18,7 @@ from random import Random
 
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.agent.executors.session import Access
 from swarmd.agent.leases import Leases
 from swarmd.model.ids import TaskId
 from swarmd.model.task import ContainerStatus, Task
@@ -161,6 +162,7 @@ class SimController:
         self._containers = containers
         self._leases = leases
         self.note = ""
+        self.access: Access | None = None  # nothing can be run beside what only pretends to run
 
     @property
     def surroundings(self) -> Surroundings:

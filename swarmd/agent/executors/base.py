@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.executors.session import Access
 from swarmd.model.ids import TaskId
 from swarmd.model.record import Record
 from swarmd.model.spec import Platform
@@ -44,6 +45,11 @@ class Controller(Protocol):
     @property
     def note(self) -> str:
         """What the user should know about a running task, such as a limit not enforced."""
+        ...
+
+    @property
+    def access(self) -> Access | None:
+        """The way into the task while it runs; None where the executor knows none."""
         ...
 
     async def prepare(self) -> None:

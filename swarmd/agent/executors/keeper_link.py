@@ -33,6 +33,7 @@ SOCKET_NAME = "keeper.sock"
 LOCK_NAME = "keeper.lock"
 ALREADY_RUNNING = 3
 UNANSWERED = -1
+KILLED = 128 + signal.SIGKILL
 
 
 class KeeperLost(Exception):
@@ -62,6 +63,7 @@ class KeeperLink:
         self._renewed = renewed
         self._writer: asyncio.StreamWriter | None = None
         self._waiting: dict[int, asyncio.Future[dict[str, Any]]] = {}
+        self._sessions: dict[str, asyncio.Future[int]] = {}
         self._sequence = 0
         self._supervisor = Supervisor("keeper-link")
         self._up = asyncio.Event()
@@ -112,6 +114,18 @@ class KeeperLink:
         """Send a request whose answer nobody waits for; lost where there is no keeper just now."""
         if self._writer is not None:
             self._writer.write(json.dumps({"seq": UNANSWERED, "op": op, **fields}).encode() + b"\n")
+
+    def follow(self, session: str) -> asyncio.Future[int]:
+        """What becomes of a command beside a task: its exit code; of a lost keeper's, 137."""
+        over: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        self._sessions[session] = over
+        return over
+
+    def unfollow(self, session: str) -> None:
+        """The command was never started."""
+        over = self._sessions.pop(session, None)
+        if over is not None:
+            over.cancel()
 
     async def _connect_patiently(self) -> asyncio.StreamReader:
         """Connect, allowing for a keeper that is just dying: for a moment it still has the lock
@@ -227,6 +241,11 @@ class KeeperLink:
         if "ended" in message:
             self._ended(message["ended"])
             return
+        if "over" in message:
+            over = self._sessions.pop(message["over"]["session"], None)
+            if over is not None and not over.done():
+                over.set_result(message["over"]["code"])
+            return
         waiting = self._waiting.get(message.pop("seq"))
         if waiting is not None and not waiting.done():
             waiting.set_result(message)
@@ -234,6 +253,10 @@ class KeeperLink:
     async def _hang_up(self) -> None:
         self._up.clear()
         writer, self._writer = self._writer, None
+        sessions, self._sessions = self._sessions, {}
+        for over in sessions.values():
+            if not over.done():
+                over.set_result(KILLED)
         waiting, self._waiting = self._waiting, {}
         for answer in waiting.values():
             if not answer.done():

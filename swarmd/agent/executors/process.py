@@ -22,6 +22,8 @@ from swarmd.agent.executors.accounts import Account, look_up
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.executors.process_session import run_beside
+from swarmd.agent.executors.session import Access, Command, NoSession, Session
 from swarmd.agent.leases import Leases
 from swarmd.agent.logs import last_words
 from swarmd.model import defaults
@@ -182,6 +184,37 @@ class ProcessController:
             return Surroundings()
         code = words.exit_code(self._exit) if self._exit else 0
         return Surroundings(ContainerStatus(pid=self._pid, exit_code=code), self._ports)
+
+    @property
+    def access(self) -> Access:
+        return self
+
+    async def run(self, command: Command) -> Session:
+        """Run a command beside the task, in its surroundings."""
+        spec, executor = defaults.container(self._task.spec), self._executor
+        try:
+            account = await asyncio.to_thread(look_up, command.user or spec.user, spec.groups)
+        except TaskFailure as error:
+            raise NoSession(str(error)) from None
+        request = self._request(account)
+        added = dict(item.partition("=")[::2] for item in command.env)
+        return await run_beside(
+            executor.link,
+            self._task.id,
+            command,
+            {
+                "env": {**request["env"], **added},
+                "directory": command.directory or request["directory"],
+                **{name: request[name] for name in ("user", "uid", "gid", "groups", "namespaces")},
+            },
+            executor.node.hostname,
+        )
+
+    def address_of(self, port: int) -> tuple[str, int]:
+        for one in self._ports:
+            if one.target_port == port and one.protocol is Protocol.TCP:
+                return "127.0.0.1", one.published_port
+        return "127.0.0.1", port
 
     @property
     def note(self) -> str:

@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from swarmd.agent import runner as module
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.agent.executors.session import Access
 from swarmd.agent.runner import Runner
 from swarmd.model.ids import TaskId
 from swarmd.model.states import TaskState
@@ -28,6 +29,7 @@ class FakeController:
         self.held: dict[str, asyncio.Event] = {}
         self.surroundings = Surroundings(container=ContainerStatus(pid=7))
         self.note = ""
+        self.access: Access | None = None
 
     async def _do(self, name: str) -> None:
         self.calls.append(name)

@@ -23,6 +23,7 @@ from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.executors.containerd.making import Found
 from swarmd.agent.executors.containerd.words import Exit
+from swarmd.agent.executors.session import Access, Command, NoSession, Session
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
 from swarmd.model import defaults
 from swarmd.model.spec import ContainerSpec
@@ -74,6 +75,23 @@ class ContainerController:
     @property
     def note(self) -> str:
         return self._executor.network.note
+
+    # --- the way in
+
+    @property
+    def access(self) -> Access:
+        return self
+
+    async def run(self, command: Command) -> Session:
+        """Run a command beside the container's first process, with its rights."""
+        if not self.is_running:
+            raise NoSession("the task does not run")
+        return await self._executor.sessions.run(self.task.id, command, self.spec.groups)
+
+    def address_of(self, port: int) -> tuple[str, int]:
+        if self._found is None:
+            raise AssertionError("a container that runs was made, and has an address")
+        return str(self._found.address), port
 
     # --- steps of the runner
 

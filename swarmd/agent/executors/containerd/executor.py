@@ -25,6 +25,7 @@ from swarmd.agent.executors.containerd.installation import Installation
 from swarmd.agent.executors.containerd.making import CGROUPS, EXIT, NODE, Found, Maker, found_in
 from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.containerd.running import RunningTasks
+from swarmd.agent.executors.containerd.session import Sessions
 from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
@@ -87,6 +88,7 @@ class ContainerdExecutor:
         self._controllers: dict[TaskId, ContainerController] = {}
         self._known: dict[TaskId, Found] = {}
         self._supervisor = Supervisor("containers")
+        self.sessions = Sessions(engine, self.files, self.spawn)
 
     def log_directory(self, task_id: TaskId) -> Path:
         return self._logs / task_id

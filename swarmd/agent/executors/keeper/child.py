@@ -7,6 +7,7 @@ the step, the error number and what it was about. Nothing here may return to the
 from __future__ import annotations
 
 import errno
+import fcntl
 import os
 import signal
 from typing import Any, NoReturn
@@ -18,7 +19,9 @@ NAMESPACES = {
     "ipc": syscalls.CLONE_NEWIPC,
     "uts": syscalls.CLONE_NEWUTS,
 }
+FILES = {"mount": "mnt", "ipc": "ipc", "uts": "uts"}  # of a process's namespaces, below /proc
 EXIT_NOT_STARTED = 127
+LOWEST_DESCRIPTOR = 10
 
 
 def run(
@@ -59,6 +62,57 @@ def run(
             os._exit(EXIT_NOT_STARTED)
         step, about = "command", launch["argv"][0]
         _execute(launch["argv"], launch["env"])
+    except OSError as error:
+        os.write(report, f"{step}\0{error.errno or errno.EIO}\0{about}".encode())
+    except ValueError as error:  # a zero byte in a word
+        os.write(report, f"{step}\0{errno.EINVAL}\0{error}".encode())
+    finally:
+        os._exit(EXIT_NOT_STARTED)
+
+
+def run_beside(
+    request: dict[str, Any],
+    *,
+    keeper: int,
+    leader: int,
+    groups: tuple[str, ...],
+    report: int,
+    files_max: tuple[int, int],
+) -> NoReturn:
+    """Become a command beside the task whose first process is `leader`; see `run`."""
+    step, about = "fork", ""
+    try:
+        step = "cgroup"
+        for about in groups:
+            with open(f"{about}/cgroup.procs", "w") as file:
+                file.write("0")
+        step, about = "session", ""
+        os.setsid()
+        _restore_signals()
+        _reset_oom_score()
+        _restore_files_max(files_max)
+        step = "streams"
+        streams = [_open_stream(path, mode) for path, mode in request["streams"]]
+        step, about = "namespaces", ",".join(request["namespaces"])
+        _join_namespaces(request["namespaces"], leader)
+        step, about = "streams", ""
+        if request["tty"]:
+            syscalls.make_controlling_terminal(streams[0])
+        for number, descriptor in enumerate(streams):
+            if request["uid"] is not None:
+                os.fchown(descriptor, request["uid"], -1)
+            os.dup2(descriptor, number)
+        step, about = "user", str(request["user"])
+        _become_user(request)
+        step, about = "directory", request["directory"]
+        os.chdir(request["directory"])
+        os.umask(0o022)
+        step, about = "parent", ""
+        syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != keeper:
+            os._exit(EXIT_NOT_STARTED)
+        step, about = "command", request["argv"][0]
+        _execute(request["argv"], request["env"])
     except OSError as error:
         os.write(report, f"{step}\0{error.errno or errno.EIO}\0{about}".encode())
     except ValueError as error:  # a zero byte in a word
@@ -116,6 +170,22 @@ def _enter_namespaces(names: list[str], hostname: str) -> None:
         syscalls.receive_mounts_only()
     if flags & syscalls.CLONE_NEWUTS and hostname:
         syscalls.sethostname(hostname)
+
+
+def _open_stream(path: str, mode: str) -> int:
+    """A stream of the daemon by its place below /proc, numbered above those it will replace."""
+    flags = {"r": os.O_RDONLY, "w": os.O_WRONLY, "rw": os.O_RDWR}[mode]
+    opened = os.open(path, flags | os.O_NOCTTY | os.O_CLOEXEC)
+    return fcntl.fcntl(opened, fcntl.F_DUPFD_CLOEXEC, LOWEST_DESCRIPTOR)
+
+
+def _join_namespaces(names: list[str], leader: int) -> None:
+    # All are opened first: with another view of the files, /proc may be another's.
+    opened = [
+        os.open(f"/proc/{leader}/ns/{FILES[name]}", os.O_RDONLY | os.O_CLOEXEC) for name in names
+    ]
+    for descriptor in opened:
+        syscalls.setns(descriptor)
 
 
 def _attach_streams(stdout: int, stderr: int, uid: int | None) -> None:

@@ -139,6 +139,11 @@ class Kept:
         if grace_ns == 0:
             self._kill()
 
+    @property
+    def group_directories(self) -> tuple[str, ...]:
+        """Where processes that belong to the task are entered."""
+        return self._group.directories
+
     def lapse(self) -> None:
         """Its lease has run out: kill it, whatever it is doing, and say so in the record."""
         if self.state != "exited" and not self.lapsed:

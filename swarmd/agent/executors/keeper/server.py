@@ -1,8 +1,9 @@
 """The keeper's conversation with the daemon: one JSON object per line over a unix socket.
 
 Requests carry `seq` and `op`; the answer repeats `seq`. Operations: `hello` (all tasks known),
-`start`, `stop`, `forget`, `ping`; `lease`, which tells of the node's contact with a manager; and
-`collect` and `release`, which begin and end the logging of a container's output.
+`start`, `stop`, `forget`, `ping`; `exec` and `signal`, for commands beside a task, whose end is
+told as `{"over": …}` to the connection that asked; `lease`, which tells of the node's contact with
+a manager; and `collect` and `release`, which begin and end the logging of a container's output.
 Ends of tasks are told to every connection as `{"ended": …}`.
 Unknown members are ignored and new ones optional, for a newer daemon may meet an older keeper.
 """
@@ -24,8 +25,9 @@ from swarmd.agent.executors.keeper.kept import Kept, Place
 from swarmd.agent.executors.keeper.lease import LeaseWatch
 from swarmd.agent.executors.keeper.logfile import TaskLog
 from swarmd.agent.executors.keeper.loop import Loop
+from swarmd.agent.executors.keeper.session import Session
 
-PROTOCOL = 2
+PROTOCOL = 3
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
 UNREAD_BYTES_MAX = 16 * 1024 * 1024
 LONELY_NS = 10_000_000_000
@@ -75,7 +77,7 @@ class Connection:
                 # Whoever this is, it is not our daemon.
                 self.close()
                 return
-            self._keeper.handle(request, self.send)
+            self._keeper.handle(request, self.send, owner=self)
 
     def _writable(self) -> None:
         try:
@@ -107,7 +109,8 @@ class Keeper:
     ) -> None:
         self.loop = Loop()
         self._tasks: dict[str, Kept] = {}
-        self._by_pid: dict[int, Kept] = {}
+        self._by_pid: dict[int, Kept | Session] = {}
+        self._sessions: dict[str, Session] = {}
         self._collected: dict[str, Collected] = {}
         self._connections: list[Connection] = []
         self._listener = listener
@@ -137,7 +140,13 @@ class Keeper:
         self.loop.after(LONELY_NS, self._leave_if_idle)
         self.loop.run()
 
-    def handle(self, request: dict[str, Any], send: Callable[[dict[str, Any]], None]) -> None:
+    def handle(
+        self,
+        request: dict[str, Any],
+        send: Callable[[dict[str, Any]], None],
+        *,
+        owner: object = None,
+    ) -> None:
         """Carry out one request; a failure of ours is answered, not fatal to the tasks we keep."""
         seq = request.get("seq", 0)
 
@@ -145,7 +154,10 @@ class Keeper:
             send({"seq": seq, **result})
 
         try:
-            self._dispatch(request, answer)
+            if request["op"] == "exec":
+                self._exec(request, answer, send, owner)
+            else:
+                self._dispatch(request, answer)
         except OSError as error:
             report = {"step": request["op"], "errno": error.errno, "about": error.strerror}
             answer({"error": report})
@@ -155,6 +167,9 @@ class Keeper:
 
     def disconnected(self, connection: Connection) -> None:
         self._connections.remove(connection)
+        for session in self._sessions.values():
+            if session.owner is connection:
+                session.end()
         self._leave_if_idle()
 
     def _dispatch(self, request: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
@@ -190,6 +205,11 @@ class Keeper:
             if collected is not None:
                 collected.release()
             answer({"known": collected is not None})
+        elif op == "signal":
+            session = self._sessions.get(request["session"])
+            if session is not None:
+                session.signal(request["signal"])
+            answer({"known": session is not None})
         elif op == "stop":
             if task is not None:
                 task.stop(number=request["signal"], grace_ns=request["grace_ns"])
@@ -228,6 +248,28 @@ class Keeper:
         if lease_ns:
             self._leases.watch()
 
+    def _exec(
+        self,
+        request: dict[str, Any],
+        answer: Callable[[dict[str, Any]], None],
+        send: Callable[[dict[str, Any]], None],
+        owner: object,
+    ) -> None:
+        task = self._tasks.get(request["id"])
+        if task is None or task.state != "running":
+            answer({"error": {"step": "task", "errno": 0, "about": "it does not run"}})
+            return
+        session = Session(self.loop, request["session"], owner=owner, tell=send)
+        session.start(
+            request,
+            answer,
+            leader=task.pid,
+            groups=task.group_directories,
+            files_max=self._place.files_max,
+        )
+        self._sessions[session.name] = session
+        self._by_pid[session.pid] = session
+
     def _ended(self, task: Kept) -> None:
         if task.never_ran:
             del self._tasks[task.id]
@@ -250,9 +292,11 @@ class Keeper:
                 return
             if pid == 0:
                 return
-            task = self._by_pid.pop(pid, None)
-            if task is not None:
-                task.reaped(status)
+            reaped = self._by_pid.pop(pid, None)
+            if isinstance(reaped, Session):
+                del self._sessions[reaped.name]
+            if reaped is not None:
+                reaped.reaped(status)
 
     def _accept(self) -> None:
         try:

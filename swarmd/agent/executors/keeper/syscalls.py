@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import ctypes
+import fcntl
 import os
+import termios
 
 PR_SET_PDEATHSIG = 1
 PR_SET_CHILD_SUBREAPER = 36
@@ -25,6 +27,16 @@ def prctl(option: int, value: int) -> None:
 def unshare(flags: int) -> None:
     """Move the calling process into fresh namespaces."""
     _check(_libc.unshare(flags), "unshare")
+
+
+def setns(descriptor: int) -> None:
+    """Move the calling process, which has one thread, into a namespace that exists."""
+    _check(_libc.setns(descriptor, 0), "setns")
+
+
+def make_controlling_terminal(descriptor: int) -> None:
+    """Give the calling session, whose leader calls, this terminal."""
+    fcntl.ioctl(descriptor, termios.TIOCSCTTY, 0)
 
 
 def sethostname(name: str) -> None:
