@@ -16,6 +16,7 @@ from swarmd.orchestrator.fences import waiting_words
 
 COLUMNS = ("ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS")
 
+PREEMPTED = "preempted by"
 FILTERS = ("id", "name", "node", "desired-state")
 
 
@@ -95,3 +96,8 @@ def _waiting(task: Task) -> str:
     if task.status.state < TaskState.RUNNING and task.desired_state <= TaskState.RUNNING:
         return task.status.message
     return ""
+
+
+def _preempted(task: Task) -> str:
+    """By whom a task was made to give up its place."""
+    return task.desired_reason if task.desired_reason.startswith(PREEMPTED) else ""

@@ -128,5 +128,6 @@ def test_priority_and_min_available_reach_the_spec_and_count(daemon: Daemon) -> 
     assert by_service == {"batch": 2, "web": 1}
     ended = [t for t in daemon.swarm.store.tasks() if t.desired_state is TaskState.SHUTDOWN]
     assert [t.desired_reason.partition(" web")[0] for t in ended] == ["preempted by"]
+    assert "preempted by web." in daemon.ok("service", "ps", "batch")
     daemon.ok("update", "--no-preemption")
     assert not daemon.swarm.store.cluster().spec.scheduling.preemption
