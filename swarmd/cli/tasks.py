@@ -77,7 +77,8 @@ async def list_tasks(
             node_names.get(task.node_id) or task.node_id,
             task.desired_state.word.capitalize(),
             words.current_state(task, now),
-            waiting_words(task, nodes.get(task.node_id), Instant(now))
+            _preempted(task)
+            or waiting_words(task, nodes.get(task.node_id), Instant(now))
             or words.task_error(task)
             or _waiting(task),
             words.ports(task.status.ports),
