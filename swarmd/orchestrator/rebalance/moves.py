@@ -18,6 +18,7 @@ from swarmd.orchestrator.new_task import new_task
 from swarmd.orchestrator.rebalance.emptying import Emptier
 from swarmd.orchestrator.rebalance.leveling import Leveler, Step
 from swarmd.orchestrator.rebalance.movable import Guests, Movable, find_movable
+from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.store.view import View
 
@@ -62,15 +63,47 @@ def plan_moves(
         return Planned((), movable.under_way, movable.notes)
     versions = {mover.service.id: mover.service.spec_version for mover in movable.movers}
     moves: dict[TaskId, Move] = {}
+    moved_on = False
     for step in _steps(view, fleet, movable):
         before = moves.pop(step.task.id, None)  # moved on: one move instead of two
+        moved_on = moved_on or before is not None
         if step.target.id != step.task.node_id:
             reason = before.reason if before is not None else step.reason
             version = versions[step.task.service_id]
             moves[step.task.id] = Move(step.task, step.target.id, reason, version)
         if len(moves) >= room:
             break
-    return Planned(tuple(moves.values()), movable.under_way, movable.notes)
+    found = list(moves.values())
+    if moved_on:
+        found = _in_order(found, view, movable)
+    return Planned(tuple(found), movable.under_way, movable.notes)
+
+
+def _in_order(moves: list[Move], view: View, movable: Movable) -> list[Move]:
+    """The moves in an order in which each finds the room that it needs.
+
+    Those that wait for each other are left out; they are planned again when the others are made.
+    """
+    fleet = Fleet.of(view)
+    for task in movable.under_way:
+        fleet.forget(task.replaces)
+    requirements = {mover.service.id: mover.requirement for mover in movable.movers}
+    ordered: list[Move] = []
+    waiting = moves
+    while waiting:
+        left = []
+        for move in waiting:
+            info = fleet.find(move.to)
+            filters = Filters(fleet, requirements[move.task.service_id])
+            if info is not None and filters.takes(info):
+                fleet.track(replace(move.task, node_id=move.to))
+                ordered.append(move)
+            else:
+                left.append(move)
+        if len(left) == len(waiting):
+            break
+        waiting = left
+    return ordered
 
 
 def begun(move: Move, service: Service, cluster: Cluster | None, env: Env) -> tuple[Task, str]:

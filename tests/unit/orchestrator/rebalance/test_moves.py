@@ -283,9 +283,11 @@ def test_what_was_moved_stays_and_the_plan_is_possible(swarm: Swarm) -> None:
         constraints = move.task.spec.placement.constraints if move.task.spec.placement else ()
         zone = swarm.store.get_node(move.to).spec.labels["zone"]
         assert "node.labels.zone!=c" not in constraints or zone != "c"
-    carry_out(swarm, planned)
+    for _ in range(3):  # moves that waited for each other are planned when the others are made
+        carry_out(swarm, planned)
+        planned = plan(swarm)
     assert {task.id for task in swarm.store.tasks()} == set(before)
-    assert plan(swarm).moves == ()
+    assert planned.moves == ()
 
 
 @settings(max_examples=60, deadline=None)
