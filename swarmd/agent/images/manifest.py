@@ -64,6 +64,17 @@ class _RootFs(msgspec.Struct, frozen=True):
     diff_ids: tuple[str, ...] = ()
 
 
+class ImageHealth(msgspec.Struct, frozen=True, rename="pascal"):
+    """The health check that Docker's builder puts into an image; times in nanoseconds."""
+
+    test: tuple[str, ...] = ()
+    interval: int = 0
+    timeout: int = 0
+    start_period: int = 0
+    start_interval: int = 0
+    retries: int = 0
+
+
 class RunConfig(msgspec.Struct, frozen=True, rename="pascal"):
     """How the image wants to be run."""
 
@@ -75,6 +86,7 @@ class RunConfig(msgspec.Struct, frozen=True, rename="pascal"):
     stop_signal: str = ""
     volumes: Mapping[str, object] | None = None
     labels: Mapping[str, str] | None = None
+    healthcheck: ImageHealth | None = None
 
 
 class ImageConfig(msgspec.Struct, frozen=True):

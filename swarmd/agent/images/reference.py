@@ -17,6 +17,9 @@ _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PATH = re.compile(
     r"[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*(?:/[a-z0-9]+(?:(?:\.|_{1,2}|-+)[a-z0-9]+)*)*"
 )
+_HOST = re.compile(
+    r"(?:\[[0-9a-fA-F:]+\]|[a-zA-Z0-9](?:[a-zA-Z0-9.-]*[a-zA-Z0-9])?)(?::\d{1,5})?", re.ASCII
+)
 _TAG = re.compile(r"\w[\w.-]{0,127}", re.ASCII)
 
 
@@ -67,7 +70,7 @@ def parse(text: str) -> Reference:
         registry = DOCKER_HUB
     if registry == DOCKER_HUB and "/" not in path:
         path = f"library/{path}"
-    if not _PATH.fullmatch(path):
+    if not _HOST.fullmatch(registry) or not _PATH.fullmatch(path):
         raise BadReference(f"image {text!r} is not a name such as nginx:1.27")
     if colon and not _TAG.fullmatch(tag):
         raise BadReference(f"image {text!r}: {tag!r} is not a tag")

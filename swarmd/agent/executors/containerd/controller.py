@@ -26,7 +26,7 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.session import Access, Command, NoSession, Session
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
 from swarmd.model import defaults
-from swarmd.model.spec import ContainerSpec
+from swarmd.model.spec import ContainerSpec, HealthConfig
 from swarmd.model.task import ContainerStatus, Task
 from swarmd.rpc.errors import RpcError
 
@@ -82,6 +82,10 @@ class ContainerController:
     def access(self) -> Access:
         return self
 
+    @property
+    def image_health(self) -> HealthConfig | None:
+        return self._found.health if self._found else None
+
     async def run(self, command: Command) -> Session:
         """Run a command beside the container's first process, with its rights."""
         if not self.is_running:
@@ -118,6 +122,8 @@ class ContainerController:
                 raise TemporaryFailure(str(error))
             case RpcError() as error:
                 raise words.failure(error, doing="the container cannot be started")
+            case TaskFailure() | TemporaryFailure() as error:
+                raise error
             case OSError() as error:
                 raise TaskFailure(
                     f"the container cannot be started on node {self._executor.node.hostname}: "
@@ -179,8 +185,9 @@ class ContainerController:
         """Bring the container up; what went wrong is left in `_failure` for whoever asked."""
         try:
             self._failure = None
-            await self._create_and_start()
-        except (EngineDown, RpcError, OSError) as error:
+            async with self._executor.bringing_up:
+                await self._create_and_start()
+        except (EngineDown, RpcError, OSError, TaskFailure, TemporaryFailure) as error:
             self._failure = error
 
     async def _create_and_start(self) -> None:
@@ -188,6 +195,7 @@ class ContainerController:
         if found is None:
             raise AssertionError("only what was made is brought up")
         executor, task_id = self._executor, self.task.id
+        await executor.belongings.deliver(self.task, self.spec)
         await executor.collect(self)
         pid = await executor.tasks.create(task_id, tty=self.spec.tty)
         try:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterable
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 from swarmd.agent.core import launch as launching
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.base import NodeContext, TaskFailure
+from swarmd.agent.executors.containerd.belongings import Belongings
 from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.controller import ContainerController
 from swarmd.agent.executors.containerd.engine import Engine, EngineDown
@@ -29,11 +31,13 @@ from swarmd.agent.executors.containerd.session import Sessions
 from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.images import reference
 from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
+from swarmd.agent.volumes.mounting import Mounter
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, TaskState
@@ -45,6 +49,7 @@ from swarmd.runtime.supervise import Supervisor
 log = logging.getLogger(__name__)
 
 RETRY_S = 0.2
+STARTS_PER_CPU = 2
 FIND_ATTEMPTS = 5
 FIND_AGAIN_S = 1.0
 
@@ -70,6 +75,8 @@ class ContainerdExecutor:
         forwarder: Forwarder,
         keeper: KeeperLink,
         ports: Ports,
+        mounter: Mounter,
+        node_files: NodeFiles,
         logs: Path,
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
     ) -> None:
@@ -84,10 +91,15 @@ class ContainerdExecutor:
         self._logs = logs
         self._keeper = keeper
         self._published = published
+        self.belongings = Belongings(
+            node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
+        )
         self._maker = Maker(node, installation, runtime_root=str(engine.directory / "runc"))
         self._controllers: dict[TaskId, ContainerController] = {}
         self._known: dict[TaskId, Found] = {}
         self._supervisor = Supervisor("containers")
+        # More at once than the machine has processors for only get in each other's way.
+        self.bringing_up = asyncio.Semaphore(STARTS_PER_CPU * (os.cpu_count() or 1))
         self.sessions = Sessions(engine, self.files, self.spawn)
 
     def log_directory(self, task_id: TaskId) -> Path:
@@ -142,6 +154,7 @@ class ContainerdExecutor:
             (port.protocol, port.published_port) for port in task.ports if port.published_port
         ]
         self.ports.publish(task.id, published)
+        self.belongings.adopt(task, spec)
         found = self._known.pop(task.id, None)
         if found is not None:
             controller.adopt(found)
@@ -168,6 +181,7 @@ class ContainerdExecutor:
             files=self.files(task.id),
             address=address,
             ports=self._allocate(task),
+            place=lambda view: self.belongings.placed(task, spec, view),
         )
 
     async def collect(self, controller: ContainerController) -> None:
@@ -218,7 +232,8 @@ class ContainerdExecutor:
         return exit
 
     async def released(self, task_id: TaskId) -> None:
-        """A container has ended: complete its log, free its ports."""
+        """A container has ended: complete its log, free its ports, forget its secrets."""
+        await self.belongings.ended(task_id)
         await self.forwarder.remove(task_id)
         self.ports.release(task_id)
         try:
@@ -241,6 +256,7 @@ class ContainerdExecutor:
         self._controllers.pop(task_id, None)
         self._known.pop(task_id, None)
         await asyncio.to_thread(self.files(task_id).remove)
+        await self.belongings.forget(task_id)
         await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
 
     async def close(self) -> None:

@@ -7,27 +7,31 @@ its address and ports, the signal that stops it, and in the end its exit.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+import os
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv4Address
 from typing import Any
 
 import msgspec
 
 from swarmd.agent.core import launch as launching
+from swarmd.agent.core.mounts import Placed
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.containerd import words
 from swarmd.agent.executors.containerd.client import Client, is_there_already
 from swarmd.agent.executors.containerd.files import ContainerFiles, layers, read_from_layers
 from swarmd.agent.executors.containerd.installation import Installation
 from swarmd.agent.executors.containerd.words import Exit
+from swarmd.agent.images.manifest import ImageHealth
 from swarmd.agent.images.store import Image
 from swarmd.agent.images.unpack import SNAPSHOTTER
 from swarmd.agent.oci import container as describing
 from swarmd.agent.oci import users
 from swarmd.agent.oci.runtime_spec import TYPE_URL, runtime_spec
+from swarmd.agent.volumes.filling import View
 from swarmd.model.ids import TaskId
 from swarmd.model.record import Record
-from swarmd.model.spec import ContainerSpec, PortConfig
+from swarmd.model.spec import ContainerSpec, HealthConfig, PortConfig
 from swarmd.model.task import Task
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import containers_pb2, runc_pb2, snapshots_pb2
@@ -36,8 +40,10 @@ RUNTIME = "io.containerd.runc.v2"
 CGROUPS = "swarmd-containers"
 # containerd takes no more for a label's name and value together.
 LABEL_BYTES_MAX = 4096
-NODE, ADDRESS, PORTS, SIGNAL, EXIT = (
-    f"swarmd.{word}" for word in ("node", "address", "ports", "signal", "exit")
+# From here on the kernel can change all mounts of a tree at once.
+DEEP_READ_ONLY_SINCE = (5, 12)
+NODE, ADDRESS, PORTS, SIGNAL, EXIT, HEALTH = (
+    f"swarmd.{word}" for word in ("node", "address", "ports", "signal", "exit", "health")
 )
 
 
@@ -47,6 +53,7 @@ class Found(Record, frozen=True):
     address: IPv4Address
     ports: tuple[PortConfig, ...] = ()
     stop_signal: int = 0  # of the image; 0 when it names none
+    health: HealthConfig | None = None  # of the image
     exit: Exit | None = None
     pid: int = 0  # while it runs
 
@@ -57,6 +64,7 @@ def found_in(labels: Mapping[str, str], *, pid: int = 0) -> Found:
         address=IPv4Address(labels[ADDRESS]),
         ports=msgspec.json.decode(labels[PORTS], type=tuple[PortConfig, ...]),
         stop_signal=int(labels[SIGNAL]),
+        health=msgspec.json.decode(labels[HEALTH], type=HealthConfig) if HEALTH in labels else None,
         exit=words.parse_exit(labels.get(EXIT, "")),
         pid=pid,
     )
@@ -72,6 +80,7 @@ class Maker:
         self._installation = installation
         self._runtime_root = runtime_root
         self._capabilities_last = _last_capability()
+        self._deep_read_only = _kernel() >= DEEP_READ_ONLY_SINCE
 
     def cgroup(self, task_id: TaskId) -> str:
         return f"/{CGROUPS}/{self._node.node_id}/{task_id}"
@@ -86,16 +95,21 @@ class Maker:
         files: ContainerFiles,
         address: IPv4Address,
         ports: tuple[PortConfig, ...],
+        place: Callable[[View], Awaitable[tuple[Placed, ...]]],
     ) -> Found:
         """Make the container of `task` unless it is there.
 
+        Args:
+            place: makes ready what it mounts, given its root file system.
+
         Raises:
-            RpcError, launching.Unfit
+            RpcError, launching.Unfit, TaskFailure
         """
         mounts = await _snapshot(client, task.id, image.snapshot)
         account = await asyncio.to_thread(_account, spec, image, layers(mounts))
         hostname = spec.hostname or task.id[: describing.SHORT_ID]
         await asyncio.to_thread(files.make, spec, hostname=hostname, address=address)
+        placed = await place(_view(mounts))
         container = describing.container(
             task,
             spec,
@@ -103,6 +117,8 @@ class Maker:
             account=account,
             cgroup=self.cgroup(task.id),
             files=files.mounts(),
+            mounts=placed,
+            deep_read_only=self._deep_read_only,
             architecture=self._node.platform.architecture,
             capabilities_last=self._capabilities_last,
             node_id=self._node.node_id,
@@ -115,6 +131,9 @@ class Maker:
             PORTS: msgspec.json.encode(ports).decode(),
             SIGNAL: str(launching.signal_number(stop_signal) if stop_signal else 0),
         }
+        health = image_health(image.config.run.healthcheck)
+        if health and len(health) + len(HEALTH) <= LABEL_BYTES_MAX:
+            labels[HEALTH] = health
         request = containers_pb2.CreateContainerRequest()
         record = request.container
         record.id = record.snapshot_key = task.id
@@ -143,6 +162,21 @@ class Maker:
         return options
 
 
+def image_health(check: ImageHealth | None) -> str:
+    """The health check of an image as a label; empty for none."""
+    if check is None or not check.test:
+        return ""
+    health = HealthConfig(
+        test=check.test,
+        interval_ns=check.interval,
+        timeout_ns=check.timeout,
+        retries=check.retries,
+        start_period_ns=check.start_period,
+        start_interval_ns=check.start_interval,
+    )
+    return msgspec.json.encode(health).decode()
+
+
 async def _snapshot(client: Client, task_id: TaskId, parent: str) -> Any:
     """The writable layer of a container; nothing but the container's own end collects it."""
     request = snapshots_pb2.PrepareSnapshotRequest(
@@ -158,6 +192,17 @@ async def _snapshot(client: Client, task_id: TaskId, parent: str) -> Any:
             raise
     mounts = snapshots_pb2.MountsRequest(snapshotter=SNAPSHOTTER, key=task_id)
     return (await client.snapshots.Mounts(mounts)).mounts
+
+
+def _view(mounts: Any) -> View:
+    """The root file system as a mount; there is one, with every snapshotter that we use."""
+    [one] = mounts
+    return View(kind=one.type, source=one.source, options=tuple(one.options))
+
+
+def _kernel() -> tuple[int, int]:
+    major, minor, *_ = os.uname().release.split(".")
+    return int(major), int("".join(char for char in minor if char.isdigit()) or 0)
 
 
 def _account(spec: ContainerSpec, image: Image, directories: list[str]) -> users.ImageAccount:

@@ -1,0 +1,54 @@
+"""What a container finds in /etc."""
+
+from __future__ import annotations
+
+import os
+from ipaddress import IPv4Address
+from pathlib import Path
+
+from swarmd.agent.executors.containerd.files import (
+    hosts,
+    layers,
+    read_from_layers,
+    resolv_conf,
+)
+from swarmd.model.spec import DnsConfig
+from swarmd.rpc.pb.containerd import types_pb2
+
+NODE = "# made by hand\nnameserver 127.0.0.53\nnameserver 192.0.2.1\nsearch node.test\noptions a\n"
+
+
+def test_name_resolution_is_the_nodes_but_for_its_loopback():
+    assert resolv_conf(None, node=NODE) == ("nameserver 192.0.2.1\nsearch node.test\noptions a\n")
+
+
+def test_name_resolution_is_the_specs_where_it_says_something():
+    config = DnsConfig(nameservers=("10.0.0.53",), search=("a.test", "b.test"))
+    assert resolv_conf(config, node=NODE) == (
+        "options a\nnameserver 10.0.0.53\nsearch a.test b.test\n"
+    )
+
+
+def test_hosts_end_with_the_container_itself():
+    text = hosts(("10.0.0.9 db",), hostname="me", address=IPv4Address("172.24.0.2"))
+    assert text.splitlines()[-2:] == ["10.0.0.9 db", "172.24.0.2\tme"]
+
+
+def test_the_topmost_layer_that_has_a_file_decides(tmp_path: Path):
+    upper, middle, lower = (tmp_path / name for name in ("upper", "middle", "lower"))
+    for path in (upper, middle, lower):
+        (path / "etc").mkdir(parents=True)
+    (lower / "etc/passwd").write_text("lower")
+    (middle / "etc/passwd").write_text("middle")
+    (lower / "etc/group").write_text("group")
+    os.symlink("/etc/shadow", middle / "etc/group")
+    mount = types_pb2.Mount(
+        type="overlay",
+        source="overlay",
+        options=["index=off", f"lowerdir={middle}:{lower}", f"upperdir={upper}"],
+    )
+    found = layers([mount])
+    assert found == [str(upper), str(middle), str(lower)]
+    assert read_from_layers(found, "passwd") == "middle"
+    assert read_from_layers(found, "group") == ""
+    assert read_from_layers(found, "none") == ""
