@@ -16,6 +16,7 @@ BENCHES = (
     "tests.bench.rpc.bench_rpc",
     "tests.bench.idle",
     "tests.bench.lb.bench_proxy",
+    "tests.bench.containers",
 )
 
 
