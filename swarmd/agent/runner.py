@@ -17,6 +17,7 @@ from swarmd.agent.core import task_machine
 from swarmd.agent.core.task_machine import DONE, Delayed, Failed, Outcome, Step
 from swarmd.agent.executors.base import Controller, Executor, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.session import Access
+from swarmd.agent.watched import WatchedController
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -114,7 +115,7 @@ class Runner:
     async def _attempt(self, step: Step) -> Outcome:
         try:
             if self._controller is None:
-                self._controller = self._executor.controller(self.task)
+                self._controller = self._make_controller()
             controller = self._controller
             match step:
                 case Step.PREPARE:
@@ -135,6 +136,21 @@ class Runner:
         except TemporaryFailure as error:
             return Delayed(str(error))
         return DONE
+
+    def _make_controller(self) -> Controller:
+        controller = self._executor.controller(self.task)
+        spec = self.task.spec.container_spec
+        if spec is None or not (spec.healthcheck or spec.image):
+            return controller
+        return WatchedController(
+            controller, self.task, clock=self._clock, unready=self._record_unready
+        )
+
+    def _record_unready(self, reason: str) -> None:
+        """The task has begun, or ceased, to get no connections; it runs all the while."""
+        self.task = replace(self.task, status=replace(self.task.status, unready=reason))
+        log.info("task.readiness task.id=%s unready=%s", self.task.id, reason or "no")
+        self._changed(self.task)
 
     def _record(self, step: Step, outcome: Outcome) -> None:
         controller = self._controller

@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from swarmd.cli.health_options import changed_health
 from swarmd.cli.mode_options import changed_mode
 from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
 from swarmd.model.record import Record
@@ -49,6 +50,7 @@ class Changes(Struct, kw_only=True, frozen=True):
     labels: Mapping[str, str] = {}
     labels_removed: tuple[str, ...] = ()
     container: Fields = {}  # scalar fields of the container spec
+    health: Fields = {}
     container_labels: Mapping[str, str] = {}
     container_labels_removed: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -139,6 +141,7 @@ def _container(spec: ContainerSpec, changes: Changes) -> ContainerSpec:
     return replace(
         spec,
         **changes.container,
+        healthcheck=changed_health(spec.healthcheck, changes.health),
         labels=_labels(spec.labels, changes.container_labels, changes.container_labels_removed),
         env=_env(spec.env, changes.env, changes.env_removed),
         groups=_items(spec.groups, changes.groups, changes.groups_removed),

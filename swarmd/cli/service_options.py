@@ -14,6 +14,8 @@ from typing import Any
 
 import click
 
+from swarmd.cli.health_options import OPTIONS as HEALTH_OPTIONS
+from swarmd.cli.health_options import health_fields
 from swarmd.cli.mode_options import OPTIONS as MODE_OPTIONS
 from swarmd.cli.mode_options import mode_fields
 from swarmd.cli.params import (
@@ -59,6 +61,7 @@ SHARED: list[Any] = [
     click.option("--hostname", help="Host name of the task; may hold templates."),
     click.option("--stop-signal", metavar="SIGNAL", help="Asks the task to stop [SIGTERM]."),
     click.option("--stop-grace-period", type=DURATION, help="Then it is killed [10s]."),
+    *HEALTH_OPTIONS,
     click.option("--limit-cpu", type=CPUS, help="At most so many CPUs."),
     click.option("--limit-memory", type=SIZE, help="At most so much memory."),
     click.option("--limit-pids", type=COUNT, help="At most so many processes."),
@@ -181,6 +184,7 @@ def changes(flags: dict[str, Any]) -> Any:
         labels=dict(_either(flags, "label")),
         labels_removed=_removed(flags, "label"),
         container=_container(flags),
+        health=health_fields(flags),
         container_labels=dict(_either(flags, "container_label")),
         container_labels_removed=_removed(flags, "container_label"),
         env=values.environment(env, dict(os.environ)),

@@ -45,9 +45,9 @@ def current_state(task: Task, now: int) -> str:
 
 
 def task_error(task: Task) -> str:
-    """Why a task is not running, whole; one that was told to stop ended as it should."""
-    if task.status.err:
-        return task.status.err
+    """Why a task is not running, or serving, whole; one that was told to stop ended as it should."""
+    if task.status.err or task.status.unready:
+        return task.status.err or task.status.unready
     container = task.status.container
     told = task.status.state is TaskState.SHUTDOWN
     if task.status.state.terminal and not told and container and container.exit_code:

@@ -110,13 +110,13 @@ def after(
     match outcome:
         case Done():
             state, message = _AFTER_SUCCESS[step]
-            changed = replace(status, state=state, message=message, err="")
+            changed = replace(status, state=state, message=message, err="", unready="")
         case Delayed(reason=reason):
             changed = replace(status, err=reason)
         case Failed(reason=reason):
             started = status.state >= TaskState.STARTING
             state = TaskState.FAILED if started else TaskState.REJECTED
-            changed = replace(status, state=state, message=state.word, err=reason)
+            changed = replace(status, state=state, message=state.word, err=reason, unready="")
     if changed.state < status.state:
         raise AssertionError(f"a task cannot go from {status.state.word} to {changed.state.word}")
     if note:

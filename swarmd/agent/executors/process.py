@@ -189,6 +189,11 @@ class ProcessController:
     def access(self) -> Access:
         return self
 
+    @property
+    def image_health(self) -> None:
+        """Processes have no image."""
+        return None
+
     async def run(self, command: Command) -> Session:
         """Run a command beside the task, in its surroundings."""
         spec, executor = defaults.container(self._task.spec), self._executor

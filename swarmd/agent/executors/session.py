@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from typing import NamedTuple, Protocol
 
 from swarmd.model.record import Record
+from swarmd.model.spec import HealthConfig
 
 CHUNK_BYTES = 64 * 1024
 STDOUT, STDERR = 1, 2
@@ -68,6 +69,11 @@ class Process(Protocol):
 
 class Access(Protocol):
     """The way into a running task."""
+
+    @property
+    def image_health(self) -> HealthConfig | None:
+        """The health check that the task's image brings along."""
+        ...
 
     async def run(self, command: Command) -> Session:
         """Run a command beside the task, to be closed by the caller.

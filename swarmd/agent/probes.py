@@ -1,0 +1,96 @@
+"""Making one probe of a task: a command beside it, an HTTP request, a TCP connection.
+
+A probe ends within its time, whatever the task does. Its failure is a result, not an error.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+from swarmd.agent.core.health import HealthPolicy, Kind, Result
+from swarmd.agent.executors.session import Access, Command, NoSession
+from swarmd.model.instant import SECOND, format_duration
+
+OUTPUT_BYTES_MAX = 4096
+STATUS_LINE_BYTES_MAX = 4096
+
+
+async def probe(policy: HealthPolicy, access: Access, *, first_port: int) -> Result:
+    """Look whether a task is well.
+
+    Args:
+        first_port: the port to ask where the policy names none; 0 when the service has none.
+    """
+    try:
+        async with asyncio.timeout(policy.timeout_ns / SECOND):
+            if policy.kind is Kind.COMMAND:
+                return await _command(policy, access)
+            port = policy.port or first_port
+            if not port:
+                return Result(False, "the health check names no port, and the service has none")
+            host, port = access.address_of(port)
+            if policy.kind is Kind.HTTP:
+                return await _http(host, port, policy.path)
+            return await _tcp(host, port)
+    except TimeoutError:
+        return Result(False, f"no answer within {format_duration(policy.timeout_ns)}")
+
+
+async def _command(policy: HealthPolicy, access: Access) -> Result:
+    output = b""
+    try:
+        session = await access.run(Command(argv=policy.argv))
+    except NoSession as error:
+        return Result(False, str(error))
+    try:
+        while (chunk := await session.read()) is not None:
+            # The end says what was wrong; the beginning of a flood does not.
+            output = (output + chunk.data)[-OUTPUT_BYTES_MAX:]
+        code = await session.wait()
+    finally:
+        await session.close()
+    text = output.decode(errors="replace")
+    if code and not text.strip():
+        text = f"the command ended with {code}"
+    return Result(code == 0, text)
+
+
+async def _tcp(host: str, port: int) -> Result:
+    try:
+        _, writer = await asyncio.open_connection(host, port)
+    except OSError as error:
+        return Result(False, _refused(port, error))
+    await _hang_up(writer)
+    return Result(True)
+
+
+async def _http(host: str, port: int, path: str) -> Result:
+    try:
+        reader, writer = await asyncio.open_connection(host, port, limit=STATUS_LINE_BYTES_MAX)
+    except OSError as error:
+        return Result(False, _refused(port, error))
+    try:
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: {host}:{port}\r\nUser-Agent: swarmd-health\r\n"
+            "Accept: */*\r\nConnection: close\r\n\r\n".encode()
+        )
+        line = await reader.readuntil(b"\n")
+    except (OSError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
+        return Result(False, f"port {port} gives no HTTP answer")
+    finally:
+        await _hang_up(writer)
+    version, _, rest = line.decode("latin-1").strip().partition(" ")
+    if not version.startswith("HTTP/") or not rest[:3].isdigit():
+        return Result(False, f"port {port} gives no HTTP answer")
+    return Result(200 <= int(rest[:3]) < 400, f"{path} answered {rest}")
+
+
+async def _hang_up(writer: asyncio.StreamWriter) -> None:
+    writer.transport.abort()
+    with contextlib.suppress(OSError):
+        await writer.wait_closed()
+
+
+def _refused(port: int, error: OSError) -> str:
+    return f"port {port} cannot be connected to: {error.strerror or error}"
