@@ -13,6 +13,7 @@ from contextlib import aclosing
 from typing import Any, NamedTuple, Protocol
 
 from swarmd.agent.core.patience import ANSWER_NS_MAX, answer_within_ns
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
 from swarmd.agent.log_publisher import LogPublisher, LogSource
 from swarmd.agent.remotes import Remote
@@ -21,6 +22,7 @@ from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import TaskId
 from swarmd.model.instant import SECOND
 from swarmd.model.node import Node, NodeDescription
+from swarmd.model.secret import Config, Secret
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.rpc.convert import (
@@ -30,6 +32,7 @@ from swarmd.rpc.convert import (
     task_status_from_pb,
     task_status_to_pb,
 )
+from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import dispatcher as pb
 
@@ -96,8 +99,10 @@ class Conversation:
         on_news: Callable[[News], None],
         on_tasks: Callable[[tuple[Task, ...], tuple[TaskId, ...], bool], None],
         leases: Leases,
+        files: NodeFiles,
     ) -> None:
         self._leases = leases
+        self._files = files
         self._dispatcher = channel.stub(DISPATCHER)
         self._broker = channel.stub(LOG_BROKER)
         self._worker = worker
@@ -197,8 +202,11 @@ class Conversation:
                     raise _lost("the manager ended the assignments")
 
     def _assign(self, message: pb.AssignmentsMessage, *, complete: bool) -> None:
+        """Take the files first: tasks that come with them need them."""
         updates: list[Task] = []
         removed: list[TaskId] = []
+        given, taken = _files(message)
+        self._files.assign(complete=complete, given=given, removed=taken)
         for change in message.changes:
             if not change.assignment.HasField("task"):
                 continue
@@ -255,6 +263,22 @@ class Conversation:
             await asyncio.sleep(DESCRIBE_S)
             if self._describe() != description:
                 raise Redescribed
+
+
+def _files(message: pb.AssignmentsMessage) -> tuple[list[Secret | Config], list[str]]:
+    """The secrets and configs that a message gives, and the ids of those it takes away."""
+    given: list[Secret | Config] = []
+    taken: list[str] = []
+    for change in message.changes:
+        kind = change.assignment.WhichOneof("item")
+        if kind not in ("secret", "config"):
+            continue
+        file = getattr(change.assignment, kind)
+        if change.action == pb.AssignmentChange.REMOVE:
+            taken.append(file.id)
+        else:
+            given.append((SECRET if kind == "secret" else CONFIG).from_pb(file))
+    return given, taken
 
 
 def cause_of(error: BaseException) -> BaseException:

@@ -14,6 +14,7 @@ from typing import NamedTuple
 
 from swarmd.agent.conversation import Channel, Conversation, News, Redescribed, Worker
 from swarmd.agent.core.patience import retry_delay_ns
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
 from swarmd.agent.log_publisher import LogPublisher
 from swarmd.agent.remotes import FAILURE, SUCCESS, Remotes
@@ -49,6 +50,7 @@ class AgentSession:
         describe: the node's description, as of now.
         on_message: called with every message of the manager.
         leases: hears of every heartbeat that a leader answers.
+        files: is given the secrets and configs of the node's tasks.
         on_manager: called when a session has opened, and with None when it has ended.
     """
 
@@ -64,8 +66,10 @@ class AgentSession:
         on_message: Callable[[News], None],
         on_manager: Callable[[Manager | None], None] = lambda _: None,
         leases: Leases | None = None,
+        files: NodeFiles | None = None,
     ) -> None:
         self._leases = leases or Leases()
+        self._files = files if files is not None else NodeFiles()
         self.manager: Manager | None = None
         self.error = "not connected yet"  # why there is no session; empty while there is one
         self._worker = worker
@@ -132,6 +136,7 @@ class AgentSession:
             on_news=lambda news: self._on_news(addr, channel, news),
             on_tasks=self._on_tasks,
             leases=self._leases,
+            files=self._files,
         )
         try:
             await conversation.run(self._session_id)

@@ -19,6 +19,7 @@ from swarmd.agent.endpoints import EndpointsFollower
 from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.node import NodeExecutor
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession, Manager
@@ -76,7 +77,7 @@ class AgentHalf:
         context = NodeContext(node_id=security.node_id, hostname=hostname, platform=node_platform())
         # Several nodes of one machine tell each other apart by loopback addresses.
         shares_machine = is_loopback(data_addr)
-        leases = Leases()
+        leases, files = Leases(), NodeFiles()
         listen = (data_addr,) if shares_machine else ALL_ADDRESSES
 
         def make_forwarder() -> Balancer:
@@ -90,6 +91,7 @@ class AgentHalf:
             make_proxy=make_forwarder,
             clock=clock,
             leases=leases,
+            files=files,
             published=self._published,
             ports_start=_ports_start(security.node_id) if shares_machine else None,
         )
@@ -122,6 +124,7 @@ class AgentHalf:
             on_message=self._on_message,
             on_manager=self._on_manager,
             leases=leases,
+            files=files,
         )
         self._session_tasks = Supervisor("session")
         self._tasks = Supervisor("agent")

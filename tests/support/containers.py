@@ -63,7 +63,12 @@ class ContainerWorker(WorkerUnderTest):
 
         node = NodeContext(node_id=self.node_id, hostname="host1", platform=node_platform())
         return NodeExecutor(
-            self.directory, node, make_proxy=make_proxy, clock=SystemClock(), ports_start=21_000
+            self.directory,
+            node,
+            make_proxy=make_proxy,
+            clock=SystemClock(),
+            ports_start=21_000,
+            files=self.files,
         )
 
     @property

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.worker import Worker
 from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.secret import Config, Secret
 from swarmd.model.spec import (
     ContainerSpec,
     LogDriver,
@@ -97,11 +99,12 @@ class WorkerUnderTest:
             platform=Platform(architecture="x86_64", os="linux"),
         )
         self.history: dict[str, list[TaskStatus]] = {}
+        self.files = NodeFiles()
         self.executor = self.make_executor()
         self.worker = self._worker()
 
     def make_executor(self) -> ProcessExecutor:
-        return ProcessExecutor(self.directory, self.node)
+        return ProcessExecutor(self.directory, self.node, files=self.files)
 
     def _worker(self) -> Worker:
         worker = Worker(self.directory, self.node_id, self.executor, clock=SystemClock())
@@ -123,6 +126,10 @@ class WorkerUnderTest:
 
     def assign(self, *tasks: Task) -> None:
         self.worker.assign(complete=True, updates=tasks, removed=())
+
+    def give(self, *files: Secret | Config, complete: bool = True) -> None:
+        """Secrets and configs, as they come with assignments."""
+        self.files.assign(complete=complete, given=files)
 
     async def reaches(self, task_id: str, state: TaskState) -> TaskStatus:
         await eventually(

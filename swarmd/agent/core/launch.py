@@ -49,6 +49,7 @@ class Launch(Record, frozen=True):
     stop_signal: int
     grace_ns: int
     log: LogPolicy
+    spec: ContainerSpec = ContainerSpec()
 
 
 def launch(task: Task, context: TemplateContext) -> Launch:
@@ -70,6 +71,7 @@ def launch(task: Task, context: TemplateContext) -> Launch:
         stop_signal=signal_number(expanded.stop_signal),
         grace_ns=defaults.stop_grace_period_ns(task.spec),
         log=log_policy(task.log_driver or task.spec.log_driver),
+        spec=expanded,
     )
 
 

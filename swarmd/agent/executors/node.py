@@ -17,9 +17,12 @@ from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.installation import Installation, find_installation
 from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.store import ImageStore
 from swarmd.agent.leases import Leases
+from swarmd.agent.volumes.mounting import Mounter
+from swarmd.agent.volumes.store import VolumeStore
 from swarmd.lb.kernel import Balancer
 from swarmd.model import defaults
 from swarmd.model.ids import TaskId
@@ -37,6 +40,7 @@ class NodeExecutor:
     Args:
         make_proxy: for the ports of the node that lead to containers.
         found: what to run containers by, or why there can't be any.
+        files: the secrets and configs of the node's tasks.
         containerd_address: socket of a containerd to use; without, the node runs one of its own.
     """
 
@@ -50,12 +54,22 @@ class NodeExecutor:
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
         ports_start: int | None = None,
         leases: Leases | None = None,
+        files: NodeFiles | None = None,
         found: Installation | str | None = None,
         containerd_address: str = "",
     ) -> None:
         found = found if found is not None else find_installation()
+        files = files if files is not None else NodeFiles()
+        self.volumes = VolumeStore(directory / "volumes", now=clock.now)
+        mounter = Mounter(self.volumes, hostname=node.hostname)
         self.processes = ProcessExecutor(
-            directory, node, published=published, ports_start=ports_start, leases=leases
+            directory,
+            node,
+            published=published,
+            ports_start=ports_start,
+            leases=leases,
+            files=files,
+            mounter=mounter,
         )
         self._lacking = found if isinstance(found, str) else ""
         self.containers: ContainerdExecutor | None = None
@@ -77,6 +91,8 @@ class NodeExecutor:
             forwarder=Forwarder(node.node_id, make_proxy),
             keeper=self.processes.link,
             ports=self.processes.ports,
+            mounter=mounter,
+            node_files=files,
             logs=directory / "logs",
             published=published,
         )

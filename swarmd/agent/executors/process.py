@@ -22,15 +22,21 @@ from swarmd.agent.executors.accounts import Account, look_up
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.executors.process_files import ProcessFiles, is_covered
 from swarmd.agent.executors.process_session import run_beside
 from swarmd.agent.executors.session import Access, Command, NoSession, Session
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
 from swarmd.agent.logs import last_words
+from swarmd.agent.volumes.mounting import Mounter
+from swarmd.agent.volumes.store import VolumeStore
 from swarmd.model import defaults
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import ContainerStatus, Task
+from swarmd.model.template import TemplateContext
+from swarmd.runtime.clock import SystemClock
 
 log = logging.getLogger(__name__)
 
@@ -45,6 +51,8 @@ class ProcessExecutor:
     Args:
         published: ports on which the node answers for services; they are not given to tasks.
         leases: the node's contact with the managers, for tasks that may not outlast it.
+        files: the secrets and configs of the node's tasks.
+        mounter: makes ready what tasks mount.
     """
 
     def __init__(
@@ -55,12 +63,20 @@ class ProcessExecutor:
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
         ports_start: int | None = None,
         leases: Leases | None = None,
+        files: NodeFiles | None = None,
+        mounter: Mounter | None = None,
     ) -> None:
         self.node = node
         self.leases = leases or Leases()
         self.leases.on_answer = self._renew
         self.ports = Ports(ports_start)
         self._published = published
+        volumes = VolumeStore(directory / "volumes", now=SystemClock().now)
+        self.files = ProcessFiles(
+            node,
+            mounter or Mounter(volumes, hostname=node.hostname),
+            files if files is not None else NodeFiles(),
+        )
         self._logs = directory / "logs"
         self._run = directory / "run"
         self.on_keeper: Callable[[], None] = lambda: None  # told of every keeper after the first
@@ -95,7 +111,8 @@ class ProcessExecutor:
             launch = launching.launch(task, context)
         except launching.Unfit as error:
             raise TaskFailure(str(error)) from None
-        controller = ProcessController(self, task, launch)
+        controller = ProcessController(self, task, launch, context)
+        self.files.adopt(task, launch)
         self._controllers[task.id] = controller
         self.leases.hold(task.id, task.lease_ns)
         self.ports.publish(
@@ -136,6 +153,7 @@ class ProcessExecutor:
                 break
             await asyncio.sleep(RETRY_S)
         self.release(task_id)
+        await self.files.forget(task_id)
         await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
 
     async def close(self) -> None:
@@ -164,11 +182,18 @@ class ProcessExecutor:
 class ProcessController:
     """One process task."""
 
-    def __init__(self, executor: ProcessExecutor, task: Task, launch: launching.Launch) -> None:
+    def __init__(
+        self,
+        executor: ProcessExecutor,
+        task: Task,
+        launch: launching.Launch,
+        context: TemplateContext,
+    ) -> None:
         self.started = False
         self._executor = executor
         self._task = task
         self._launch = launch
+        self._context = context
         self._account: Account | None = None
         self._pid = 0
         self._ports: tuple[PortConfig, ...] = task.status.ports
@@ -238,6 +263,7 @@ class ProcessController:
 
     def ended(self, record: dict[str, Any]) -> None:
         self._exit = record
+        self._executor.files.ended(self._task.id)
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
@@ -245,6 +271,7 @@ class ProcessController:
     def lost(self) -> None:
         """The task has ended and nobody saw how."""
         self.started = True
+        self._executor.files.ended(self._task.id)
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
@@ -252,7 +279,13 @@ class ProcessController:
     async def prepare(self) -> None:
         spec = defaults.container(self._task.spec)
         self._account = await asyncio.to_thread(look_up, spec.user, spec.groups)
-        problem = words.missing(self._launch, self._executor.node.hostname)
+        facts = self._executor.link.facts
+        await self._executor.files.check(self._task, self._launch, self._context, facts)
+        problem = words.missing(
+            self._launch,
+            self._executor.node.hostname,
+            is_elsewhere=lambda path: is_covered(path, self._launch),
+        )
         if problem:
             raise TaskFailure(problem)
 
@@ -265,15 +298,19 @@ class ProcessController:
         account = self._account
         if account is None:
             raise AssertionError("preparing a task finds its account")
+        given = await self._executor.files.words(self._task, self._launch, self._context)
         if not self._ports:
             privileged = account.uid in (None, 0)
             self._ports = self._executor.allocate(self._task, privileged=privileged)
         try:
-            answer = await self._executor.link.request("start", launch=self._request(account))
+            answer = await self._executor.link.request(
+                "start", launch={**self._request(account), **given}
+            )
         except KeeperLost as error:
             raise TemporaryFailure(str(error)) from None
         failure = answer.get("error")
         if failure is not None:
+            self._executor.files.ended(self._task.id)
             self._executor.ports.release(self._task.id)
             self._ports = ()
             raise words.start_failure(failure, self._launch, self._executor.node.hostname)
@@ -320,6 +357,7 @@ class ProcessController:
                 await asyncio.sleep(RETRY_S)
                 continue
             if not answer.get("known"):
+                self._executor.files.ended(self._task.id)
                 return
             try:
                 async with asyncio.timeout(ASK_AGAIN_S):

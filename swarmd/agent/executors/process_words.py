@@ -6,7 +6,7 @@ import errno
 import os
 import shutil
 import signal
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import msgspec
@@ -38,9 +38,15 @@ def unapplied_limits(unapplied: tuple[str, ...]) -> str:
     return f"runs without some limits: {', '.join(unapplied)}" if unapplied else ""
 
 
-def missing(launch: Launch, hostname: str) -> str:
-    """Why the launch is bound to fail on this node as it is now; empty when it is not."""
-    if not os.path.isdir(launch.directory):
+def missing(
+    launch: Launch, hostname: str, *, is_elsewhere: Callable[[str], bool] = lambda _: False
+) -> str:
+    """Why the launch is bound to fail on this node as it is now; empty when it is not.
+
+    Args:
+        is_elsewhere: whether a path is one that the task alone will see.
+    """
+    if not os.path.isdir(launch.directory) and not is_elsewhere(f"{launch.directory}/"):
         return (
             f"working directory {launch.directory} does not exist on node {hostname}; create it or "
             "constrain the service to nodes that have it"
@@ -49,6 +55,8 @@ def missing(launch: Launch, hostname: str) -> str:
     if "/" in command:
         # A relative path is meant from the task's directory.
         path = os.path.join(launch.directory, command)
+        if is_elsewhere(path):
+            return ""
         if not os.path.exists(path):
             return _not_found(command, hostname)
         if os.path.isdir(path) or not os.access(path, os.X_OK):
@@ -90,6 +98,8 @@ def start_failure(
             f"working directory {about} cannot be entered on node {hostname}: {reason}; check the "
             "rights of the task's user"
         )
+    if step in ("mounts", "files"):
+        return TaskFailure(f"{about} cannot be mounted on node {hostname}: {reason}")
     if step == "user":
         return TaskFailure(f"the task cannot become user {about} on node {hostname}: {reason}")
     return TaskFailure(f"the task could not be started on node {hostname} ({step}): {reason}")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from swarmd.agent.core import launch as launching
+from swarmd.agent.core.mounts import Placed
 from swarmd.agent.images.manifest import RunConfig
 from swarmd.agent.oci import capabilities
 from swarmd.agent.oci.users import ImageAccount
@@ -43,6 +44,8 @@ class Container(Record, frozen=True):
     cgroup: str
     spec: ContainerSpec
     files: tuple[FileMount, ...] = ()
+    mounts: tuple[Placed, ...] = ()
+    deep_read_only: bool = True  # the kernel can make what is mounted below read-only, too
     architecture: str = "x86_64"
     labels: Mapping[str, str] = {}
 
@@ -100,6 +103,8 @@ def container(
     account: ImageAccount,
     cgroup: str,
     files: tuple[FileMount, ...],
+    mounts: tuple[Placed, ...],
+    deep_read_only: bool,
     architecture: str,
     capabilities_last: int,
     node_id: str,
@@ -120,6 +125,8 @@ def container(
         cgroup=cgroup,
         spec=spec,
         files=files,
+        mounts=mounts,
+        deep_read_only=deep_read_only,
         architecture=architecture,
         labels=labels(task, spec, node_id=node_id),
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from swarmd.agent.oci import mounts as describing
 from swarmd.agent.oci import seccomp
 from swarmd.agent.oci.container import Container
 
@@ -29,6 +30,7 @@ _DEVICES = (
 
 def runtime_spec(container: Container) -> dict[str, Any]:
     """The document the runtime makes the container from."""
+    propagation = describing.root_propagation(container.mounts)
     return {
         "ociVersion": VERSION,
         "process": process(container),
@@ -49,6 +51,7 @@ def runtime_spec(container: Container) -> dict[str, Any]:
                 **container.spec.sysctls,
             },
             "seccomp": seccomp.profile(container.capabilities, architecture=container.architecture),
+            **({"rootfsPropagation": propagation} if propagation else {}),
             "maskedPaths": _MASKED,
             "readonlyPaths": _READ_ONLY,
         },
@@ -123,7 +126,12 @@ def _mounts(container: Container) -> list[dict[str, Any]]:
                 "options": ["rbind", "rprivate", mode],
             }
         )
-    return mounts
+    # What the task mounts itself takes the place of what every container has there.
+    own = {mount.target for mount in container.mounts}
+    return [mount for mount in mounts if mount["destination"] not in own] + [
+        describing.mount(mount, deep_read_only=container.deep_read_only)
+        for mount in container.mounts
+    ]
 
 
 def _mount(target: str, kind: str, *options: str, source: str = "") -> dict[str, Any]:

@@ -124,6 +124,8 @@ class ContainerController:
                 raise words.failure(error, doing="the container cannot be started")
             case TaskFailure() | TemporaryFailure() as error:
                 raise error
+            case TaskFailure() | TemporaryFailure() as error:
+                raise error
             case OSError() as error:
                 raise TaskFailure(
                     f"the container cannot be started on node {self._executor.node.hostname}: "
@@ -140,6 +142,7 @@ class ContainerController:
         if self._bringing is not None and not self._bringing.done():
             await asyncio.wait([self._bringing])
         if not self.started:
+            await self._executor.belongings.ended(self.task.id)
             return
         first = self._stop_signal or (self._found.stop_signal if self._found else 0)
         await self._kill(first or signal.SIGTERM)
@@ -189,12 +192,14 @@ class ContainerController:
                 await self._create_and_start()
         except (EngineDown, RpcError, OSError, TaskFailure, TemporaryFailure) as error:
             self._failure = error
+            await self._executor.belongings.ended(self.task.id)
 
     async def _create_and_start(self) -> None:
         found = self._found
         if found is None:
             raise AssertionError("only what was made is brought up")
         executor, task_id = self._executor, self.task.id
+        await executor.belongings.deliver(self.task, self.spec)
         await executor.belongings.deliver(self.task, self.spec)
         await executor.collect(self)
         pid = await executor.tasks.create(task_id, tty=self.spec.tty)

@@ -18,6 +18,7 @@ from swarmd.agent.core import launch as launching
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.base import NodeContext, TaskFailure
 from swarmd.agent.executors.containerd.belongings import Belongings
+from swarmd.agent.executors.containerd.belongings import Belongings
 from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.controller import ContainerController
 from swarmd.agent.executors.containerd.engine import Engine, EngineDown
@@ -32,11 +33,13 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.files import NodeFiles
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.images import reference
 from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
+from swarmd.agent.volumes.mounting import Mounter
 from swarmd.agent.volumes.mounting import Mounter
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
@@ -91,6 +94,9 @@ class ContainerdExecutor:
         self._logs = logs
         self._keeper = keeper
         self._published = published
+        self.belongings = Belongings(
+            node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
+        )
         self.belongings = Belongings(
             node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
         )
@@ -256,6 +262,7 @@ class ContainerdExecutor:
         self._controllers.pop(task_id, None)
         self._known.pop(task_id, None)
         await asyncio.to_thread(self.files(task_id).remove)
+        await self.belongings.forget(task_id)
         await self.belongings.forget(task_id)
         await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
 

@@ -12,7 +12,7 @@ import os
 import signal
 from typing import Any, NoReturn
 
-from swarmd.agent.executors.keeper import syscalls
+from swarmd.agent.executors.keeper import mounting, syscalls
 
 NAMESPACES = {
     "mount": syscalls.CLONE_NEWNS,
@@ -48,6 +48,10 @@ def run(
         _restore_files_max(files_max)
         step, about = "namespaces", ",".join(launch["namespaces"])
         _enter_namespaces(launch["namespaces"], launch["hostname"])
+        step, about = "mounts", ""
+        mounting.mount_all(launch.get("mounts", []))
+        step = "files"
+        mounting.place_files(launch.get("files", []))
         step, about = "streams", ""
         _attach_streams(stdout, stderr, launch["uid"])
         step, about = "user", str(launch["user"])
@@ -63,6 +67,7 @@ def run(
         step, about = "command", launch["argv"][0]
         _execute(launch["argv"], launch["env"])
     except OSError as error:
+        about = about or str(error.filename or "")
         os.write(report, f"{step}\0{error.errno or errno.EIO}\0{about}".encode())
     except ValueError as error:  # a zero byte in a word
         os.write(report, f"{step}\0{errno.EINVAL}\0{error}".encode())

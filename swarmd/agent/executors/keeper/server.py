@@ -183,6 +183,7 @@ class Keeper:
             answer(
                 {
                     "protocol": PROTOCOL,
+                    "can": ["mounts"],
                     "pid": os.getpid(),
                     "tasks": tasks,
                     "namespaces": self._namespaces,

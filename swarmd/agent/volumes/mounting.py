@@ -1,0 +1,96 @@
+"""From the mounts of a spec to paths of this node: binds are checked, volumes made ready."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import Callable
+
+from swarmd.agent.core import mounts as describing
+from swarmd.agent.core.launch import Unfit
+from swarmd.agent.core.mounts import Placed
+from swarmd.agent.executors.base import TaskFailure
+from swarmd.agent.volumes.store import Fill, VolumeProblem, VolumeStore
+from swarmd.model.ids import TaskId
+from swarmd.model.spec import BindOptions, Mount, VolumeOptions
+from swarmd.model.states import MountType
+
+
+class Mounter:
+    """Makes ready what the tasks of one node mount."""
+
+    def __init__(self, volumes: VolumeStore, *, hostname: str) -> None:
+        self.volumes = volumes
+        self._hostname = hostname
+
+    async def placed(
+        self,
+        task_id: TaskId,
+        mounts: tuple[Mount, ...],
+        *,
+        fill: Callable[[Mount], Fill | None] = lambda _: None,
+    ) -> tuple[Placed, ...]:
+        """The mounts of a task, whose volumes it then holds.
+
+        Args:
+            fill: what an empty volume begins with.
+
+        Raises:
+            TaskFailure: a bind's source isn't there, or a volume can't be had.
+        """
+        sources: dict[str, str] = {}
+        try:
+            describing.check(mounts)
+            for number, mount in enumerate(mounts):
+                match mount.type:
+                    case MountType.BIND:
+                        await asyncio.to_thread(self._check_bind, mount)
+                        sources[mount.target] = mount.source
+                    case MountType.VOLUME:
+                        sources[mount.target] = await self._volume(
+                            task_id, number, mount, _fill_of(mount, fill)
+                        )
+        except (TaskFailure, VolumeProblem, Unfit) as error:
+            self.volumes.release(task_id)
+            if isinstance(error, TaskFailure):
+                raise
+            if isinstance(error, Unfit):
+                raise TaskFailure(str(error)) from None
+            raise TaskFailure(f"{error} (node {self._hostname})") from None
+        return describing.placed(mounts, lambda mount: sources[mount.target])
+
+    def hold(self, task_id: TaskId, mounts: tuple[Mount, ...]) -> None:
+        """Note the volumes of a task that is running already."""
+        self.volumes.hold(task_id, volume_names(mounts))
+
+    async def _volume(self, task_id: TaskId, number: int, mount: Mount, fill: Fill | None) -> str:
+        if not mount.source:
+            return await self.volumes.own(task_id, number, fill=fill)
+        given = mount.volume or VolumeOptions()
+        return await self.volumes.use(task_id, mount.source, given, fill=fill)
+
+    def _check_bind(self, mount: Mount) -> None:
+        if os.path.lexists(mount.source) and os.path.exists(mount.source):
+            return
+        if (mount.bind or BindOptions()).create_mountpoint:
+            try:
+                os.makedirs(mount.source, exist_ok=True)
+            except OSError as error:
+                raise TaskFailure(
+                    f"bind source path {mount.source} can't be made on node {self._hostname}: "
+                    f"{error.strerror}"
+                ) from None
+            return
+        raise TaskFailure(
+            f"bind source path does not exist: {mount.source} on node {self._hostname}; make it, "
+            "constrain the service to nodes that have it, or have it made by bind-create-src"
+        )
+
+
+def volume_names(mounts: tuple[Mount, ...]) -> tuple[str, ...]:
+    return tuple(m.source for m in mounts if m.type is MountType.VOLUME and m.source)
+
+
+def _fill_of(mount: Mount, fill: Callable[[Mount], Fill | None]) -> Fill | None:
+    options = mount.volume
+    return None if options is not None and options.no_copy else fill(mount)

@@ -1,0 +1,238 @@
+"""Secrets, configs, mounts and volumes of containers, seen from inside."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from swarmd.model.spec import BindOptions, Driver, Mount, TmpfsOptions, VolumeOptions
+from swarmd.model.states import MountType, Propagation, TaskState
+from tests.support import images
+from tests.support.containers import (
+    ContainerWorker,
+    a_container,
+    a_container_worker,
+    an_id,
+    needs_containers,
+)
+from tests.support.task_files import a_config, a_secret, uses_config, uses_secret
+from tests.support.workers import eventually
+
+pytestmark = needs_containers
+
+
+@pytest.fixture
+async def worker(tmp_path: Path) -> AsyncIterator[ContainerWorker]:
+    async with a_container_worker(tmp_path) as running:
+        yield running
+
+
+def mounted_below(directory: Path) -> list[str]:
+    """Memory file systems of the node below `directory` that hold files of containers."""
+    lines = Path("/proc/mounts").read_text().splitlines()
+    points = [line.split()[1] for line in lines]
+    return [
+        point for point in points if point.startswith(str(directory)) and point.endswith("/files")
+    ]
+
+
+async def test_secrets_and_configs_lie_in_memory_with_their_owners_and_modes(
+    worker: ContainerWorker,
+) -> None:
+    worker.give(a_secret("key", b"hunter2"), a_secret("deep", b"d"), a_config("app", b"red"))
+    output = await worker.run_to_end(
+        "sh",
+        "-c",
+        "cat /run/secrets/key; echo; "
+        "stat -c '%u:%g %a' /run/secrets/key /etc/deep /app /run/secrets;"
+        "cat /app; echo; grep -E ' (/run/secrets|/app|/etc/deep) ' /proc/mounts | awk '{print $3}';"
+        "touch /run/secrets/x 2>/dev/null || echo read-only; id -u",
+        user="web",
+        secrets=(
+            uses_secret("key", uid="1000", gid="2000", mode=0o400),
+            uses_secret("deep", "/etc/deep"),
+        ),
+        configs=(uses_config("app", mode=0o640, gid="1000"),),
+    )
+    assert output.splitlines() == [
+        *("hunter2", "1000:2000 400", "0:0 444", "0:1000 640", "0:0 755"),
+        *("red", "tmpfs", "tmpfs", "tmpfs", "read-only", "1000"),
+    ]
+    assert mounted_below(worker.directory) == []
+    left = [
+        path
+        for path in worker.directory.rglob("*")
+        if path.is_file() and path.suffix != ".log" and b"hunter2" in path.read_bytes()
+    ]
+    assert left == []
+
+
+async def test_secrets_stay_with_a_container_over_a_restart_and_go_when_it_ends(
+    worker: ContainerWorker,
+) -> None:
+    worker.give(a_secret("key", b"kept"))
+    task_id = an_id()
+    task = a_container(
+        task_id,
+        *("sh", "-c", "trap 'cat /run/secrets/key; exit 0' TERM; while :; do sleep 0.1; done"),
+        secrets=(uses_secret("key"),),
+    )
+    worker.assign(task)
+    await worker.reaches(task_id, TaskState.RUNNING)
+    assert len(mounted_below(worker.directory)) == 1
+    worker.give(complete=True)
+    await worker.restart()
+    await worker.reaches(task_id, TaskState.RUNNING)
+    worker.assign(
+        a_container(
+            task_id,
+            *("sh", "-c", "trap 'cat /run/secrets/key; exit 0' TERM; while :; do sleep 0.1; done"),
+            secrets=(uses_secret("key"),),
+            desired=TaskState.SHUTDOWN,
+        )
+    )
+    await worker.ends(task_id)
+    assert worker.output(task_id) == "kept\n"
+    assert mounted_below(worker.directory) == []
+
+
+async def test_a_container_waits_for_its_secret_and_is_rejected_when_there_is_none(
+    worker: ContainerWorker,
+) -> None:
+    waiting = an_id()
+    worker.assign(a_container(waiting, "cat", "/run/secrets/key", secrets=(uses_secret("key"),)))
+    await eventually(
+        lambda: "waits for secret key" in worker.status(waiting).err, "a word of what it waits for"
+    )
+    worker.give(a_secret("key", b"late"))
+    await worker.ends(waiting)
+    assert worker.output(waiting) == "late\n"
+    worker.give()
+    refused = an_id()
+    worker.assign(a_container(refused, "true", secrets=(uses_secret("key"),)))
+    status = await worker.ends(refused)
+    assert status.state == TaskState.REJECTED
+    assert "does not exist any more" in status.err
+
+
+async def test_mounts_of_every_type_appear_as_asked(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_text("bound")
+    output = await worker.run_to_end(
+        "sh",
+        "-c",
+        "cat /in/file; echo; touch /in/x 2>/dev/null || echo read-only; echo out > /deep/rw/made;"
+        "grep ' /mem ' /proc/mounts; stat -c %a /mem; grep ' /deep/rw ' /proc/self/mountinfo;"
+        "df -h > /dev/null 2>&1; ls /deep; touch /mem/ok && echo ok",
+        mounts=(
+            Mount(source=str(tmp_path), target="/deep/rw"),
+            Mount(source=str(tmp_path), target="/in", read_only=True),
+            Mount(
+                type=MountType.TMPFS,
+                target="/mem",
+                tmpfs=TmpfsOptions(size_bytes=1 << 20, mode=0o750),
+            ),
+            Mount(type=MountType.TMPFS, target="/deep"),
+        ),
+    )
+    lines = output.splitlines()
+    assert lines[:2] == ["bound", "read-only"]
+    assert all(word in lines[2] for word in ("size=1024k", "noexec", "nosuid", "nodev"))
+    assert lines[3] == "750"
+    assert "shared:" not in lines[4]
+    assert lines[5:] == ["rw", "ok"]
+    assert (tmp_path / "made").read_text() == "out\n"
+
+
+async def test_a_missing_bind_source_rejects_the_task_unless_it_is_to_be_made(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    source = tmp_path / "not" / "there"
+    task_id = an_id()
+    worker.assign(a_container(task_id, "true", mounts=(Mount(source=str(source), target="/in"),)))
+    status = await worker.ends(task_id)
+    assert status.state == TaskState.REJECTED
+    assert f"bind source path does not exist: {source}" in status.err
+    made = Mount(source=str(source), target="/in", bind=BindOptions(create_mountpoint=True))
+    await worker.run_to_end("touch", "/in/made", mounts=(made,))
+    assert (source / "made").exists()
+
+
+async def test_a_fresh_volume_begins_with_what_the_image_has_and_outlives_its_task(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    archive = tmp_path / "data.tar"
+    extra = images.layer(
+        [
+            images.a_directory("srv", 0o750),
+            images.a_file("srv/file", b"from the image", mode=0o600, uid=1000),
+            images.a_link("linked", "/srv"),
+        ]
+    )
+    images.docker_archive(archive, "data:1", [images.busybox_layer(), extra])
+    await worker.load(archive)
+    volume = Mount(type=MountType.VOLUME, source="data-{{.Task.Slot}}", target="/linked")
+    script = "cat /srv/file; echo; stat -c '%u %a' /srv/file /srv; echo more > /srv/more"
+    output = await worker.run_to_end("sh", "-c", script, image="data:1", mounts=(volume,))
+    assert output.splitlines() == ["from the image", "1000 600", "0 750"]
+    assert "more" in await worker.run_to_end("ls", "/linked", image="data:1", mounts=(volume,))
+    [known] = worker.node_executor.volumes.all()
+    assert known.name == "data-1"
+    assert worker.node_executor.volumes.users("data-1") == ()
+    bare = Mount(
+        type=MountType.VOLUME,
+        source="bare",
+        target="/srv",
+        volume=VolumeOptions(no_copy=True, labels={"a": "b"}),
+    )
+    assert await worker.run_to_end("ls", "/srv", image="data:1", mounts=(bare,)) == ""
+    assert worker.node_executor.volumes.all()[0].labels == {"a": "b"}
+
+
+async def test_a_volume_with_options_shows_its_file_system_while_it_is_used(
+    worker: ContainerWorker,
+) -> None:
+    driver = Driver(
+        name="local", options={"type": "tmpfs", "device": "tmpfs", "o": "size=2m,noexec"}
+    )
+    mounts = (
+        Mount(
+            type=MountType.VOLUME,
+            source="mem",
+            target="/data",
+            volume=VolumeOptions(driver=driver),
+        ),
+    )
+    output = await worker.run_to_end("grep", " /data ", "/proc/mounts", mounts=mounts)
+    assert "tmpfs" in output
+    assert "size=2048k" in output
+    await eventually(
+        lambda: str(worker.directory / "volumes") not in Path("/proc/mounts").read_text(),
+        "the unmounting of a volume that nobody uses",
+    )
+
+
+async def test_a_volume_without_a_name_goes_with_its_task(worker: ContainerWorker) -> None:
+    task_id = an_id()
+    mounts = (Mount(type=MountType.VOLUME, target="/data"),)
+    worker.assign(a_container(task_id, "touch", "/data/x", mounts=mounts))
+    await worker.ends(task_id)
+    assert list((worker.directory / "volumes").rglob("x"))
+    worker.assign()
+    await eventually(
+        lambda: not list((worker.directory / "volumes").rglob("x")), "the end of the volume"
+    )
+
+
+async def test_mounts_made_later_reach_a_container_that_asked_for_them(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    mount = Mount(
+        source=str(tmp_path), target="/in", bind=BindOptions(propagation=Propagation.RSLAVE)
+    )
+    output = await worker.run_to_end("grep", " /in ", "/proc/self/mountinfo", mounts=(mount,))
+    assert output
+    assert "shared:" not in output
