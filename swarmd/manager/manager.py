@@ -32,6 +32,7 @@ from swarmd.manager.engine import Engine
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.replica import Replica
+from swarmd.manager.patience import election_patience
 from swarmd.manager.role_manager import RoleManager
 from swarmd.manager.swarm_clock import SwarmClock
 from swarmd.manager.watch_service import WATCH, WatchService
@@ -272,6 +273,7 @@ class Manager:
         )
 
     def _observe(self, committed: Committed) -> None:
+        self.raft.set_patience(election_patience(self.store.task_count(), self.store.node_count()))
         for change in committed.changes:
             if change.kind is Kind.NODE and change.new is None:
                 self._on_removed_node(change.id)

@@ -74,6 +74,7 @@ class GuardedCore(CoreBooks):
         self.prevotes: set[str] = set()
         self.may_campaign = False
         self.leader_heard = float("-inf")
+        self.patience = 1.0
         self.floor = configurations.latest_index if not has_snapshot else 0
         self.on_step_down: Callable[[], None] = lambda: None
         self.on_configuration: Callable[[], None] = lambda: None
@@ -246,7 +247,15 @@ class GuardedCore(CoreBooks):
 
     def _SyncObj__generateRaftTimeout(self) -> float:
         low, high = self.config.election_min_ns, self.config.election_max_ns
-        return (low + (high - low) * self._rng.random()) / 1e9
+        return self.patience * (low + (high - low) * self._rng.random()) / 1e9
+
+    def set_patience(self, factor: float) -> None:
+        """Wait for a silent leader, and as leader for silent followers, `factor` times as long.
+
+        A link that breaks still starts an election at once; this is for those that are slow.
+        """
+        self.patience = factor
+        self._SyncObj__conf.leaderFallbackTimeout = factor * self.config.fallback_ns / 1e9
 
     def _state_changed(self, old: int, new: int) -> None:
         log.info("raft.state id=%s from=%s to=%s term=%s", self.own_id, old, new, self.term)

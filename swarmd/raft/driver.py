@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 
 _NOTE_DELAY_S = 1.0
 _ROOM_FOR_VOTES = 1 << 18
+# A timer this late means that the loop was held up, and that messages wait to be read.
+_HELD_UP_S = 0.05
 
 
 class Driver:
@@ -45,6 +47,7 @@ class Driver:
         self._scheduled = False
         self._timer: Timer | None = None
         self._timer_at = 0.0
+        self._catching_up = False
         self._syncing_since: float | None = None
         self._last_notice = 0
         self._notice_timer: Timer | None = None
@@ -99,9 +102,28 @@ class Driver:
             self.stop()
             self.on_fatal(error)
 
+    def _held_up(self) -> bool:
+        """Whether the loop was held up; what peers said meanwhile is then read before judging.
+
+        Otherwise a member that could not listen for a while would take that for their silence.
+        """
+        if self._catching_up or monotonic() - self._core.next_deadline() < _HELD_UP_S:
+            self._catching_up = False
+            return False
+        self._catching_up = self._scheduled = True
+        if self._core.leading and not self._disk_stalls():
+            self._core.heartbeat()
+            self._bridge.flush()
+        # Sockets are read between two turns of the loop, after what was called soon before.
+        self._loop.call_soon(self._step_after_reading)
+        return True
+
+    def _step_after_reading(self) -> None:
+        self._loop.call_soon(self._step)
+
     def _step(self) -> None:
         self._scheduled = False
-        if self.stopped:
+        if self.stopped or self._held_up():
             return
         core, journal = self._core, self._journal
         try:

@@ -89,6 +89,7 @@ class RaftNode:
         self._replica: Replica | None = None
         self._learning: dict[str, Member] = {}
         self._moving = False
+        self._patience = 1.0
 
     async def start(self) -> None:
         """Open the state, restore the state machine and begin to take part.
@@ -110,6 +111,7 @@ class RaftNode:
         self._snapshot_worker = self._make_worker("raft-snapshot")
         self._replica = replica = self._build(opened)
         self._core = replica.core
+        self._core.set_patience(self._patience)
         self._proposer = Proposer(self._core, self.config, replica.driver.wake)
         self._proposer.low_on_space = lambda: opened.wal.low_on_space
         self._reads = Reads(self._core, asyncio.get_running_loop().call_soon)
@@ -283,6 +285,13 @@ class RaftNode:
     async def update_address(self, raft_id: str, address: str) -> None:
         """See `Membership.move`."""
         await self._membership.move(raft_id, address)
+
+    def set_patience(self, factor: float) -> None:
+        """Bear silence of the leader, and of followers, `factor` times as long as configured."""
+        if factor != self._patience:
+            self._patience = factor
+            if self._replica is not None:
+                self._replica.core.set_patience(factor)
 
     async def transfer_leadership(self, to: str | None = None) -> None:
         """See `Membership.transfer`."""

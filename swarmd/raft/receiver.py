@@ -241,7 +241,7 @@ class Receiver:
         silence = monotonic() - core.leader_heard
         if (
             not core.leading
-            and silence >= core.config.election_min_ns / 1e9
+            and silence >= core.patience * core.config.election_min_ns / 1e9
             and up_to_date(self._journal, message.last_index, message.last_term)
         ):
             self._bridge.post(sender, PreVoteReply(message.term))

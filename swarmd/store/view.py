@@ -144,6 +144,9 @@ class View(Catalogue):
         """Ids of nodes that tasks are bound to, whether or not the node still exists."""
         return tuple(NodeId(str(key)) for key in self._tasks.keys("node"))
 
+    def node_count(self) -> int:
+        return len(self._nodes)
+
     def task_count(self) -> int:
         return len(self._tasks)
 

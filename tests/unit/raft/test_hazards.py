@@ -376,3 +376,19 @@ def test_a_follower_without_room_stays_but_takes_no_entries() -> None:
         follower.driver.receiver.refuses_entries = lambda: False
         world.run(1.0)
         assert follower.journal.last_index > last
+
+
+def test_patience_lets_a_silent_leader_be_silent_for_longer() -> None:
+    with cluster() as world:
+        leader, others = roles(world)
+        for replica in (leader, *others):
+            replica.core.set_patience(4.0)
+        world.run(4.0)  # deadlines drawn before have passed
+        term = leader.core.term
+        isolate(world, leader, quietly=True)
+        world.run(1.8)
+        assert [replica.core.term for replica in others] == [term, term]
+        assert leader.core.leading
+        world.run(20.0)
+        assert any(replica.core.leading for replica in others)
+        assert not leader.core.leading
