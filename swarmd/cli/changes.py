@@ -24,6 +24,7 @@ from swarmd.model.spec import (
     EndpointSpec,
     GenericResource,
     LogDriver,
+    Mount,
     NetworkAttachmentConfig,
     Placement,
     PlacementPreference,
@@ -85,6 +86,8 @@ class Changes(Struct, kw_only=True, frozen=True):
     secrets_removed: tuple[str, ...] = ()  # ids or names
     configs: tuple[ConfigReference, ...] = ()
     configs_removed: tuple[str, ...] = ()
+    mounts: tuple[Mount, ...] = ()
+    mounts_removed: tuple[str, ...] = ()  # targets
     log_driver: str | None = None
     log_options: Mapping[str, str] = {}
     force: bool = False
@@ -155,7 +158,20 @@ def _container(spec: ContainerSpec, changes: Changes) -> ContainerSpec:
             changes.configs,
             lambda row: {row.config_id, row.config_name} & set(changes.configs_removed),
         ),
+        mounts=_mounts(spec.mounts, changes),
     )
+
+
+def _mounts(present: tuple[Mount, ...], changes: Changes) -> tuple[Mount, ...]:
+    """A target that is mounted again shows the new mount in the place of the old."""
+    mounts = {mount.target: mount for mount in present}
+    for target in changes.mounts_removed:
+        mounts.pop(target, None)
+    added = {mount.target: mount for mount in changes.mounts}
+    if len(added) < len(changes.mounts):
+        # The managers name the target that is there twice.
+        return (*mounts.values(), *changes.mounts)
+    return tuple({**mounts, **added}.values())
 
 
 def _labels(

@@ -84,6 +84,18 @@ def _config(text: str) -> Any:
     return config(text)
 
 
+def _mount(text: str) -> Any:
+    from swarmd.cli.mounts import mount
+
+    return mount(text)
+
+
+def _short_mount(text: str) -> Any:
+    from swarmd.cli.mounts import short_mount
+
+    return short_mount(text)
+
+
 DURATION = Reads("duration", _duration)
 CPUS = Reads("cpus", _cpus)
 SIZE = Reads("size", _size)
@@ -93,6 +105,8 @@ RESOURCE = Reads("KIND=number", _resource)
 NETWORK = Reads("network", _network)
 SECRET = Reads("secret", _secret)
 CONFIG = Reads("config", _config)
+MOUNT = Reads("mount", _mount)
+SHORT_MOUNT = Reads("volume", _short_mount)
 PAIR = Reads("key=value", _pair)
 COUNT = click.IntRange(min=0)
 OVERSELL = click.FloatRange(0.0, 100.0)

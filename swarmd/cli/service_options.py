@@ -23,6 +23,7 @@ from swarmd.cli.params import (
     COUNT,
     CPUS,
     DURATION,
+    MOUNT,
     NETWORK,
     PAIR,
     PORTS,
@@ -30,10 +31,12 @@ from swarmd.cli.params import (
     RATIO,
     RESOURCE,
     SECRET,
+    SHORT_MOUNT,
     SIZE,
 )
 
 NETWORK_HELP = "Takes part in it: back, or name=back,alias=db,ip=10.0.1.9."
+MOUNT_HELP = "type=volume,source=data,target=/data; also type=bind, type=tmpfs."
 FILE_HELP = "File for its tasks: key, or source=key,target=/etc/key,mode=0400."
 
 
@@ -107,6 +110,15 @@ CREATE: list[Any] = [
     click.option("--network", multiple=True, type=NETWORK, metavar="NETWORK", help=NETWORK_HELP),
     click.option("--secret", multiple=True, type=SECRET, metavar="SECRET", help=FILE_HELP),
     click.option("--config", multiple=True, type=CONFIG, metavar="CONFIG", help=FILE_HELP),
+    click.option("--mount", multiple=True, type=MOUNT, metavar="MOUNT", help=MOUNT_HELP),
+    click.option(
+        "-v",
+        "--volume",
+        multiple=True,
+        type=SHORT_MOUNT,
+        metavar="[SOURCE:]TARGET[:ro]",
+        help="Mounts a volume, or a directory of the node.",
+    ),
     click.option("-p", "--publish", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET[/udp]"),
 ]
 UPDATE: list[Any] = [
@@ -136,6 +148,8 @@ UPDATE: list[Any] = [
     click.option("--secret-rm", multiple=True, metavar="SECRET"),
     click.option("--config-add", multiple=True, type=CONFIG, metavar="CONFIG"),
     click.option("--config-rm", multiple=True, metavar="CONFIG"),
+    click.option("--mount-add", multiple=True, type=MOUNT, metavar="MOUNT"),
+    click.option("--mount-rm", multiple=True, metavar="TARGET"),
     click.option("--publish-add", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET"),
     click.option("--publish-rm", multiple=True, type=PORTS, metavar="TARGET[/udp]"),
     click.option("--force", is_flag=True, help="Replace all tasks even if nothing changed."),
@@ -223,6 +237,8 @@ def changes(flags: dict[str, Any]) -> Any:
         secrets_removed=_removed(flags, "secret"),
         configs=_either(flags, "config"),
         configs_removed=_removed(flags, "config"),
+        mounts=(*_either(flags, "mount"), *(flags.get("volume") or ())),
+        mounts_removed=_removed(flags, "mount"),
         log_driver=flags["log_driver"],
         log_options=dict(flags["log_opt"]),
         force=bool(flags.get("force")),

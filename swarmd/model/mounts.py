@@ -79,9 +79,9 @@ def name_problem(name: str) -> str:
 
 def _foreign_options(mount: Mount) -> str:
     options = {
-        MountType.BIND: mount.bind,
-        MountType.VOLUME: mount.volume,
-        MountType.TMPFS: mount.tmpfs,
+        MountType.BIND: mount.bind_options,
+        MountType.VOLUME: mount.volume_options,
+        MountType.TMPFS: mount.tmpfs_options,
     }
     foreign = [kind for kind, given in options.items() if given is not None and kind != mount.type]
     return foreign[0].value if foreign else ""
@@ -92,7 +92,7 @@ def _bind(mount: Mount) -> str:
         return "a bind needs a source: a path of the node"
     if not mount.source.startswith("/"):
         return f"its source {mount.source!r} is not an absolute path; for a volume use type=volume"
-    options = mount.bind or BindOptions()
+    options = mount.bind_options or BindOptions()
     how = (options.read_only_non_recursive, options.read_only_force_recursive)
     if any(how) and not mount.read_only:
         return "it says how to be read-only, but is not read-only"
@@ -106,13 +106,13 @@ def _volume(mount: Mount) -> str:
         return f"its source {mount.source!r} is a path; give the name of a volume, or use type=bind"
     if mount.source and name_problem(mount.source):
         return name_problem(mount.source)
-    options = mount.volume
+    options = mount.volume_options
     if options is None:
         return ""
     if options.subpath.startswith("/") or ".." in options.subpath.split("/"):
         return f"its subpath {options.subpath!r} leads out of the volume"
-    if options.driver is not None:
-        return driver_problem(options.driver.name, options.driver.options)
+    if options.driver_config is not None:
+        return driver_problem(options.driver_config.name, options.driver_config.options)
     return ""
 
 
@@ -132,7 +132,7 @@ def driver_problem(name: str, options: Iterable[str]) -> str:
 def _tmpfs(mount: Mount) -> str:
     if mount.source:
         return "a tmpfs has no source"
-    options = mount.tmpfs
+    options = mount.tmpfs_options
     if options is None:
         return ""
     if options.size_bytes < 0:

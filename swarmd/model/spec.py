@@ -89,7 +89,7 @@ class VolumeOptions(Record, frozen=True):
 
     no_copy: bool = False  # an empty volume is not filled with what the image has at the target
     labels: Mapping[str, str] = {}
-    driver: Driver | None = None
+    driver_config: Driver | None = None
     subpath: str = ""
 
 
@@ -110,9 +110,9 @@ class Mount(Record, frozen=True):
     source: str = ""
     target: str = ""
     read_only: bool = False
-    bind: BindOptions | None = None
-    volume: VolumeOptions | None = None
-    tmpfs: TmpfsOptions | None = None
+    bind_options: BindOptions | None = None
+    volume_options: VolumeOptions | None = None
+    tmpfs_options: TmpfsOptions | None = None
 
 
 class HealthConfig(Record, frozen=True):

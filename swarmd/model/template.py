@@ -176,19 +176,19 @@ def _expand_mount(mount: Mount, context: TemplateContext) -> Mount:
     def values(pairs: Mapping[str, str]) -> dict[str, str]:
         return {key: _expand_field(f"mount {key}", text, context) for key, text in pairs.items()}
 
-    volume = mount.volume
+    volume = mount.volume_options
     if volume is not None:
-        driver = volume.driver
+        driver = volume.driver_config
         volume = replace(
             volume,
             labels=values(volume.labels),
-            driver=driver and replace(driver, options=values(driver.options)),
+            driver_config=driver and replace(driver, options=values(driver.options)),
         )
     return replace(
         mount,
         source=_expand_field("mount source", mount.source, context),
         target=_expand_field("mount target", mount.target, context),
-        volume=volume,
+        volume_options=volume,
     )
 
 

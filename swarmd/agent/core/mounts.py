@@ -64,10 +64,10 @@ def _placed(mount: Mount, source_of: Callable[[Mount], str]) -> Placed:
             return Placed(
                 target=target,
                 read_only=mount.read_only,
-                options=tmpfs_options(mount.tmpfs or TmpfsOptions()),
+                options=tmpfs_options(mount.tmpfs_options or TmpfsOptions()),
             )
         case MountType.BIND:
-            options = mount.bind or BindOptions()
+            options = mount.bind_options or BindOptions()
             below = True if options.read_only_force_recursive else None
             return Placed(
                 target=target,

@@ -66,13 +66,13 @@ class Mounter:
     async def _volume(self, task_id: TaskId, number: int, mount: Mount, fill: Fill | None) -> str:
         if not mount.source:
             return await self.volumes.own(task_id, number, fill=fill)
-        given = mount.volume or VolumeOptions()
+        given = mount.volume_options or VolumeOptions()
         return await self.volumes.use(task_id, mount.source, given, fill=fill)
 
     def _check_bind(self, mount: Mount) -> None:
         if os.path.lexists(mount.source) and os.path.exists(mount.source):
             return
-        if (mount.bind or BindOptions()).create_mountpoint:
+        if (mount.bind_options or BindOptions()).create_mountpoint:
             try:
                 os.makedirs(mount.source, exist_ok=True)
             except OSError as error:
@@ -92,5 +92,5 @@ def volume_names(mounts: tuple[Mount, ...]) -> tuple[str, ...]:
 
 
 def _fill_of(mount: Mount, fill: Callable[[Mount], Fill | None]) -> Fill | None:
-    options = mount.volume
+    options = mount.volume_options
     return None if options is not None and options.no_copy else fill(mount)

@@ -86,7 +86,7 @@ class VolumeStore:
         """
         async with self._turn(name):
             self._users.setdefault(name, set()).add(task_id)
-            options = given.driver.options if given.driver is not None else {}
+            options = given.driver_config.options if given.driver_config is not None else {}
             volume = await asyncio.to_thread(self._create, name, given.labels, options)
             await asyncio.to_thread(self._make_ready, volume, fill)
             return _within(self.path(name), given.subpath, name)

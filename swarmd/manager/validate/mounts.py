@@ -18,8 +18,8 @@ def check_mounts(spec: ContainerSpec) -> None:
         wrong = mounts.problem(mount)
         if wrong:
             raise invalid(f"container.mounts {(mount.target or mount.source)[:80]!r}: {wrong}")
-        if mount.volume is not None:
-            check_labels("volume", mount.volume.labels)
+        if mount.volume_options is not None:
+            check_labels("volume", mount.volume_options.labels)
     target = mounts.doubled(spec.mounts)
     if target:
         raise invalid(f"container.mounts: duplicate mount point: {target}")

@@ -105,7 +105,7 @@ MOUNT = Mapping(
     field("target", "target", SCALAR),
     field("read_only", "readonly", SCALAR),
     field(
-        "bind",
+        "bind_options",
         "bind_options",
         optional(
             Mapping(
@@ -120,7 +120,7 @@ MOUNT = Mapping(
         ),
     ),
     field(
-        "volume",
+        "volume_options",
         "volume_options",
         optional(
             Mapping(
@@ -128,13 +128,13 @@ MOUNT = Mapping(
                 types.Mount.VolumeOptions,
                 field("no_copy", "nocopy", SCALAR),
                 field("labels", "labels", LABELS),
-                field("driver", "driver_config", optional(DRIVER)),
+                field("driver_config", "driver_config", optional(DRIVER)),
                 field("subpath", "subpath", SCALAR),
             )
         ),
     ),
     field(
-        "tmpfs",
+        "tmpfs_options",
         "tmpfs_options",
         optional(
             Mapping(

@@ -146,12 +146,12 @@ async def test_binds_volumes_and_memory_are_mounted_for_the_task_only(
         f"stat -f -c %T {targets[3]}; stat -c %a {targets[3]}",
         mounts=(
             Mount(source=str(source), target=str(targets[0]), read_only=True),
-            Mount(source=str(source), target=str(targets[1]), bind=BindOptions()),
+            Mount(source=str(source), target=str(targets[1]), bind_options=BindOptions()),
             Mount(type=MountType.VOLUME, source="data-{{.Task.Slot}}", target=str(targets[2])),
             Mount(
                 type=MountType.TMPFS,
                 target=str(targets[3]),
-                tmpfs=TmpfsOptions(size_bytes=1 << 20, mode=0o700),
+                tmpfs_options=TmpfsOptions(size_bytes=1 << 20, mode=0o700),
             ),
         ),
     )
@@ -183,7 +183,7 @@ async def test_a_subpath_that_links_out_of_its_volume_stays_inside(
             type=MountType.VOLUME,
             source="v1",
             target=str(target),
-            volume=VolumeOptions(subpath="out"),
+            volume_options=VolumeOptions(subpath="out"),
         ),
     )
     worker.assign(a_task("t1", "ls", str(target), mounts=mounts))

@@ -133,7 +133,7 @@ async def test_mounts_of_every_type_appear_as_asked(
             Mount(
                 type=MountType.TMPFS,
                 target="/mem",
-                tmpfs=TmpfsOptions(size_bytes=1 << 20, mode=0o750),
+                tmpfs_options=TmpfsOptions(size_bytes=1 << 20, mode=0o750),
             ),
             Mount(type=MountType.TMPFS, target="/deep"),
         ),
@@ -156,7 +156,7 @@ async def test_a_missing_bind_source_rejects_the_task_unless_it_is_to_be_made(
     status = await worker.ends(task_id)
     assert status.state == TaskState.REJECTED
     assert f"bind source path does not exist: {source}" in status.err
-    made = Mount(source=str(source), target="/in", bind=BindOptions(create_mountpoint=True))
+    made = Mount(source=str(source), target="/in", bind_options=BindOptions(create_mountpoint=True))
     await worker.run_to_end("touch", "/in/made", mounts=(made,))
     assert (source / "made").exists()
 
@@ -186,7 +186,7 @@ async def test_a_fresh_volume_begins_with_what_the_image_has_and_outlives_its_ta
         type=MountType.VOLUME,
         source="bare",
         target="/srv",
-        volume=VolumeOptions(no_copy=True, labels={"a": "b"}),
+        volume_options=VolumeOptions(no_copy=True, labels={"a": "b"}),
     )
     assert await worker.run_to_end("ls", "/srv", image="data:1", mounts=(bare,)) == ""
     assert worker.node_executor.volumes.all()[0].labels == {"a": "b"}
@@ -203,7 +203,7 @@ async def test_a_volume_with_options_shows_its_file_system_while_it_is_used(
             type=MountType.VOLUME,
             source="mem",
             target="/data",
-            volume=VolumeOptions(driver=driver),
+            volume_options=VolumeOptions(driver_config=driver),
         ),
     )
     output = await worker.run_to_end("grep", " /data ", "/proc/mounts", mounts=mounts)
@@ -231,7 +231,7 @@ async def test_mounts_made_later_reach_a_container_that_asked_for_them(
     worker: ContainerWorker, tmp_path: Path
 ) -> None:
     mount = Mount(
-        source=str(tmp_path), target="/in", bind=BindOptions(propagation=Propagation.RSLAVE)
+        source=str(tmp_path), target="/in", bind_options=BindOptions(propagation=Propagation.RSLAVE)
     )
     output = await worker.run_to_end("grep", " /in ", "/proc/self/mountinfo", mounts=(mount,))
     assert output
