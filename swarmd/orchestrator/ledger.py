@@ -23,6 +23,7 @@ class Ledger:
         self.live: dict[SlotKey, None] = {}
         self.dead: dict[SlotKey, None] = {}  # slots with a past and nothing that stands for them
         self.outdated: dict[SlotKey, None] = {}  # live slots the updater has work in
+        self.surplus: list[SlotKey] = []  # live slots about to be given up, least wanted first
         self.verdicts: dict[int, dict[SlotKey, Verdict]] = {}  # of jobs: by run, then by slot
         self.run: UpdateRun | None = None
         self.leaving: dict[SlotKey, None] = {}  # slots with a task on a node that is being drained
@@ -43,6 +44,7 @@ class Ledger:
         """The judge of the service's present spec; a new one means that all slots were marked."""
         if self._judge is None or not self._judge.judges(service):
             self._judge = SpecJudge(service)
+            self.surplus = []
         self._judge.service = service
         self.updating = is_watched(service) or service.spec.mode.stateful is not None
         return self._judge

@@ -103,6 +103,27 @@ def _tend_node(service: Service, slot: Slot, work: Pass) -> Slot:
     return slot
 
 
+def _given_up(ledger: Ledger, judge: SpecJudge, wanted: int, work: Pass) -> list[SlotKey]:
+    """The slots too many, the least wanted first.
+
+    Giving up thousands takes several passes. Which they are is settled in the first of them, as
+    judging every slot in each would keep the leader from everything else.
+    """
+    too_many = len(ledger.live) - wanted
+    if too_many <= 0:
+        ledger.surplus = []
+        return []
+    settled = [key for key in ledger.surplus if key in ledger.live]
+    if len(settled) != too_many:
+        view, service_id = work.view, judge.service.id
+        slots = [
+            judge_slot(key, history_of(view, service_id, key), judge, view) for key in ledger.live
+        ]
+        settled = [slot.key for slot in surplus(slots, wanted)]
+    ledger.surplus = settled
+    return settled
+
+
 def _scale(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> None:
     service, plan, view = judge.service, work.plan, work.view
     wanted = defaults.replicas(service.spec)
@@ -116,16 +137,13 @@ def _scale(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> 
         reason = f"replica {number} of {service.spec.name} is missing"
         work.succeed(service, number, history, predecessor=last, reason=reason)
         busy.add(number)
-    if missing < 0:
-        slots = [
-            judge_slot(key, history_of(view, service.id, key), judge, view) for key in ledger.live
-        ]
-        for slot in surplus(slots, wanted):
-            if plan.full:
-                return
-            if slot.key not in busy:
-                remove_all(slot.history, work, reason=f"scaled to {wanted}")
-                busy.add(slot.key)
+    for key in _given_up(ledger, judge, wanted, work):
+        if plan.full:
+            return
+        if key not in busy:
+            reason = f"scaled to {wanted}"
+            remove_all(history_of(view, service.id, key), work, reason=reason)
+            busy.add(key)
     for key in ledger.dead:
         if key not in busy and not plan.full:
             remove_all(history_of(view, service.id, key), work, reason="its slot is not in use")
