@@ -14,6 +14,7 @@ ENTRIES = {
     "token": Entry("swarmd.cli.token:token", "Show or rotate the tokens that nodes join with"),
     "node": Entry("swarmd.cli.node:node", "Nodes of the swarm"),
     "service": Entry("swarmd.cli.service:service", "Services of the swarm"),
+    "exec": Entry("swarmd.cli.exec:exec_", "Run a command beside a task, on whichever node"),
     "network": Entry("swarmd.cli.network:network", "Networks of the swarm"),
     "secret": Entry("swarmd.cli.secret:secret", "Secrets that services are given"),
     "config": Entry("swarmd.cli.config:config", "Configs that services are given"),

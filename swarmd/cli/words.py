@@ -45,7 +45,7 @@ def current_state(task: Task, now: int) -> str:
 
 
 def task_error(task: Task) -> str:
-    """Why a task is not running, or serving, whole; one that was told to stop ended as it should."""
+    """Why a task does not run or serve, whole; one that was told to stop ended as it should."""
     if task.status.err or task.status.unready:
         return task.status.err or task.status.unready
     container = task.status.container

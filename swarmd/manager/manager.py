@@ -29,6 +29,7 @@ from swarmd.manager.consensus import Consensus
 from swarmd.manager.control import Control, ControlEnv
 from swarmd.manager.endpoints_service import EndpointsService
 from swarmd.manager.engine import Engine
+from swarmd.manager.exec_broker import EXEC, EXEC_BROKER, ExecBroker
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.replica import Replica
@@ -63,7 +64,7 @@ UPDATES = "swarmd.v1.Updates"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
-    *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER, WATCH),
+    *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
 )
 
 
@@ -142,6 +143,7 @@ class Manager:
             leader_addr=self.consensus.leader_addr,
         )
         self._log_broker = LogBroker(self.store, ids=self._ids, own_node_id=node_id)
+        self._exec_broker = ExecBroker(self.store, self.writer, ids=self._ids, own_node_id=node_id)
         self._membership = MembershipService(
             self.raft, draw_raft_id=lambda: draw_raft_id(ground.entropy)
         )
@@ -192,6 +194,8 @@ class Manager:
             LOGS: self._log_broker,
             WATCH: self._watch,
             LOG_BROKER: self._log_broker,
+            EXEC: self._exec_broker,
+            EXEC_BROKER: self._exec_broker,
         }
         for service in SERVICES:
             self._router.register(service, implementations[service])
@@ -238,6 +242,7 @@ class Manager:
                 log.warning("leader.lost term=%d node.id=%s", term, self._node_id)
             finally:
                 self._log_broker.stop()
+                self._exec_broker.stop()
                 await components.stop()
 
     async def _found(self) -> None:

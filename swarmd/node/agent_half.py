@@ -13,6 +13,7 @@ from random import Random
 
 from msgspec.structs import replace
 
+from swarmd.agent.commands import CommandServer
 from swarmd.agent.conversation import News
 from swarmd.agent.describe import describe, node_platform
 from swarmd.agent.endpoints import EndpointsFollower
@@ -43,6 +44,7 @@ from .security import SecurityContext
 log = logging.getLogger(__name__)
 
 ENDPOINTS = "swarmd.v1.Endpoints"
+EXEC_BROKER = "swarmd.v1.ExecBroker"
 
 
 class AgentHalf:
@@ -126,6 +128,7 @@ class AgentHalf:
             leases=leases,
             files=files,
         )
+        self._commands = CommandServer(self.worker, rng=rng)
         self._session_tasks = Supervisor("session")
         self._tasks = Supervisor("agent")
 
@@ -133,6 +136,7 @@ class AgentHalf:
         """Adopt the tasks that run, serve the last known endpoints, look for a manager."""
         await self.worker.start()
         self._tasks.keep(self._follower.run, name="endpoints")
+        self._tasks.keep(self._commands.run, name="commands")
         self._tasks.keep(self.keeper.run, name="certificate")
         self._session_tasks.keep(self.session.run, name="session")
 
@@ -182,6 +186,7 @@ class AgentHalf:
 
     def _on_manager(self, manager: Manager | None) -> None:
         self._follower.follow(manager.channel.stub(ENDPOINTS) if manager else None)
+        self._commands.follow(manager.channel.stub(EXEC_BROKER) if manager else None)
 
 
 def _ports_start(node_id: str) -> int:

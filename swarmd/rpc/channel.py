@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import ssl
 from collections.abc import AsyncIterable, AsyncIterator, Callable
+from functools import partial
 from typing import Any
 
 from google.protobuf.message import DecodeError
@@ -28,6 +29,7 @@ from swarmd.rpc.h2.text import format_timeout
 from swarmd.rpc.metadata import EMPTY, Metadata, Pairs, metadata_of
 from swarmd.rpc.methods import SERVICES, Method
 from swarmd.rpc.tls import ClientTls, client_context, unverified_context
+from swarmd.rpc.two_way import TwoWayCall
 from swarmd.runtime.clock import Clock, SystemClock
 
 CONNECT_TIMEOUT_S = 5.0
@@ -194,7 +196,8 @@ class Stub:
     """The methods of one service as attributes.
 
     A unary method and one with a client stream are awaited; one with a server stream is an async
-    iterator, to be closed (`contextlib.aclosing`) when it is left early. Keyword arguments:
+    iterator, to be closed (`contextlib.aclosing`) when it is left early; one with both is awaited
+    without a request and gives a `TwoWayCall`. Keyword arguments:
     `timeout_s` for the whole call, `metadata` as `Metadata` or pairs of key and value.
     """
 
@@ -249,8 +252,14 @@ def _bind(channel: Channel, method: Method) -> Callable[..., Any]:
         finally:
             call.cancel()
 
+    async def two_way(*, timeout_s: float | None = None, metadata: Pairs = EMPTY) -> TwoWayCall:
+        call = await channel.start(
+            path, None, metadata=metadata_of(metadata), timeout_ns=_ns(timeout_s)
+        )
+        return TwoWayCall(call, partial(_parse, method))
+
     if method.client_streaming:
-        return client_stream
+        return two_way if method.server_streaming else client_stream
     return server_stream if method.server_streaming else unary
 
 

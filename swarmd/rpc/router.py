@@ -6,6 +6,7 @@ service's descriptor:
     unary           def Method(call, request) -> response, or async def
     server stream   async def Method(call, request): yield response ...
     client stream   async def Method(call, requests) -> response
+    both            async def Method(call, requests): yield response ...
 
 A plain `def` is run straight from the socket's callback and must not block; it costs half as much
 as a task. A response may be given as bytes that were serialized before.

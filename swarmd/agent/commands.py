@@ -1,0 +1,179 @@
+"""Running commands beside this node's tasks for whoever asked the leader to.
+
+The node listens at the manager of its session for orders; each is served by a call of its own. A
+call that ends, for whatever reason, ends its command, and a command its call. Nothing here touches
+the task.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable
+from typing import Any, Protocol
+
+from swarmd.agent.core.patience import retry_delay_ns
+from swarmd.agent.executors.session import STDERR, Command, NoSession, Session
+from swarmd.model.env import Rng
+from swarmd.model.errors import Code
+from swarmd.model.ids import TaskId
+from swarmd.model.instant import SECOND
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb import exec_ as pb
+from swarmd.runtime.supervise import Supervisor
+
+log = logging.getLogger(__name__)
+
+SIGNAL_MAX = 64
+SIZE_MAX = 65_535
+
+
+class Runs(Protocol):
+    """What runs the commands; see `swarmd.agent.worker.Worker`."""
+
+    async def run_beside(self, task_id: TaskId, command: Command) -> Session:
+        """Run a command beside a task; raises NoSession."""
+        ...
+
+
+class CommandServer:
+    """Serves orders of whichever manager it follows."""
+
+    def __init__(self, worker: Runs, *, rng: Rng) -> None:
+        self._worker = worker
+        self._rng = rng
+        self._broker: Any = None
+        self._changed = asyncio.Event()
+        self._sessions = Supervisor("commands")
+
+    def follow(self, broker: Any) -> None:
+        """Take orders from this stub of the ExecBroker service from now on; None: from nobody."""
+        self._broker = broker
+        self._changed.set()
+
+    async def run(self) -> None:
+        """Listen until cancelled."""
+        try:
+            while True:
+                self._changed.clear()
+                listening = None
+                if self._broker is not None:
+                    listening = self._sessions.spawn(self._listen(self._broker), name="listen")
+                await self._changed.wait()
+                if listening is not None:
+                    listening.cancel()
+        finally:
+            await self._sessions.stop()
+
+    async def _listen(self, broker: Any) -> None:
+        failures = 0
+        while True:
+            try:
+                async for order in broker.Listen(pb.ExecListenRequest()):
+                    failures = 0
+                    self._sessions.spawn(self._serve(broker, order), name=order.session_id)
+            except RpcError as error:
+                if error.code is Code.UNIMPLEMENTED:
+                    log.warning("commands.not_brokered reason=%s", error.message)
+                    return
+                log.info("commands.unheard reason=%s", error.message)
+            failures += 1
+            await asyncio.sleep(retry_delay_ns(failures, self._rng) / SECOND)
+
+    async def _serve(self, broker: Any, order: pb.ExecOrder) -> None:
+        log.info(
+            "command.ordered session=%s task.id=%s caller=%s program=%s",
+            order.session_id, order.task_id, order.caller, order.command.argv[0],
+        )  # fmt: skip
+        try:
+            async with await broker.Serve() as call:
+                await call.send(pb.ExecOutput(session_id=order.session_id))
+                try:
+                    session = await self._worker.run_beside(
+                        TaskId(order.task_id), command_of(order.command)
+                    )
+                except NoSession as error:
+                    await _conclude(call, pb.ExecOutput(error=str(error)))
+                    return
+                try:
+                    await converse(session, call)
+                finally:
+                    await session.close()
+        except RpcError as error:
+            log.info("command.cut_off session=%s reason=%s", order.session_id, error.message)
+
+
+async def converse(session: Session, call: Any) -> None:
+    """Pass everything both ways until the command or the call has ended.
+
+    Raises:
+        RpcError: the call was lost.
+    """
+    await call.send(pb.ExecOutput(started=True))
+    async with asyncio.TaskGroup() as tasks:
+        hearing = tasks.create_task(_outcome(_hear(call, session)))
+        speaking = tasks.create_task(_outcome(_speak(session, call)))
+        await asyncio.wait({hearing, speaking}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (hearing, speaking):
+            task.cancel()
+    for task in (hearing, speaking):
+        if not task.cancelled() and (error := task.result()) is not None:
+            raise error
+    if not speaking.cancelled():
+        await _conclude(call, pb.ExecOutput(exit_code=await session.wait()))
+
+
+async def _speak(session: Session, call: Any) -> None:
+    while (chunk := await session.read()) is not None:
+        if chunk.stream == STDERR:
+            await call.send(pb.ExecOutput(stderr=chunk.data))
+        else:
+            await call.send(pb.ExecOutput(stdout=chunk.data))
+    await session.wait()
+
+
+async def _hear(call: Any, session: Session) -> None:
+    """Hand on what the client says; returns when the call is over."""
+    async for message in call:
+        match message.WhichOneof("what"):
+            case "data":
+                await session.write(message.data)
+            case "end":
+                await session.end_input()
+            case "resize":
+                rows, columns = message.resize.rows, message.resize.columns
+                await session.resize(min(rows, SIZE_MAX), min(columns, SIZE_MAX))
+            case "signal" if 0 < message.signal <= SIGNAL_MAX:
+                await session.signal(message.signal)
+            case _:
+                continue  # of a later version
+
+
+async def _outcome(work: Awaitable[None]) -> RpcError | None:
+    """How the work ended; kept out of the group, which would wrap it."""
+    try:
+        await work
+    except RpcError as error:
+        return error
+    return None
+
+
+async def _conclude(call: Any, last: pb.ExecOutput) -> None:
+    """Say the last word and wait until it was heard."""
+    await call.send(last)
+    call.done_sending()
+    while await call.receive() is not None:
+        continue  # input that came too late
+
+
+def command_of(message: pb.ExecCommand) -> Command:
+    return Command(
+        argv=tuple(message.argv),
+        env=tuple(message.env),
+        directory=message.directory,
+        user=message.user,
+        tty=message.tty,
+        stdin=message.stdin,
+        rows=min(message.rows, SIZE_MAX),
+        columns=min(message.columns, SIZE_MAX),
+    )

@@ -1,0 +1,201 @@
+"""Commands beside tasks and health checks on real daemons, from any manager to any node."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import pty
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.machines import Machine, machines
+from demo.swarm import Swarm, wait_until
+
+NAMES = ("m1", "m2", "w1")
+PATIENCE_S = 60
+SENT_BYTES = 8_000_000
+SERVER = """
+import http.server, os, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        well = self.path != "/healthz" or os.path.exists(sys.argv[1] + os.environ["SLOT"])
+        body = os.environ["SLOT"].encode()
+        self.send_response(200 if well else 503)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+    def log_message(self, *_):
+        pass
+http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
+"""
+FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=2).read().decode())"
+
+
+@pytest.fixture(scope="module")
+def swarm() -> Iterator[Swarm]:
+    """Two managers and a worker, which has the only task of service `idle`."""
+    with machines(NAMES) as made:
+        swarm = Swarm(made)
+        try:
+            first = made.by_name["m1"]
+            swarm.init(first)
+            swarm.join(made.by_name["m2"], first, "manager")
+            swarm.join(made.by_name["w1"], first, "worker")
+            swarm.command(
+                first,
+                *("service", "create", "--name", "idle", "--env", "COLOUR=green"),
+                *("--constraint", "node.role==worker", "--process", "--", "sleep", "100000"),
+            )
+            yield swarm
+        finally:
+            swarm.stop()
+
+
+def program(swarm: Swarm, name: str, *words: str) -> list[str]:
+    """The command line of `swarmd` on a machine."""
+    machine: Machine = swarm.machines.by_name[name]
+    argv = [sys.executable, "-m", "swarmd.cli", "--state-dir", str(machine.state_dir)]
+    return machine.command([*argv, *words])
+
+
+def run(
+    swarm: Swarm, name: str, *words: str, sent: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    """`swarmd exec` on a machine, to its end."""
+    return subprocess.run(
+        program(swarm, name, "exec", *words),
+        input=sent,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize("name", ["m1", "m2"])
+def test_any_manager_runs_commands_on_the_worker(swarm: Swarm, name: str) -> None:
+    done = run(swarm, name, "-e", "SIZE=big", "idle.1",
+               "sh", "-c", "echo $COLOUR $SIZE; echo problem >&2; exit 5")  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr) == (5, b"green big\n", b"problem\n")
+
+
+def test_a_service_with_one_task_will_do_as_its_name(swarm: Swarm) -> None:
+    assert run(swarm, "m1", "idle", "echo", "-n", "here").stdout == b"here"
+
+
+def test_megabytes_pass_there_and_back_unharmed(swarm: Swarm) -> None:
+    sent = os.urandom(SENT_BYTES)
+    done = run(swarm, "m2", "-i", "idle.1", "cat", sent=sent)
+    assert done.returncode == 0, done.stderr
+    assert hashlib.sha256(done.stdout).digest() == hashlib.sha256(sent).digest()
+
+
+def test_a_reader_that_goes_away_ends_the_command(swarm: Swarm, tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    with subprocess.Popen(
+        program(swarm, "m2", "exec", "idle.1",
+                "sh", "-c", f"echo $$ > {pid_file}; exec yes"),
+        stdout=subprocess.PIPE,
+    ) as reading:  # fmt: skip
+        wait_until(lambda: pid_file.exists() and pid_file.read_text() != "", what="the command")
+        assert reading.stdout is not None
+        assert reading.stdout.read(2) == b"y\n"
+        reading.kill()
+    pid = pid_file.read_text().strip()
+    wait_until(lambda: not os.path.exists(f"/proc/{pid}"), what="the end of the command")
+
+
+def test_signals_reach_the_command(swarm: Swarm, tmp_path: Path) -> None:
+    ready = tmp_path / "ready"
+    script = f"trap 'echo caught; exit 9' TERM; touch {ready}; while :; do sleep 0.1; done"
+    with subprocess.Popen(
+        program(swarm, "m1", "exec", "idle.1", "sh", "-c", script), stdout=subprocess.PIPE
+    ) as running:
+        wait_until(ready.exists, what="the command")
+        running.send_signal(signal.SIGTERM)
+        output, _ = running.communicate(timeout=PATIENCE_S)
+    assert (running.returncode, output) == (9, b"caught\n")
+
+
+def test_a_terminal_is_passed_through(swarm: Swarm) -> None:
+    master, slave = pty.openpty()
+    with subprocess.Popen(
+        program(swarm, "m2", "exec", "-it", "idle.1", "sh"), stdin=slave, stdout=slave, stderr=slave
+    ) as running:
+        os.close(slave)
+        os.write(master, b"stty -echo; tty; read word; echo got:$word:; exit 3\n")
+        said = b""
+        while b"/dev/pts/" not in said:
+            said += os.read(master, 4096)
+        os.write(master, b"hello\n")
+        while b"got:hello:" not in said:
+            said += os.read(master, 4096)
+        assert running.wait(PATIENCE_S) == 3
+    os.close(master)
+
+
+def test_what_cannot_be_run_is_explained(swarm: Swarm) -> None:
+    done = run(swarm, "m1", "idle.1", "nonsuch")
+    assert done.returncode == 126
+    assert b"command nonsuch cannot be run" in done.stderr
+    done = run(swarm, "m1", "ghost.1", "true")
+    assert done.returncode == 1
+    assert b"no such service: ghost.1" in done.stderr
+    done = run(swarm, "m1", "-it", "idle.1", "true")
+    assert done.returncode == 2
+    assert b"the input is no terminal" in done.stderr
+    assert run(swarm, "w1", "idle.1", "true").returncode == 1
+
+
+def test_every_command_is_among_the_events_and_in_the_logs(swarm: Swarm) -> None:
+    first = swarm.machines.by_name["m1"]
+    assert run(swarm, "m2", "idle.1", "echo", "audit-me").returncode == 0
+    events = swarm.command(first, "events", "--since", "10m", "--until", "0s")
+    (line,) = [line for line in events.splitlines() if "audit-me" in line]
+    caller = swarm.json(swarm.machines.by_name["m2"], "info")["NodeID"]
+    assert f"command run beside it from node {caller}" in line
+    log = (swarm.machines.by_name["w1"].directory / "daemon.log").read_text()
+    assert "command.ordered" in log
+
+
+def test_a_task_serves_only_while_it_is_well_and_is_replaced_in_the_end(
+    swarm: Swarm, tmp_path: Path
+) -> None:
+    first = swarm.machines.by_name["m1"]
+    well = tmp_path / "well"
+    for slot in ("1", "2"):
+        Path(f"{well}{slot}").touch()
+    swarm.command(
+        first,
+        *("service", "create", "--name", "web", "--replicas", "2", "--publish", "8081:80"),
+        *("--env", "SLOT={{.Task.Slot}}", "--health-http", "80/healthz"),
+        *("--health-interval", "300ms", "--health-retries", "20"),
+        *("--health-start-interval", "100ms", "--restart-delay", "0s"),
+        *("--process", "--", sys.executable, "-c", SERVER, str(well)),
+    )
+    wait_until(lambda: answers(swarm) == {"1", "2"}, what="both tasks to answer")
+    Path(f"{well}2").unlink()
+    wait_until(lambda: "unready: /healthz answered 503" in ps(swarm), what="an unready task")
+    wait_until(lambda: answers(swarm) == {"1"}, what="the unready task to be left out")
+    wait_until(lambda: "unhealthy: /healthz answered 503" in ps(swarm), what="a replacement")
+    Path(f"{well}2").touch()
+    wait_until(lambda: answers(swarm) == {"1", "2"}, what="the replacement to answer")
+
+
+def ps(swarm: Swarm) -> str:
+    rows = swarm.rows(swarm.machines.by_name["m1"], "service", "ps", "web")
+    return "\n".join(str(row["Error"]) for row in rows)
+
+
+def answers(swarm: Swarm) -> set[str]:
+    """Who answers at the published port, of several tries."""
+    url = f"http://{swarm.machines.by_name['m1'].address}:8081/"
+    found = (
+        swarm.machines.client.run([sys.executable, "-c", FETCH, url]).stdout.strip()
+        for _ in range(4)
+    )
+    return set(found)
