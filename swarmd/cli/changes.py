@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from swarmd.cli.health_options import changed_health
 from swarmd.cli.mode_options import changed_mode
 from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
+from swarmd.model.file_versions import family
 from swarmd.model.record import Record
 from swarmd.model.spec import (
     ConfigReference,
@@ -151,12 +152,18 @@ def _container(spec: ContainerSpec, changes: Changes) -> ContainerSpec:
         secrets=with_references(
             spec.secrets,
             changes.secrets,
-            lambda row: {row.secret_id, row.secret_name} & set(changes.secrets_removed),
+            lambda row: (
+                {row.secret_id, row.secret_name, family(row.secret_name)}
+                & set(changes.secrets_removed)
+            ),
         ),
         configs=with_references(
             spec.configs,
             changes.configs,
-            lambda row: {row.config_id, row.config_name} & set(changes.configs_removed),
+            lambda row: (
+                {row.config_id, row.config_name, family(row.config_name)}
+                & set(changes.configs_removed)
+            ),
         ),
         mounts=_mounts(spec.mounts, changes),
     )

@@ -21,9 +21,10 @@ READ_BYTES_MAX = 4 * 1024 * 1024
 
 
 def file_commands(kind: str) -> dict[str, click.Command]:
-    """`create`, `ls`, `inspect` and `rm` for secrets or configs."""
+    """`create`, `update`, `ls`, `inspect` and `rm` for secrets or configs."""
     return {
         "create": _create(kind),
+        "update": _update(kind),
         "ls": _ls(kind),
         "inspect": _inspect(kind),
         "rm": _rm(kind),
@@ -62,6 +63,47 @@ def _create(kind: str) -> click.Command:
         run(target, work)
 
     return create
+
+
+def _update(kind: str) -> click.Command:
+    @click.command(
+        "update",
+        help=f"Make a new version of a {kind}; services that follow the latest are updated.",
+    )
+    @click.option("-l", "--label", multiple=True, type=PAIR, help="Label instead of those it has.")
+    @click.argument("name")
+    @click.argument("file", default="-", metavar="[FILE|-]")
+    @click.pass_obj
+    def update(target: Target, /, name: str, file: str, label: tuple[tuple[str, str], ...]) -> None:
+        from swarmd.cli import objects_client
+        from swarmd.cli.client import run
+        from swarmd.cli.errors import CliError
+        from swarmd.model import file_versions
+        from swarmd.model.secret import ConfigSpec, SecretSpec
+
+        data, labels = _content(file), dict(label)
+
+        async def work(client: Client) -> None:
+            made: Secret | Config | None = None
+            if kind == "secret":
+                for secret in file_versions.members(await objects_client.secrets(client), name)[
+                    -1:
+                ]:
+                    spec = SecretSpec(data=data, labels=labels)
+                    made = await objects_client.new_secret_version(client, secret, spec)
+            else:
+                for config in file_versions.members(await objects_client.configs(client), name)[
+                    -1:
+                ]:
+                    wanted = ConfigSpec(data=data, labels=labels)
+                    made = await objects_client.new_config_version(client, config, wanted)
+            if made is None:
+                raise CliError(f"no such {kind}: {name}", hint=f"`swarmd {kind} ls` lists them")
+            click.echo(made.spec.name)
+
+        run(target, work)
+
+    return update
 
 
 def _content(file: str) -> bytes:

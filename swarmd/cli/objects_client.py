@@ -50,6 +50,24 @@ async def remove_secret(client: Client, secret_id: str) -> None:
     await client.ask("RemoveSecret", control.RemoveSecretRequest(secret_id=secret_id))
 
 
+async def new_secret_version(client: Client, base: Secret, spec: SecretSpec) -> Secret:
+    """The version after `base`, made unless that holds the same; services that follow get it."""
+    request = control.UpdateSecretRequest(
+        secret_id=base.id, spec=SECRET_SPEC.to_pb(spec), new_version=True
+    )
+    request.secret_version.index = base.version
+    return SECRET.from_pb((await client.ask("UpdateSecret", request)).secret)
+
+
+async def new_config_version(client: Client, base: Config, spec: ConfigSpec) -> Config:
+    """As `new_secret_version`."""
+    request = control.UpdateConfigRequest(
+        config_id=base.id, spec=CONFIG_SPEC.to_pb(spec), new_version=True
+    )
+    request.config_version.index = base.version
+    return CONFIG.from_pb((await client.ask("UpdateConfig", request)).config)
+
+
 async def configs(client: Client) -> list[Config]:
     answer = await client.ask("ListConfigs", control.ListConfigsRequest())
     return [CONFIG.from_pb(config) for config in answer.configs]

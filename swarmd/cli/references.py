@@ -13,6 +13,7 @@ from msgspec.structs import replace
 
 from swarmd.cli.changes import Changes
 from swarmd.cli.errors import CliError
+from swarmd.model import file_versions
 from swarmd.model.spec import (
     ConfigReference,
     ContainerSpec,
@@ -26,7 +27,8 @@ if TYPE_CHECKING:
     from swarmd.cli.client import Client
 
 MODE = 0o444
-_FILE_KEYS = ("source", "target", "uid", "gid", "mode")
+LATEST = "latest"
+_FILE_KEYS = ("source", "target", "version", "uid", "gid", "mode")
 _NETWORK_KEYS = ("name", "alias", "ip", "driver-opt")
 
 
@@ -47,18 +49,22 @@ def network(text: str) -> NetworkAttachmentConfig:
 
 
 def secret(text: str) -> SecretReference:
-    """`key`, or `source=key,target=/run/key,uid=0,gid=0,mode=0400`; its id is not known yet."""
-    name, file = _file(text, directory="")
-    return SecretReference(secret_name=name, file=file)
+    """`key`, or `source=key,target=/run/key,uid=0,gid=0,mode=0400`; its id is not known yet.
+
+    `version=3` names a version, `version=latest` follows every new one; without, it is the version
+    that is the latest when the service is written.
+    """
+    name, file, latest = _file(text, directory="")
+    return SecretReference(secret_name=name, file=file, latest=latest)
 
 
 def config(text: str) -> ConfigReference:
     """As `secret`; a config without a target is the file of its name in the root directory."""
-    name, file = _file(text, directory="/")
-    return ConfigReference(config_name=name, file=file)
+    name, file, latest = _file(text, directory="/")
+    return ConfigReference(config_name=name, file=file, latest=latest)
 
 
-def _file(text: str, *, directory: str) -> tuple[str, FileTarget]:
+def _file(text: str, *, directory: str) -> tuple[str, FileTarget, bool]:
     given = dict(_pairs(text, _FILE_KEYS)) if "=" in text else {"source": text}
     name = given.get("source", "")
     if not name:
@@ -66,12 +72,21 @@ def _file(text: str, *, directory: str) -> tuple[str, FileTarget]:
     mode = given.get("mode", "")
     if mode and (not mode.isdecimal() or set(mode) & {"8", "9"}):
         raise ValueError(f"{text!r} has the mode {mode!r}; write it in octal, as in mode=0400")
-    return name, FileTarget(
-        name=given.get("target") or directory + name,
+    file = FileTarget(
+        name=given.get("target") or directory + file_versions.family(name),
         uid=given.get("uid", "0"),
         gid=given.get("gid", "0"),
         mode=int(mode, 8) if mode else MODE,
     )
+    version = given.get("version", "")
+    if version == LATEST:
+        return name, file, True
+    if version and not (version.isdecimal() and int(version) > 0):
+        raise ValueError(f"{text!r} has the version {version!r}; write a number, or latest")
+    if version:
+        # Version 1 is written out, too, so that it isn't taken for the latest.
+        name = f"{file_versions.family(name)}{file_versions.SEPARATOR}{version}"
+    return name, file, False
 
 
 def _pairs(text: str, keys: tuple[str, ...]) -> list[tuple[str, str]]:
@@ -133,23 +148,30 @@ def with_ids(spec: ServiceSpec, known: Known) -> ServiceSpec:
     container = replace(
         container,
         secrets=tuple(
-            row
-            if row.secret_id
-            else replace(row, secret_id=_id("secret", row.secret_name, known.secrets))
+            row if row.secret_id else replace(row, secret_name=name, secret_id=known.secrets[name])
             for row in container.secrets
+            for name in (_name("secret", row.secret_name, known.secrets, row.secret_id),)
         ),
         configs=tuple(
-            row
-            if row.config_id
-            else replace(row, config_id=_id("config", row.config_name, known.configs))
+            row if row.config_id else replace(row, config_name=name, config_id=known.configs[name])
             for row in container.configs
+            for name in (_name("config", row.config_name, known.configs, row.config_id),)
         ),
     )
     return replace(spec, task_template=replace(spec.task_template, container_spec=container))
 
 
-def _id(kind: str, name: str, ids: Mapping[str, str]) -> str:
-    found = ids.get(name)
-    if found is None:
+def _name(kind: str, name: str, ids: Mapping[str, str], known_id: str) -> str:
+    """The name of the version that is meant: that of a number, or the latest."""
+    if known_id:
+        return name
+    family, separator, number = name.partition(file_versions.SEPARATOR)
+    if separator:
+        exact = file_versions.name_of(family, int(number)) if number.isdecimal() else name
+        found = [exact] if exact in ids else []
+    else:
+        kin = [other for other in ids if file_versions.family(other) == family]
+        found = sorted(kin, key=file_versions.number)
+    if not found:
         raise CliError(f"no such {kind}: {name}", hint=f"`swarmd {kind} ls` lists them")
-    return found
+    return found[-1]

@@ -38,6 +38,7 @@ class SecretReference(Record, frozen=True):
     secret_id: str = ""
     secret_name: str = ""
     file: FileTarget | None = None
+    latest: bool = False  # refers to the next version as soon as there is one
 
 
 class RuntimeTarget(Record, frozen=True):
@@ -51,6 +52,7 @@ class ConfigReference(Record, frozen=True):
     config_name: str = ""
     file: FileTarget | None = None
     runtime: RuntimeTarget | None = None
+    latest: bool = False  # as for secrets
 
 
 class DnsConfig(Record, frozen=True):

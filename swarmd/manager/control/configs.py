@@ -5,8 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from swarmd.manager.control.core import Calls, in_use_by, read_spec, require
+from swarmd.manager.control.file_versions import check_family, new_version
 from swarmd.manager.control.filters import EitherName, NamedAs
-from swarmd.manager.validate.secret import check_config_spec, check_config_update
+from swarmd.manager.validate.secret import (
+    check_config_spec,
+    check_config_update,
+    check_config_version,
+)
 from swarmd.model.errors import Code, Rejection, invalid, out_of_sequence
 from swarmd.model.ids import ConfigId
 from swarmd.model.secret import Config, ConfigSpec
@@ -23,6 +28,7 @@ class ConfigCalls(Calls):
         require(request, "spec")
         spec: ConfigSpec = read_spec(CONFIG_SPEC, request.spec)
         check_config_spec(spec)
+        check_family("config", spec.name, self._view.configs())
         config = Config(id=ConfigId(self._env.ids.new()), spec=spec)
         await self._env.writer.submit(Transaction((Create(config, "created by a user"),)))
         return control.CreateConfigResponse(config=self._stored_config(config))
@@ -56,12 +62,23 @@ class ConfigCalls(Calls):
     async def UpdateConfig(
         self, call: Call, request: control.UpdateConfigRequest
     ) -> control.UpdateConfigResponse:
-        """Only labels change."""
+        """Only labels change, unless a new version is asked for: that is a config of its own."""
         config_id = _require_id(request.config_id)
         require(request, "config_version", "spec")
         spec: ConfigSpec = read_spec(CONFIG_SPEC, request.spec)
         await self._synchronize()
         old = self._view.get_config(config_id)
+        if request.new_version:
+            check_config_version(spec)
+            async with self._references:
+                made = await new_version(
+                    self._env,
+                    old,
+                    spec,
+                    index=request.config_version.index,
+                    present=self._view.configs(),
+                )
+            return control.UpdateConfigResponse(config=self._stored_config(made))
         check_config_update(old.spec, spec)
         if old.version != request.config_version.index:
             raise out_of_sequence()

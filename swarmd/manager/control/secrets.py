@@ -5,8 +5,13 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from swarmd.manager.control.core import Calls, in_use_by, read_spec, require
+from swarmd.manager.control.file_versions import check_family, new_version
 from swarmd.manager.control.filters import EitherName, NamedAs
-from swarmd.manager.validate.secret import check_secret_spec, check_secret_update
+from swarmd.manager.validate.secret import (
+    check_secret_spec,
+    check_secret_update,
+    check_secret_version,
+)
 from swarmd.model.errors import Code, Rejection, invalid, out_of_sequence
 from swarmd.model.ids import SecretId
 from swarmd.model.secret import Secret, SecretSpec
@@ -23,6 +28,7 @@ class SecretCalls(Calls):
         require(request, "spec")
         spec: SecretSpec = read_spec(SECRET_SPEC, request.spec)
         check_secret_spec(spec)
+        check_family("secret", spec.name, self._view.secrets())
         secret = Secret(id=SecretId(self._env.ids.new()), spec=spec)
         await self._env.writer.submit(Transaction((Create(secret, "created by a user"),)))
         return control.CreateSecretResponse(secret=self._stored_secret(secret))
@@ -58,12 +64,23 @@ class SecretCalls(Calls):
     async def UpdateSecret(
         self, call: Call, request: control.UpdateSecretRequest
     ) -> control.UpdateSecretResponse:
-        """Only labels change."""
+        """Only labels change, unless a new version is asked for: that is a secret of its own."""
         secret_id = _require_id(request.secret_id)
         require(request, "secret_version", "spec")
         spec: SecretSpec = read_spec(SECRET_SPEC, request.spec)
         await self._synchronize()
         old = self._view.get_secret(secret_id)
+        if request.new_version:
+            check_secret_version(spec)
+            async with self._references:
+                made = await new_version(
+                    self._env,
+                    old,
+                    spec,
+                    index=request.secret_version.index,
+                    present=self._view.secrets(),
+                )
+            return control.UpdateSecretResponse(secret=self._stored_secret(made))
         check_secret_update(old.spec, spec)
         if old.version != request.secret_version.index:
             raise out_of_sequence()

@@ -37,6 +37,20 @@ def check_config_spec(spec: ConfigSpec) -> None:
     _check_templating("config", spec)
 
 
+def check_secret_version(spec: SecretSpec) -> None:
+    """What a new version of a secret may be; its name is given to it."""
+    SECRET_BYTES.check(len(spec.data))
+    _check_templating("secret", spec)
+    check_labels("secret", spec.labels)
+
+
+def check_config_version(spec: ConfigSpec) -> None:
+    """Like `check_secret_version`."""
+    CONFIG_BYTES.check(len(spec.data))
+    _check_templating("config", spec)
+    check_labels("config", spec.labels)
+
+
 def check_secret_update(old: SecretSpec, new: SecretSpec) -> None:
     """Refuse anything but other labels; data that is left out stays as it is."""
     _check_update("secret", old, new)
@@ -75,8 +89,8 @@ def _check_update(kind: str, old: SecretSpec | ConfigSpec, new: SecretSpec | Con
         raise invalid(f"{kind} {old.name} can't be renamed; only its labels can be changed")
     if new.data and new.data != old.data:
         raise invalid(
-            f"the data of {kind} {old.name} can't be changed, only its labels; create another "
-            f"{kind} and have services use that one"
+            f"the data of {kind} {old.name} can't be changed, only its labels; make a new version "
+            f"with `swarmd {kind} update`"
         )
     if new.templating is not None and new.templating != old.templating:
         raise invalid(f"the templating of {kind} {old.name} can't be changed, only its labels")

@@ -88,6 +88,7 @@ SECRET_REFERENCE = Mapping(
     field("secret_id", "secret_id", SCALAR),
     field("secret_name", "secret_name", SCALAR),
     field("file", "file", optional(FILE_TARGET)),
+    field("latest", "latest", SCALAR),
 )
 CONFIG_REFERENCE = Mapping(
     ConfigReference,
@@ -96,6 +97,7 @@ CONFIG_REFERENCE = Mapping(
     field("config_name", "config_name", SCALAR),
     field("file", "file", optional(FILE_TARGET)),
     field("runtime", "runtime", optional(Mapping(RuntimeTarget, types.RuntimeTarget))),
+    field("latest", "latest", SCALAR),
 )
 MOUNT = Mapping(
     Mount,

@@ -118,6 +118,7 @@ OTHER_FLAGS = {
     "--dry-run",  # test_simulate.py
     *("--network-add", "--network-rm"),  # test_objects.py: they need something to refer to
     *("--secret-add", "--secret-rm", "--config-add", "--config-rm"),
+    *("--mount-add", "--mount-rm"),  # test_mounts.py
     "--endpoint-mode",
     "--detach",
     "--timeout",

@@ -678,14 +678,16 @@ class UpdateClusterResponse(_message.Message):
     def __init__(self, cluster: _Optional[_Union[_objects_pb2.Cluster, _Mapping]] = ...) -> None: ...
 
 class UpdateConfigRequest(_message.Message):
-    __slots__ = ("config_id", "config_version", "spec")
+    __slots__ = ("config_id", "config_version", "spec", "new_version")
     CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     CONFIG_VERSION_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    NEW_VERSION_FIELD_NUMBER: _ClassVar[int]
     config_id: str
     config_version: _types_pb2.Version
     spec: _specs_pb2.ConfigSpec
-    def __init__(self, config_id: _Optional[str] = ..., config_version: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., spec: _Optional[_Union[_specs_pb2.ConfigSpec, _Mapping]] = ...) -> None: ...
+    new_version: bool
+    def __init__(self, config_id: _Optional[str] = ..., config_version: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., spec: _Optional[_Union[_specs_pb2.ConfigSpec, _Mapping]] = ..., new_version: _Optional[bool] = ...) -> None: ...
 
 class UpdateConfigResponse(_message.Message):
     __slots__ = ("config",)
@@ -728,14 +730,16 @@ class UpdateResourceResponse(_message.Message):
     def __init__(self, resource: _Optional[_Union[_objects_pb2.Resource, _Mapping]] = ...) -> None: ...
 
 class UpdateSecretRequest(_message.Message):
-    __slots__ = ("secret_id", "secret_version", "spec")
+    __slots__ = ("secret_id", "secret_version", "spec", "new_version")
     SECRET_ID_FIELD_NUMBER: _ClassVar[int]
     SECRET_VERSION_FIELD_NUMBER: _ClassVar[int]
     SPEC_FIELD_NUMBER: _ClassVar[int]
+    NEW_VERSION_FIELD_NUMBER: _ClassVar[int]
     secret_id: str
     secret_version: _types_pb2.Version
     spec: _specs_pb2.SecretSpec
-    def __init__(self, secret_id: _Optional[str] = ..., secret_version: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., spec: _Optional[_Union[_specs_pb2.SecretSpec, _Mapping]] = ...) -> None: ...
+    new_version: bool
+    def __init__(self, secret_id: _Optional[str] = ..., secret_version: _Optional[_Union[_types_pb2.Version, _Mapping]] = ..., spec: _Optional[_Union[_specs_pb2.SecretSpec, _Mapping]] = ..., new_version: _Optional[bool] = ...) -> None: ...
 
 class UpdateSecretResponse(_message.Message):
     __slots__ = ("secret",)

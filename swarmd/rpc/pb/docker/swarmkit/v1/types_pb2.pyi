@@ -144,16 +144,18 @@ class Certificate(_message.Message):
     def __init__(self, role: _Optional[_Union[NodeRole, str]] = ..., csr: _Optional[bytes] = ..., status: _Optional[_Union[IssuanceStatus, _Mapping]] = ..., certificate: _Optional[bytes] = ..., cn: _Optional[str] = ...) -> None: ...
 
 class ConfigReference(_message.Message):
-    __slots__ = ("config_id", "config_name", "file", "runtime")
+    __slots__ = ("config_id", "config_name", "file", "runtime", "latest")
     CONFIG_ID_FIELD_NUMBER: _ClassVar[int]
     CONFIG_NAME_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
     config_id: str
     config_name: str
     file: FileTarget
     runtime: RuntimeTarget
-    def __init__(self, config_id: _Optional[str] = ..., config_name: _Optional[str] = ..., file: _Optional[_Union[FileTarget, _Mapping]] = ..., runtime: _Optional[_Union[RuntimeTarget, _Mapping]] = ...) -> None: ...
+    latest: bool
+    def __init__(self, config_id: _Optional[str] = ..., config_name: _Optional[str] = ..., file: _Optional[_Union[FileTarget, _Mapping]] = ..., runtime: _Optional[_Union[RuntimeTarget, _Mapping]] = ..., latest: _Optional[bool] = ...) -> None: ...
 
 class ContainerStatus(_message.Message):
     __slots__ = ("container_id", "pid", "exit_code")
@@ -863,14 +865,16 @@ class RuntimeTarget(_message.Message):
     def __init__(self) -> None: ...
 
 class SecretReference(_message.Message):
-    __slots__ = ("secret_id", "secret_name", "file")
+    __slots__ = ("secret_id", "secret_name", "file", "latest")
     SECRET_ID_FIELD_NUMBER: _ClassVar[int]
     SECRET_NAME_FIELD_NUMBER: _ClassVar[int]
     FILE_FIELD_NUMBER: _ClassVar[int]
+    LATEST_FIELD_NUMBER: _ClassVar[int]
     secret_id: str
     secret_name: str
     file: FileTarget
-    def __init__(self, secret_id: _Optional[str] = ..., secret_name: _Optional[str] = ..., file: _Optional[_Union[FileTarget, _Mapping]] = ...) -> None: ...
+    latest: bool
+    def __init__(self, secret_id: _Optional[str] = ..., secret_name: _Optional[str] = ..., file: _Optional[_Union[FileTarget, _Mapping]] = ..., latest: _Optional[bool] = ...) -> None: ...
 
 class SpreadOver(_message.Message):
     __slots__ = ("spread_descriptor",)
