@@ -162,6 +162,7 @@ class ContainerSpec(Record, frozen=True):
     capability_drop: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     oom_score_adj: int = 0
+    registry_auth: str = ""  # for the image's registry, encoded as Docker's clients do
 
 
 class NamedResource(Record, frozen=True):

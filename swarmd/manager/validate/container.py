@@ -13,6 +13,7 @@ ULIMITS = (
     "stack"
 )
 OOM_SCORE_MAX = 1000
+REGISTRY_AUTH_MAX = 16 * 1024
 # Those that the kernel keeps per container; others would change the whole node.
 _SYSCTL = re.compile(
     r"net\.[\w./*-]+|fs\.mqueue\.\w+|kernel\.(?:msgmax|msgmnb|msgmni|sem|shmall|shmmax|shmmni"
@@ -53,6 +54,11 @@ def check_surroundings(spec: ContainerSpec) -> None:
             raise invalid(f"container capability {name[:80]!r} is not a name such as NET_ADMIN")
     for limit in spec.ulimits:
         _check_ulimit(limit)
+    if len(spec.registry_auth) > REGISTRY_AUTH_MAX:
+        raise invalid(
+            f"container.pull_options.registry_auth has {len(spec.registry_auth)} characters; "
+            f"at most {REGISTRY_AUTH_MAX} are kept"
+        )
     if abs(spec.oom_score_adj) > OOM_SCORE_MAX:
         raise invalid(
             f"container.oom_score_adj is {spec.oom_score_adj}; it goes from -1000 to 1000"

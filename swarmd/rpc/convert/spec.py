@@ -210,6 +210,7 @@ CONTAINER = Mapping(
     field("capability_drop", "capability_drop", ITEMS),
     field("ulimits", "ulimits", each(ULIMIT)),
     field("oom_score_adj", "oom_score_adj", SCALAR),
+    field("registry_auth", "pull_options.registry_auth", SCALAR),
     also_covers=("pidsLimit",),
 )
 GENERIC_RESOURCE = Mapping(

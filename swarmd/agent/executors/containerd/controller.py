@@ -124,8 +124,6 @@ class ContainerController:
                 raise words.failure(error, doing="the container cannot be started")
             case TaskFailure() | TemporaryFailure() as error:
                 raise error
-            case TaskFailure() | TemporaryFailure() as error:
-                raise error
             case OSError() as error:
                 raise TaskFailure(
                     f"the container cannot be started on node {self._executor.node.hostname}: "
@@ -199,7 +197,6 @@ class ContainerController:
         if found is None:
             raise AssertionError("only what was made is brought up")
         executor, task_id = self._executor, self.task.id
-        await executor.belongings.deliver(self.task, self.spec)
         await executor.belongings.deliver(self.task, self.spec)
         await executor.collect(self)
         pid = await executor.tasks.create(task_id, tty=self.spec.tty)

@@ -18,7 +18,6 @@ from swarmd.agent.core import launch as launching
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.base import NodeContext, TaskFailure
 from swarmd.agent.executors.containerd.belongings import Belongings
-from swarmd.agent.executors.containerd.belongings import Belongings
 from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.controller import ContainerController
 from swarmd.agent.executors.containerd.engine import Engine, EngineDown
@@ -33,13 +32,11 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.files import NodeFiles
-from swarmd.agent.files import NodeFiles
 from swarmd.agent.images import reference
-from swarmd.agent.images.auth import Credentials
+from swarmd.agent.images.auth import BadCredentials, decode_credentials
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
-from swarmd.agent.volumes.mounting import Mounter
 from swarmd.agent.volumes.mounting import Mounter
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
@@ -97,9 +94,6 @@ class ContainerdExecutor:
         self.belongings = Belongings(
             node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
         )
-        self.belongings = Belongings(
-            node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
-        )
         self._maker = Maker(node, installation, runtime_root=str(engine.directory / "runc"))
         self._controllers: dict[TaskId, ContainerController] = {}
         self._known: dict[TaskId, Found] = {}
@@ -148,9 +142,10 @@ class ContainerdExecutor:
         try:
             spec = expanded(task, context)
             reference.parse(spec.image)
+            decode_credentials(spec.registry_auth)
             stop_signal = launching.signal_number(spec.stop_signal) if spec.stop_signal else None
             log_policy = launching.log_policy(task.log_driver or task.spec.log_driver)
-        except (launching.Unfit, reference.BadReference) as error:
+        except (launching.Unfit, reference.BadReference, BadCredentials) as error:
             raise TaskFailure(str(error)) from None
         controller = ContainerController(
             self, task, spec, stop_signal=stop_signal, log_policy=log_policy
@@ -175,7 +170,8 @@ class ContainerdExecutor:
     async def make(self, controller: ContainerController) -> Found:
         """Make a task's container, with its image if need be."""
         task, spec = controller.task, controller.spec
-        image = await self.puller.ensure(reference.parse(spec.image), Credentials())
+        credentials = decode_credentials(spec.registry_auth)
+        image = await self.puller.ensure(reference.parse(spec.image), credentials)
         client = await self.engine.client()
         self.engine.trim_log()
         address = await self.network.lease(task.id)
@@ -262,7 +258,6 @@ class ContainerdExecutor:
         self._controllers.pop(task_id, None)
         self._known.pop(task_id, None)
         await asyncio.to_thread(self.files(task_id).remove)
-        await self.belongings.forget(task_id)
         await self.belongings.forget(task_id)
         await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
 

@@ -13,7 +13,6 @@ from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
 from swarmd.agent.executors.containerd.delivery import take_away
-from swarmd.agent.executors.containerd.delivery import take_away
 from swarmd.agent.oci.container import FileMount
 from swarmd.model.spec import ContainerSpec, DnsConfig
 from swarmd.rpc.pb.containerd import types_pb2
@@ -59,7 +58,6 @@ class ContainerFiles:
         )
 
     def remove(self) -> None:
-        take_away(self.directory)
         take_away(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
 

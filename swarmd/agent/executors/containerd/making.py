@@ -29,7 +29,6 @@ from swarmd.agent.oci import container as describing
 from swarmd.agent.oci import users
 from swarmd.agent.oci.runtime_spec import TYPE_URL, runtime_spec
 from swarmd.agent.volumes.filling import View
-from swarmd.agent.volumes.filling import View
 from swarmd.model.ids import TaskId
 from swarmd.model.record import Record
 from swarmd.model.spec import ContainerSpec, HealthConfig, PortConfig
@@ -41,8 +40,6 @@ RUNTIME = "io.containerd.runc.v2"
 CGROUPS = "swarmd-containers"
 # containerd takes no more for a label's name and value together.
 LABEL_BYTES_MAX = 4096
-# From here on the kernel can change all mounts of a tree at once.
-DEEP_READ_ONLY_SINCE = (5, 12)
 # From here on the kernel can change all mounts of a tree at once.
 DEEP_READ_ONLY_SINCE = (5, 12)
 NODE, ADDRESS, PORTS, SIGNAL, EXIT, HEALTH = (
@@ -84,7 +81,6 @@ class Maker:
         self._runtime_root = runtime_root
         self._capabilities_last = _last_capability()
         self._deep_read_only = _kernel() >= DEEP_READ_ONLY_SINCE
-        self._deep_read_only = _kernel() >= DEEP_READ_ONLY_SINCE
 
     def cgroup(self, task_id: TaskId) -> str:
         return f"/{CGROUPS}/{self._node.node_id}/{task_id}"
@@ -114,7 +110,6 @@ class Maker:
         hostname = spec.hostname or task.id[: describing.SHORT_ID]
         await asyncio.to_thread(files.make, spec, hostname=hostname, address=address)
         placed = await place(_view(mounts))
-        placed = await place(_view(mounts))
         container = describing.container(
             task,
             spec,
@@ -122,8 +117,6 @@ class Maker:
             account=account,
             cgroup=self.cgroup(task.id),
             files=files.mounts(),
-            mounts=placed,
-            deep_read_only=self._deep_read_only,
             mounts=placed,
             deep_read_only=self._deep_read_only,
             architecture=self._node.platform.architecture,
@@ -199,17 +192,6 @@ async def _snapshot(client: Client, task_id: TaskId, parent: str) -> Any:
             raise
     mounts = snapshots_pb2.MountsRequest(snapshotter=SNAPSHOTTER, key=task_id)
     return (await client.snapshots.Mounts(mounts)).mounts
-
-
-def _view(mounts: Any) -> View:
-    """The root file system as a mount; there is one, with every snapshotter that we use."""
-    [one] = mounts
-    return View(kind=one.type, source=one.source, options=tuple(one.options))
-
-
-def _kernel() -> tuple[int, int]:
-    major, minor, *_ = os.uname().release.split(".")
-    return int(major), int("".join(char for char in minor if char.isdigit()) or 0)
 
 
 def _view(mounts: Any) -> View:

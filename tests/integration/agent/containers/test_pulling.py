@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -98,6 +99,19 @@ async def test_a_private_registry_answers_to_credentials_only(
         with pytest.raises(NoSuchImage, match=f"does not show it to {USER}"):
             await puller.pull(name, Credentials(USER, "wrong"))
         assert (await puller.pull(name, Credentials(USER, PASSWORD))).name == str(name)
+
+
+async def test_a_task_pulls_with_the_credentials_of_its_spec(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    document = json.dumps({"username": USER, "password": PASSWORD}).encode()
+    with a_registry(tmp_path, private=True) as registry:
+        pushed(registry, tmp_path)
+        await worker.run_to_end(
+            "true",
+            image=f"{registry.host}/team/app:1",
+            registry_auth=urlsafe_b64encode(document).decode(),
+        )
 
 
 async def test_a_tag_that_is_missing_rejects_the_task(
