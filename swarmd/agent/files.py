@@ -46,15 +46,26 @@ class NodeFiles:
             self._secrets.pop(file_id, None)
             self._configs.pop(file_id, None)
 
-    def files_of(self, spec: ContainerSpec, context: TemplateContext) -> tuple[TaskFile, ...]:
+    def files_of(
+        self, spec: ContainerSpec, context: TemplateContext, *, configs_directory: str = "/"
+    ) -> tuple[TaskFile, ...]:
         """The files of a task by its expanded spec.
+
+        Args:
+            configs_directory: from where the targets of configs are meant that aren't absolute.
 
         Raises:
             TaskFailure: it can't have them, ever.
             TemporaryFailure: they have not come yet.
         """
         try:
-            return task_files(spec, context, secrets=self._secrets, configs=self._configs)
+            return task_files(
+                spec,
+                context,
+                secrets=self._secrets,
+                configs=self._configs,
+                configs_directory=configs_directory,
+            )
         except Missing as error:
             if not self._complete:
                 raise TemporaryFailure(f"waits for {error} to come from a manager") from None

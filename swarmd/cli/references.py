@@ -54,17 +54,21 @@ def secret(text: str) -> SecretReference:
     `version=3` names a version, `version=latest` follows every new one; without, it is the version
     that is the latest when the service is written.
     """
-    name, file, latest = _file(text, directory="")
+    name, file, latest = _file(text)
     return SecretReference(secret_name=name, file=file, latest=latest)
 
 
 def config(text: str) -> ConfigReference:
-    """As `secret`; a config without a target is the file of its name in the root directory."""
-    name, file, latest = _file(text, directory="/")
+    """As `secret`.
+
+    A target that isn't absolute is meant from the root of a container, or, for a process, which
+    shares the node's root, from /run/configs.
+    """
+    name, file, latest = _file(text)
     return ConfigReference(config_name=name, file=file, latest=latest)
 
 
-def _file(text: str, *, directory: str) -> tuple[str, FileTarget, bool]:
+def _file(text: str) -> tuple[str, FileTarget, bool]:
     given = dict(_pairs(text, _FILE_KEYS)) if "=" in text else {"source": text}
     name = given.get("source", "")
     if not name:
@@ -73,7 +77,7 @@ def _file(text: str, *, directory: str) -> tuple[str, FileTarget, bool]:
     if mode and (not mode.isdecimal() or set(mode) & {"8", "9"}):
         raise ValueError(f"{text!r} has the mode {mode!r}; write it in octal, as in mode=0400")
     file = FileTarget(
-        name=given.get("target") or directory + file_versions.family(name),
+        name=given.get("target") or file_versions.family(name),
         uid=given.get("uid", "0"),
         gid=given.get("gid", "0"),
         mode=int(mode, 8) if mode else MODE,

@@ -1,7 +1,8 @@
 """The files of a task that come from secrets and configs: where each lies, and what is in it.
 
-Names that are not absolute are meant from /run/secrets for secrets and from / for configs. What is
-in a file with templating is expanded for the task that gets it.
+Names that are not absolute are meant from /run/secrets for secrets; for configs from the root of a
+container, and from /run/configs for a process, which shares the node's root. What is in a file with
+templating is expanded for the task that gets it.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ def task_files(
     *,
     secrets: Mapping[str, Secret],
     configs: Mapping[str, Config],
+    configs_directory: str = "/",
 ) -> tuple[TaskFile, ...]:
     """The files for a task whose spec, with its templates expanded, is `spec`.
 
@@ -67,7 +69,7 @@ def task_files(
         if row.file is not None
     ]
     files += [
-        _file(row.file, by_file.config(row.file.name), base="/", kind="config")
+        _file(row.file, by_file.config(row.file.name), base=configs_directory, kind="config")
         for row in spec.configs
         if row.file is not None
     ]

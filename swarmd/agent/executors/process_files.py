@@ -18,7 +18,7 @@ from swarmd.agent.core.launch import Launch
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.core.task_files import TaskFile
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
-from swarmd.agent.executors.keeper.mounting import MEMORY
+from swarmd.agent.executors.keeper.mounting import CONFIGS, MEMORY
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.volumes.mounting import Mounter
 from swarmd.model.ids import TaskId
@@ -69,7 +69,7 @@ class ProcessFiles:
                 "the keeper of this node's tasks is of an earlier version that mounts nothing; it "
                 "is replaced when its other tasks have ended"
             )
-        files = self._files.files_of(spec, context)
+        files = self._files_of(launch, context)
         if sum(len(file.data) for file in files) > FILES_BYTES_MAX:
             raise TaskFailure(
                 f"the secrets and configs of a process are limited to {FILES_BYTES_MAX} bytes in "
@@ -90,7 +90,7 @@ class ProcessFiles:
         if not (spec.mounts or spec.secrets or spec.configs):
             return {}
         mounts = await self._mounter.placed(task.id, spec.mounts)
-        files = self._files.files_of(spec, context)
+        files = self._files_of(launch, context)
         return {
             "mounts": [mount_words(mount) for mount in mounts],
             "files": [file_words(file) for file in files],
@@ -108,6 +108,9 @@ class ProcessFiles:
     async def forget(self, task_id: TaskId) -> None:
         """Delete the volumes that were the task's own."""
         await self._mounter.volumes.forget(task_id)
+
+    def _files_of(self, launch: Launch, context: TemplateContext) -> tuple[TaskFile, ...]:
+        return self._files.files_of(launch.spec, context, configs_directory=CONFIGS)
 
     def _check_targets(self, launch: Launch, files: tuple[TaskFile, ...]) -> None:
         """A process sees the node's files: something can only be shown where something is."""

@@ -118,7 +118,7 @@ def test_services_are_given_secrets_and_configs(daemon, files):
     (secret,), (config,) = container(daemon).secrets, container(daemon).configs
     assert secret.secret_id == daemon.swarm.store.find_secret_by_name("key").id
     assert secret.file == FileTarget(name="/etc/key", uid="3", gid="4", mode=0o400)
-    assert config.file == FileTarget(name="/conf", uid="0", gid="0", mode=0o444)
+    assert config.file == FileTarget(name="conf", uid="0", gid="0", mode=0o444)
     assert "in use by the following service: web" in failing(daemon, "secret", "rm", "key")
     daemon.ok("service", "update", "-d", "--secret-rm", "key", "--config-rm", "conf", "web")
     assert (container(daemon).secrets, container(daemon).configs) == ((), ())

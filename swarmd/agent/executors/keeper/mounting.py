@@ -13,7 +13,8 @@ from typing import Any
 
 from swarmd.agent import mount_calls as calls
 
-MEMORY = ("/run/secrets", "/run/configs")
+SECRETS, CONFIGS = "/run/secrets", "/run/configs"
+MEMORY = (SECRETS, CONFIGS)
 _SAFE = calls.MS_NOSUID | calls.MS_NODEV | calls.MS_NOEXEC
 _PROPAGATION = {
     "rprivate": calls.MS_PRIVATE | calls.MS_REC,
