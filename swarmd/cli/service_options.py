@@ -57,7 +57,9 @@ def _policy_options(kind: str) -> list[Any]:
 SHARED: list[Any] = [
     click.option("--replicas", type=COUNT, help="Number of tasks; of a job, of completions."),
     *MODE_OPTIONS,
-    click.option("--executor", type=click.Choice(["process"]), help="How nodes run the tasks."),
+    click.option(
+        "--executor", type=click.Choice(["process", "containerd"]), help="How nodes run tasks."
+    ),
     click.option("--entrypoint", metavar="COMMAND", help="Replaces what the image runs."),
     click.option("-w", "--workdir", metavar="DIR", help="Working directory."),
     click.option("-u", "--user", metavar="USER[:GROUP]", help="User the task runs as."),

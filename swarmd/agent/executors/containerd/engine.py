@@ -204,7 +204,7 @@ class Engine:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + START_S_MAX
         while not (self.socket.exists() and await self._answers(client, 1.0)):
-            if not self._pid() or loop.time() > deadline:
+            if not self._launched() or loop.time() > deadline:
                 raise EngineDown(f"containerd did not start: {self._last_words()}")
             await asyncio.sleep(LOOK_S)
 
@@ -225,6 +225,14 @@ class Engine:
         except (OSError, ValueError):
             return 0
         return pid if os.fsencode(self.directory / "containerd.toml") in words else 0
+
+    def _launched(self) -> bool:
+        """Whether what was launched lives, be it not containerd yet but the shell before it."""
+        try:
+            status = Path(f"/proc/{int(self._pidfile.read_text())}/stat").read_text()
+        except (OSError, ValueError):
+            return False
+        return status.rpartition(")")[2].split()[0] != "Z"
 
     async def _end(self, pid: int, number: int) -> None:
         deadline = time.monotonic() + STOP_S_MAX
