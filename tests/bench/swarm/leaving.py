@@ -36,6 +36,8 @@ class Leaving:
             await self._api.label(node_id, LABEL, "yes")
         count = TASKS_PER_NODE * (STAND_INS + 1)
         spec = a_spec("leaving", replicas=count)
+        spec.task.container.image = ""  # the worker is real, and there is no registry
+        spec.task.container.executor = "process"
         spec.task.placement.constraints.append(f"node.labels.{LABEL} == yes")
         service_id = await self._api.create(spec)
         await self._until_running(service_id, count, without="")
