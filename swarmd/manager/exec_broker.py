@@ -19,8 +19,8 @@ import shlex
 from collections.abc import AsyncIterator
 from typing import Any
 
+from swarmd.dispatcher.batch import Writer
 from swarmd.manager.pipe import Pipe
-from swarmd.manager.writer import Writer
 from swarmd.model.env import Ids
 from swarmd.model.errors import Code, Rejection, invalid, out_of_sequence
 from swarmd.model.ids import NodeId, TaskId
