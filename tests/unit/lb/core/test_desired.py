@@ -136,6 +136,15 @@ def test_a_task_that_is_to_stop_leaves_before_it_stops() -> None:
     assert cluster.backends() == ["b"]
 
 
+def test_a_task_that_is_unready_runs_on_without_connections_until_it_is_ready() -> None:
+    cluster = a_cluster()
+    unready = TaskStatus(state=TaskState.RUNNING, unready="unready: no answer")
+    cluster.commit(SetTaskStatus(TaskId("a"), unready))
+    assert cluster.backends() == ["b"]
+    cluster.commit(SetTaskStatus(TaskId("a"), TaskStatus(state=TaskState.RUNNING)))
+    assert cluster.backends() == ["a", "b"]
+
+
 def test_tasks_leave_with_their_node_and_come_back_with_it() -> None:
     cluster = a_cluster()
     cluster.put(node("n1", state=NodeState.DOWN))
