@@ -114,6 +114,11 @@ MODE_FLAGS = {
     "--max-concurrent", "--schedule", "--time-zone", "--concurrency", "--missed-runs", "--suspend",
     "--starting-deadline", "--successful-runs", "--failed-runs", "--start-order", "--lease",
 }  # fmt: skip
+HEALTH_FLAGS = {
+    "--health-cmd", "--health-http", "--health-tcp", "--no-healthcheck", "--health-interval",
+    "--health-timeout", "--health-retries", "--health-start-period", "--health-start-interval",
+    "--health-unready-after",
+}  # fmt: skip
 OTHER_FLAGS = {
     "--dry-run",  # test_simulate.py
     *("--network-add", "--network-rm"),  # test_objects.py: they need something to refer to
@@ -173,8 +178,8 @@ def policy(spec: ServiceSpec, kind: str) -> Any:
 
 def test_every_flag_of_update_is_tried_below():
     options = {max(param.opts, key=len) for param in update.params if isinstance(param, Option)}
-    # Those of the modes are tried in test_service_modes.py.
-    assert options - OTHER_FLAGS - MODE_FLAGS == set(EVERY_FLAG)
+    # Those of the modes and of health are tried in test_service_modes.py, test_health_options.py.
+    assert options - OTHER_FLAGS - MODE_FLAGS - HEALTH_FLAGS == set(EVERY_FLAG)
 
 
 @pytest.mark.parametrize("flag", EVERY_FLAG)
