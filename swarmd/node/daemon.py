@@ -63,6 +63,7 @@ from .remote_authority import RemoteAuthority
 from .security import SecurityContext
 from .settings import Remote, Settings
 from .state_dir import StateDir, StateDirError
+from .volume_service import VOLUMES, VolumeService
 
 log = logging.getLogger(__name__)
 
@@ -125,6 +126,7 @@ class Daemon:
                 loop.add_signal_handler(number, self.request_stop)
             self._router.register(LOCAL, LocalService(self))
             self._router.register(IMAGES, ImageService(self))
+            self._router.register(VOLUMES, VolumeService(self))
             await self._open_socket()
             await self._resume()
             await self._stop_requested.wait()

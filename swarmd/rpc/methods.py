@@ -45,6 +45,7 @@ _FILES = (
     pb.images,
     pb.local,
     pb.updates,
+    pb.volumes,
 )
 _FOREIGN = (
     containers_pb2,

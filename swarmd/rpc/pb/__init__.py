@@ -24,6 +24,7 @@ from swarmd.rpc.pb.swarmd.v1 import history_pb2 as history
 from swarmd.rpc.pb.swarmd.v1 import images_pb2 as images
 from swarmd.rpc.pb.swarmd.v1 import local_pb2 as local
 from swarmd.rpc.pb.swarmd.v1 import updates_pb2 as updates
+from swarmd.rpc.pb.swarmd.v1 import volumes_pb2 as volumes
 
 __all__ = [
     "ca",
@@ -45,5 +46,6 @@ __all__ = [
     "specs",
     "types",
     "updates",
+    "volumes",
     "watch",
 ]

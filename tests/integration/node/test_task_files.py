@@ -101,6 +101,22 @@ def test_an_ordinal_finds_its_volume_again(swarm: Swarm, tmp_path: Path) -> None
         what="each ordinal with its volume again",
     )
     assert not list(target.iterdir())
+    assert swarm.command(first, "volume", "ls", "-q").split() == ["data-1", "data-2"]
+    with pytest.raises(CommandFailed, match="is used by task"):
+        swarm.command(first, "volume", "rm", "data-1")
+    swarm.command(first, "service", "rm", "db")
+    swarm.command(first, "volume", "create", "-l", "a=b", "spare")
+    (spare,) = json.loads(swarm.command(first, "volume", "inspect", "spare"))
+    assert spare["Labels"] == {"a": "b"}
+    assert spare["Tasks"] == []
+    swarm.command(first, "volume", "rm", "spare")
+
+    def unused() -> bool:
+        return "data-1" in swarm.command(first, "volume", "ls", "-q", "-f", "dangling=true")
+
+    wait_until(unused, what="the tasks to let go of their volumes")
+    assert "data-2" in swarm.command(first, "volume", "prune", "-f")
+    assert not volumes.exists() or not [path for path in volumes.iterdir() if path.name[0] != "."]
 
 
 def _holds(path: Path, words: bytes) -> bool:

@@ -35,7 +35,7 @@ WORKER_SERVICES = {
     "swarmd.v1.Endpoints",
     "swarmd.v1.NodeLifecycle",
 }
-LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local"}
+LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
 
 
 def allowed(peer: Peer, method: Method) -> bool:
