@@ -160,6 +160,7 @@ class ContainerdExecutor:
         if found is not None:
             controller.adopt(found)
             if found.pid:
+                self.sessions.end_leftovers(task.id)
                 self.spawn(self._resume(controller, found), name=f"resume.{task.id}")
         if task.status.state == TaskState.RUNNING and not controller.started:
             controller.lost()

@@ -2,7 +2,7 @@
 
 The pipes are held open at both ends, so they never seem to have ended; a session has ended when
 containerd has deleted its process, which it does when all output is in the pipes. Whatever becomes
-of the daemon, the directory of pipes goes with the container's.
+of the daemon, the directory of pipes goes with the container's; the next daemon ends what is left.
 """
 
 from __future__ import annotations
@@ -98,6 +98,21 @@ class Sessions:
             await session.resize(command.rows, command.columns)
         return session
 
+    def end_leftovers(self, task_id: TaskId) -> None:
+        """End commands that an earlier run of the daemon did not live to see out."""
+        directory = self._files(task_id).directory / SESSIONS
+        for name in os.listdir(directory) if directory.exists() else ():
+            self._spawn(self._end(task_id, name, directory / name), name=f"exec.{name}")
+
+    async def _end(self, task_id: TaskId, name: str, directory: Path) -> None:
+        process = _ContainedProcess(self._engine, task_id, name)
+        await process.close()
+        with contextlib.suppress(RpcError, EngineDown):  # it may be gone already
+            client = await self._engine.client()
+            await client.tasks.Wait(pb.WaitRequest(container_id=task_id, exec_id=name))
+        await self._delete(task_id, name)
+        await asyncio.to_thread(shutil.rmtree, directory, ignore_errors=True)
+
     async def _see_out(self, process: _ContainedProcess, pipes: _Pipes) -> None:
         code = LOST
         try:
@@ -110,7 +125,8 @@ class Sessions:
         finally:
             if not process.over.done():
                 process.over.set_result(code)
-            pipes.remove()
+        # Not when cancelled: by these pipes the next daemon knows what there is to end.
+        pipes.remove()
 
     async def _delete(self, task_id: TaskId, name: str) -> None:
         try:

@@ -140,7 +140,7 @@ async def test_signals_closing_and_the_end_of_the_task_end_commands(
     async with asyncio.timeout(PATIENCE_S):
         assert await session.wait() == 128 + signal.SIGKILL
     await session.close()
-    with pytest.raises(NoSession, match="not run|not be started"):
+    with pytest.raises(NoSession, match=r"not run|not be started"):
         await begin(worker, task_id, "true")
     assert len(os.listdir("/proc/self/fd")) <= open_before + 2  # the connection to containerd
 
@@ -212,3 +212,24 @@ async def test_probes_go_on_after_a_restart_of_the_daemon(worker: ContainerWorke
             await asyncio.sleep(0.05)
     await eventually(lambda: bool(worker.status(task_id).unready), "an unready task")
     assert worker.pid(task_id) == pid
+
+
+async def test_commands_of_a_daemon_that_died_are_ended_by_the_next(
+    worker: ContainerWorker,
+) -> None:
+    task_id = await running(worker)
+    session = await begin(worker, task_id, "sh", "-c", "echo $$; exec sleep 999", tty=True)
+    assert await session.read() is not None
+    await worker.restart()
+    await eventually(lambda: leftovers(worker, task_id) == [], "the end of what was left")
+
+    async def listed() -> bytes:
+        try:
+            return (await run(worker, task_id, "ps"))[1]
+        except NoSession:
+            return b"sleep 999"
+
+    async with asyncio.timeout(PATIENCE_S):
+        while b"sleep 999" in await listed():
+            await asyncio.sleep(0.05)
+    await session.close()
