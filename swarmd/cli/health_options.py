@@ -11,11 +11,12 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from swarmd.cli.params import COUNT, DURATION
+from swarmd.cli.params import DURATION
 
 if TYPE_CHECKING:
     from swarmd.model.spec import HealthConfig
 
+FEW = click.IntRange(0, 2**31 - 1)
 OPTIONS: list[Any] = [
     click.option("--health-cmd", metavar="COMMAND", help="Run in the task, it says how it is."),
     click.option("--health-http", metavar="[PORT]/PATH", help="Answers with 2xx or 3xx if well."),
@@ -23,11 +24,11 @@ OPTIONS: list[Any] = [
     click.option("--no-healthcheck", is_flag=True, help="Not even the image's."),
     click.option("--health-interval", type=DURATION, help="Between checks [30s]."),
     click.option("--health-timeout", type=DURATION, help="Of one check [30s]."),
-    click.option("--health-retries", type=COUNT, help="Failures until a task is replaced [3]."),
+    click.option("--health-retries", type=FEW, help="Failures until a task is replaced [3]."),
     click.option("--health-start-period", type=DURATION, help="Failures do not count yet [0s]."),
     click.option("--health-start-interval", type=DURATION, help="Until a task is well [5s]."),
     click.option(
-        "--health-unready-after", type=COUNT, help="Failures until it gets no connections [1]."
+        "--health-unready-after", type=FEW, help="Failures until it gets no connections [1]."
     ),
 ]
 _NUMBERS = {

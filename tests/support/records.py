@@ -33,13 +33,30 @@ def records(record_type: type[R], **fixed: st.SearchStrategy[Any]) -> st.SearchS
                 for name, hint in hints.items()
             )
         )
-    fields = {
-        field.name: fixed[field.name]
-        if field.name in fixed
-        else _values(hints[field.name], field.name)
-        for field in msgspec.structs.fields(record_type)
-    }
-    return st.builds(record_type, **fields)
+    always, sometimes = dict(fixed), {}
+    for field in msgspec.structs.fields(record_type):
+        if field.name not in fixed:
+            kind = always if field.required else sometimes
+            kind[field.name] = _values(hints[field.name], field.name)
+    return _sparse(record_type, always, sometimes)
+
+
+@st.composite
+def _sparse(
+    draw: st.DrawFn,
+    record_type: type[R],
+    always: dict[str, st.SearchStrategy[Any]],
+    sometimes: dict[str, st.SearchStrategy[Any]],
+) -> R:
+    """A record with a few fields set: drawing all, at every depth, would take minutes."""
+    names = sorted(sometimes)
+    some = draw(st.lists(st.sampled_from(names), unique=True, max_size=6)) if names else []
+    chosen = {name: draw(strategy) for name, strategy in always.items()}
+    return record_type(**chosen, **{name: draw(sometimes[name]) for name in some})
+
+
+def _is_record(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, msgspec.Struct)
 
 
 def _is_set(value: object) -> bool:
@@ -58,7 +75,9 @@ def _values(hint: Any, name: str) -> st.SearchStrategy[Any]:
     if origin in (Union, types.UnionType):
         return st.one_of(*(_values(argument, name) for argument in reversed(arguments)))
     if origin is tuple:
-        return st.lists(_values(arguments[0], name), max_size=2).map(tuple)
+        # Records within records within records would take Hypothesis minutes to draw.
+        most = 1 if _is_record(arguments[0]) else 2
+        return st.lists(_values(arguments[0], name), max_size=most).map(tuple)
     if origin is not None and hasattr(origin, "keys"):
         return st.dictionaries(WORDS, _values(arguments[1], name), max_size=3)
     if hint is type(None):
@@ -73,7 +92,7 @@ def _values(hint: Any, name: str) -> st.SearchStrategy[Any]:
 def _scalars(hint: type, name: str) -> st.SearchStrategy[Any]:
     if hint is int and name.endswith("_port"):
         return PORTS
-    if hint is int and name in {"pid", "exit_code", "mode"}:
+    if hint is int and name in {"pid", "exit_code", "mode", "retries", "unready_after"}:
         return st.integers(-(2**31) if name in SIGNED else 0, 2**31 - 1)
     if hint is int:
         low = -LARGEST_DURATION_NS if name in SIGNED else 0
