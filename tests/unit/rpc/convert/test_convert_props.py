@@ -127,7 +127,7 @@ ROUND_TRIPS: dict[str, tuple[Any, Any]] = {
     "task": (convert.TASK, records(Task, spec=TASK_SPECS)),
 }
 QUICK = settings(
-    max_examples=60,
+    max_examples=200,
     deadline=None,
     suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
