@@ -33,6 +33,7 @@ WORKER_SERVICES = {
     "docker.swarmkit.v1.LogBroker",
     "docker.swarmkit.v1.ResourceAllocator",
     "swarmd.v1.Endpoints",
+    "swarmd.v1.ExecBroker",
     "swarmd.v1.NodeLifecycle",
 }
 LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
