@@ -32,8 +32,8 @@ from swarmd.manager.engine import Engine
 from swarmd.manager.exec_broker import EXEC, EXEC_BROKER, ExecBroker
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
-from swarmd.manager.replica import Replica
 from swarmd.manager.patience import election_patience
+from swarmd.manager.replica import Replica
 from swarmd.manager.role_manager import RoleManager
 from swarmd.manager.swarm_clock import SwarmClock
 from swarmd.manager.watch_service import WATCH, WatchService

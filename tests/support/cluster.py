@@ -333,7 +333,7 @@ class Swarm:
             self._assert_within_resources(node)
 
     def _assert_within_resources(self, node: Node) -> None:
-        """Holds as long as no test shrinks a node below what it has accepted, and has it checked."""
+        """Holds as long as no test shrinks a node below what it has accepted."""
         if not self.checks_resources:
             return
         if node.description is None or node.description.resources is None:
