@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from swarmd.manager.control.cluster import ClusterCalls
-from swarmd.manager.control.configs import ConfigCalls
 from swarmd.manager.control.custom import CustomCalls
+from swarmd.manager.control.files import FileCalls
 from swarmd.manager.control.later import LaterCalls
 from swarmd.manager.control.networks import NetworkCalls
 from swarmd.manager.control.nodes import NodeCalls
-from swarmd.manager.control.secrets import SecretCalls
 from swarmd.manager.control.tasks import TaskCalls
 from swarmd.manager.control.updates import UpdateCalls
 
@@ -19,8 +18,7 @@ class Control(
     NodeCalls,
     ClusterCalls,
     NetworkCalls,
-    SecretCalls,
-    ConfigCalls,
+    FileCalls,
     CustomCalls,
     LaterCalls,
 ):

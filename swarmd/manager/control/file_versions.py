@@ -25,7 +25,7 @@ from swarmd.store.changes import Create, Delete, Kind, Transaction, Update
 File = TypeVar("File", Secret, Config)
 
 
-def check_family(kind: str, name: str, present: Iterable[Secret] | Iterable[Config]) -> None:
+def check_family(kind: str, name: str, present: Iterable[Secret | Config]) -> None:
     """Refuse the name of a family whose first version has been removed."""
     kin = [
         file.spec.name
