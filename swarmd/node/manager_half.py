@@ -73,9 +73,12 @@ class ManagerHalf:
     async def start(self) -> None:
         """Resume from the disk, or join the managers this node knows."""
         if raft_founding.is_initialised(self._paths.raft):
-            await self._start(None)
-        else:
-            await self._join()
+            manager = await self._start(None)
+            if self._is_listed(manager):
+                return
+            # The daemon ended before the managers had taken this one in, and nobody remembers.
+            log.info("manager.join_resumed raft.id=%s", manager.raft.raft_id)
+        await self._join()
 
     async def stop(self) -> None:
         manager, self.manager = self.manager, None
@@ -110,11 +113,16 @@ class ManagerHalf:
         assert self.manager is not None
         raft = self.manager.raft
         for _ in range(MEMBER_LOOKS):
-            if any(member.raft_id == raft.raft_id for member in raft.members):
+            if self._is_listed(self.manager):
                 log.info("manager.joined raft.id=%s members=%d", raft.raft_id, len(raft.members))
                 return True
             await asyncio.sleep(MEMBER_LOOK_S)
         return False
+
+    @staticmethod
+    def _is_listed(manager: Manager) -> bool:
+        """Whether the configuration in this manager's log has it."""
+        return any(member.raft_id == manager.raft.raft_id for member in manager.raft.members)
 
     async def _ask_to_join(self) -> pb.JoinResponse | None:
         request = pb.JoinRequest(addr=self._settings.advertise_addr)

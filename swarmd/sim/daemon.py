@@ -253,7 +253,15 @@ class SimDaemon:
             await self._start(self._founding)
         except StateError as error:
             self._on_damage(str(error))
+        else:
+            if not self._is_listed():
+                await self._join()
         await asyncio.Event().wait()
+
+    def _is_listed(self) -> bool:
+        assert self.manager is not None
+        raft = self.manager.raft
+        return any(member.raft_id == raft.raft_id for member in raft.members)
 
     async def _join(self) -> None:
         """Ask until this node finds itself among the members; under a new raft id each time."""
@@ -291,10 +299,8 @@ class SimDaemon:
         return None
 
     async def _is_member(self) -> bool:
-        assert self.manager is not None
-        raft = self.manager.raft
         for _ in range(300):
-            if any(member.raft_id == raft.raft_id for member in raft.members):
+            if self._is_listed():
                 return True
             await asyncio.sleep(0.05)
         return False

@@ -254,4 +254,10 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "WatchMessage.oldest": 1001,
         "WatchMessage.time": 1000,
         "WatchRequest.since": 1000,
+        "ConfigReference.latest": 1000,
+        "HealthConfig.unready_after": 1000,
+        "SecretReference.latest": 1000,
+        "TaskStatus.unready": 1000,
+        "UpdateConfigRequest.new_version": 1000,
+        "UpdateSecretRequest.new_version": 1000,
     }

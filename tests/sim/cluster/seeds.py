@@ -6,5 +6,6 @@ of its own beside this.
 
 FIXED = {
     39: "a leader with its clock set back let updates stand still",
+    171: "a manager that lost its power while joining never asked again",
     15: "the engine ended with a traceback when leadership was lost under a write",
 }
