@@ -39,7 +39,7 @@ conformance: setup-test ## the wire against its table
 	$(PYTEST) tests/conformance
 
 integration: setup-test ## real processes, sockets, namespaces
-	$(PYTEST) tests/integration
+	$(PYTEST) -n 2 --dist loadfile tests/integration
 
 bench: setup-test ## figures and ratios against peers, into docs/benchmarks.md
 	$(PY) -m tests.bench
