@@ -123,7 +123,7 @@ def test_ctrl_c_ends_the_waiting_and_nothing_else(serving):
     assert "0/1 running" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
     _, stderr = process.communicate(timeout=30)
-    assert process.returncode == 0
+    assert process.returncode == 0, stderr
     assert "Stopped waiting; the swarm goes on with web." in stderr
     assert serving.daemon.swarm.store.find_service_by_name("web") is not None
 

@@ -25,11 +25,14 @@ from tests.support.certs import OTHER_CLUSTER, NodePair, issue, make_ca, shared_
 from tests.support.rpc_server import Manager, credentials_of, pair_of, tls_of
 from tests.support.rpc_services import CA, DISPATCHER, HEALTH, ROOT, services
 
+# Of the node's own socket alone.
+LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
 WORKER_SERVICES = {
     "docker.swarmkit.v1.Dispatcher",
     "docker.swarmkit.v1.LogBroker",
     "docker.swarmkit.v1.ResourceAllocator",
     "swarmd.v1.Endpoints",
+    "swarmd.v1.ExecBroker",
     "swarmd.v1.NodeLifecycle",
 }
 OPEN = {"GetRootCACertificate", "IssueNodeCertificate", "NodeCertificateStatus"}
@@ -84,7 +87,7 @@ async def test_every_method_is_open_to_exactly_those_it_is_for(
         allowed = {
             "no certificate": method.name in OPEN,
             "worker": method.name in OPEN or method.service in WORKER_SERVICES,
-            "manager": method.service != "swarmd.v1.Local",
+            "manager": method.service not in LOCAL_SERVICES,
             "another cluster": False,
         }[caller]
         if not allowed:
