@@ -7,6 +7,8 @@ task holds is written into its record, so what is free always follows from the r
 
 from __future__ import annotations
 
+from typing import TypeVar
+
 from swarmd.model.spec import DiscreteResource, GenericResource, NamedResource, Resources
 
 Wanted = tuple[tuple[str, int], ...]  # kind and number, by kind
@@ -28,6 +30,9 @@ def claims_of(wanted: Wanted) -> tuple[GenericResource, ...]:
         GenericResource(discrete_resource_spec=DiscreteResource(kind=kind, value=count))
         for kind, count in wanted
     )
+
+
+K = TypeVar("K")
 
 
 class Stock:
@@ -113,9 +118,9 @@ class Stock:
                 _add(self._held, discrete.kind, by * discrete.value)
 
 
-def _add(counts: dict[str, int] | dict[tuple[str, str], int], key: object, by: int) -> None:
-    left = counts.get(key, 0) + by  # type: ignore[call-overload]
+def _add(counts: dict[K, int], key: K, by: int) -> None:
+    left = counts.get(key, 0) + by
     if left:
-        counts[key] = left  # type: ignore[index]
+        counts[key] = left
     else:
-        counts.pop(key, None)  # type: ignore[call-overload]
+        counts.pop(key, None)
