@@ -1,0 +1,1 @@
+"""Pure: the tables of networks, and what follows from them."""
