@@ -12,9 +12,9 @@ from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.executors.node import NodeExecutor
 from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
-from swarmd.agent.images.reference import BadReference, parse
 from swarmd.agent.images.store import Image, ImageStore
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
+from swarmd.model.reference import BadReference, parse
 from swarmd.rpc.call import Call
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import images as pb

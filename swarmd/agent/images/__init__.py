@@ -1,5 +1,5 @@
 """Images: named, fetched, checked and unpacked; see docs/design/containers.md.
 
-`reference`, `manifest` and `config` are pure; `content`, `unpack` and `store` speak to containerd,
+`manifest` and `auth` are pure; `content`, `unpack` and `store` speak to containerd,
 `archive` reads what `docker save` and its kin write, `registry` speaks to registries.
 """

@@ -19,7 +19,6 @@ from typing import BinaryIO
 import msgspec
 
 from swarmd.agent.images import manifest as documents
-from swarmd.agent.images import reference
 from swarmd.agent.images.manifest import (
     CONFIG_TYPE,
     DOCUMENT_BYTES_MAX,
@@ -30,6 +29,7 @@ from swarmd.agent.images.manifest import (
     Manifest,
 )
 from swarmd.agent.images.problems import BadImage
+from swarmd.model import reference
 from swarmd.model.spec import Platform
 
 GZIP_MAGIC = b"\x1f\x8b"

@@ -17,9 +17,9 @@ from swarmd.agent.images.archive import Archived
 from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.manifest import INDEXES, MANIFESTS, Descriptor
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
-from swarmd.agent.images.reference import Reference
 from swarmd.agent.images.registry import Registry
 from swarmd.agent.images.store import Image, ImageStore
+from swarmd.model.reference import Reference
 from swarmd.model.spec import Platform
 
 log = logging.getLogger(__name__)

@@ -25,7 +25,7 @@ from swarmd.agent.images.manifest import (
     digest_of,
 )
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
-from swarmd.agent.images.reference import DOCKER_HUB, Reference
+from swarmd.model.reference import DOCKER_HUB, Reference
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
 SILENCE_S_MAX = 30.0

@@ -23,8 +23,8 @@ from swarmd.agent.images.archive import Archived, open_archive
 from swarmd.agent.images.content import Content
 from swarmd.agent.images.manifest import Descriptor, ImageConfig, Manifest, chain_ids
 from swarmd.agent.images.problems import BadImage
-from swarmd.agent.images.reference import Reference, parse
 from swarmd.agent.images.unpack import SNAPSHOTTER, has_snapshot, unpack
+from swarmd.model.reference import Reference, parse
 from swarmd.model.spec import Platform
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import images_pb2 as pb

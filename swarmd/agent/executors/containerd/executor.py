@@ -32,12 +32,12 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.files import NodeFiles
-from swarmd.agent.images import reference
 from swarmd.agent.images.auth import BadCredentials, decode_credentials
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
 from swarmd.agent.volumes.mounting import Mounter
+from swarmd.model import reference
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, TaskState

@@ -14,7 +14,7 @@ from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.manifest import INDEXES, MANIFESTS
 from swarmd.agent.images.problems import BadImage, NoSuchImage
 from swarmd.agent.images.puller import Puller
-from swarmd.agent.images.reference import parse
+from swarmd.model.reference import parse
 from swarmd.model.states import TaskState
 from tests.support import images
 from tests.support.containers import (

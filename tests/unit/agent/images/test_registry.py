@@ -13,8 +13,8 @@ import pytest
 from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.manifest import Descriptor
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
-from swarmd.agent.images.reference import parse
 from swarmd.agent.images.registry import Registry
+from swarmd.model.reference import parse
 
 CONTENT = bytes(range(256)) * 400
 BLOB = Descriptor(digest=f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", size=len(CONTENT))

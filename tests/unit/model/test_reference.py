@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from swarmd.agent.images.reference import BadReference, parse
+from swarmd.model.reference import BadReference, parse
 
 DIGEST = "sha256:" + "a" * 64
 
