@@ -1,8 +1,8 @@
 """What a node knows of one network it takes part in: who is on it, where, and under which names.
 
-The table is made from committed state by a manager and travels in versions (docs/design/dataplane.md).
-Everything on a node that has to do with the network follows from it: forwarding and neighbour
-entries, virtual addresses, names.
+The table is made from committed state by a manager and travels in versions, as told in
+docs/design/dataplane.md. Everything on a node that has to do with the network follows from it:
+forwarding and neighbour entries, virtual addresses, names.
 
 Addresses are text without a prefix length, IPv4 or IPv6; rows without an address of a family have
 no place in it.
