@@ -8,15 +8,10 @@ from swarmd.store.view import View
 
 
 def is_allocated(service: Service, view: View) -> bool:
-    """Whether the committed endpoint answers the spec as it is now.
-
-    A service may lack its address on the ingress network, which can be full.
-    """
+    """Whether the committed endpoint answers the spec as it is now."""
     endpoint = service.endpoint
     wanted = set(vip_networks(service, view))
-    ingress = view.find_ingress_network() if wanted else None
-    needed = wanted - {ingress.id} if ingress is not None else wanted
     if endpoint is None:
-        return service.spec.endpoint_spec is None and not needed
+        return service.spec.endpoint_spec is None and not wanted
     present = {vip.network_id for vip in endpoint.virtual_ips}
-    return endpoint.spec == service.spec.endpoint_spec and needed <= present <= wanted
+    return endpoint.spec == service.spec.endpoint_spec and present == wanted

@@ -9,7 +9,7 @@ what the store doesn't hold (docs/design/allocator.md).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from swarmd.model.ids import NetworkId
@@ -18,6 +18,11 @@ from swarmd.orchestrator.allocator.pool import AddressPool, Holder, number_of
 from swarmd.orchestrator.attaching import Exhausted
 
 GROUPS_SHOWN_MAX = 4
+LARGER = "make a network with a larger subnet"
+LARGER_INGRESS = (
+    "make the ingress network anew with a larger subnet while nothing is published (swarmd network "
+    "rm ingress; swarmd network create --ingress --subnet 10.255.0.0/16 ingress)"
+)
 
 
 class Place(NamedTuple):
@@ -32,6 +37,7 @@ class _Space:
 
     def __init__(self, network: Network) -> None:
         self.name = network.spec.name
+        self.ingress = network.spec.ingress
         self.ipam = network.ipam
         configs = network.ipam.configs if network.ipam else ()
         self.pools = tuple(AddressPool(config.subnet, config.range) for config in configs)
@@ -79,17 +85,25 @@ class AddressBook:
         return network_id in self._spaces
 
     def allocate(
-        self, network_id: NetworkId, holder: Holder, requested: Iterable[str] = ()
+        self,
+        network_id: NetworkId,
+        holder: Holder,
+        requested: Iterable[str] = (),
+        *,
+        leave: int = 0,
     ) -> tuple[str, ...]:
         """Addresses for `holder`, one per family of the network, held from now on.
 
         Args:
             requested: addresses to have instead, each for its family.
+            leave: how many have to be free for others afterwards.
 
         Raises:
             Exhausted: none is free, or a requested one can't be had; nothing is held then.
         """
         space = self._spaces[network_id]
+        if leave and self.free(network_id) <= leave:
+            raise Exhausted(f"the last {leave} addresses of network {space.name} are kept")
         taken: list[tuple[NetworkId, AddressPool, int]] = []
 
         def keep(pool: AddressPool, number: int) -> None:
@@ -165,10 +179,16 @@ class AddressBook:
 
     def free(self, network_id: NetworkId) -> int:
         """How many addresses are left for those who take any; the scarcer family counts."""
-        space = self._spaces[network_id]
+        return self._scarcest(network_id, lambda pool: pool.free)
+
+    def size(self, network_id: NetworkId) -> int:
+        """How many addresses there are for those who take any; the scarcer family counts."""
+        return self._scarcest(network_id, lambda pool: pool.size)
+
+    def _scarcest(self, network_id: NetworkId, count: Callable[[AddressPool], int]) -> int:
         by_version: Counter[int] = Counter()
-        for pool in space.pools:
-            by_version[pool.version] += pool.free
+        for pool in self._spaces[network_id].pools:
+            by_version[pool.version] += count(pool)
         return min(by_version.values(), default=0)
 
 
@@ -218,7 +238,7 @@ def _all_taken(space: _Space, pools: list[AddressPool]) -> str:
     size = sum(pool.size for pool in pools)
     return (
         f"network {space.name} has {size} addresses ({blocks}), all taken by {', '.join(words)}; "
-        "make a network with a larger subnet, or scale something down"
+        f"{LARGER_INGRESS if space.ingress else LARGER}, or scale something down"
     )
 
 

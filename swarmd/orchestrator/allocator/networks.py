@@ -4,8 +4,9 @@ A service gets a virtual address on each of its networks together with its publi
 gets its addresses at the moment it gets its node, in the same write; a node gets a balancing
 address on each network that its tasks take part in. Waiting tasks hold nothing.
 
-The ingress network is a convenience of engines that balance inside it, and every node takes part
-in it, so a small one must not keep tasks from running: whoever finds it full goes without.
+Who finds a network full waits and says so. Only nodes do without: every node takes part in the
+ingress network, and nodes that join must not keep tasks from running, so a part of it is left for
+services and tasks.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from swarmd.orchestrator.allocator.wanted import attachments_of, vip_networks
 from swarmd.orchestrator.attaching import Attach, Exhausted
 from swarmd.store.view import View
 
+INGRESS_LEFT_SHARE = 4  # one in so many addresses of the ingress network is not for nodes
+
 
 class Networks:
     """The book of addresses, kept in step with the store, and the decisions made with it."""
@@ -38,6 +41,7 @@ class Networks:
         self._tentative: dict[TaskId, None] = {}  # given addresses in a pass that may be lost
         self._nodes: dict[NodeId, None] = {}  # to be compared with what they should have
         self._uses: dict[NodeId, dict[NetworkId, int]] = {}  # tasks by node and network
+        self._without: dict[NodeId, None] = {}  # nodes that found no address on some network
 
     @property
     def dirty(self) -> bool:
@@ -84,6 +88,8 @@ class Networks:
         if new is None:
             self.book.release(_node(node_id))
             self._nodes.pop(node_id, None)
+            self._without.pop(node_id, None)
+            self._nodes.update(self._without)
         else:
             self.book.record(_node(node_id), _places(new.attachments))
             self._nodes[node_id] = None
@@ -137,7 +143,7 @@ class Networks:
         return replace(endpoint or Endpoint(), virtual_ips=tuple(vips))
 
     def _vips_on(self, network_id: NetworkId, holder: Holder) -> list[VirtualIP]:
-        addresses = self._allocate(network_id, holder, ())
+        addresses = self.book.allocate(network_id, holder)
         return [VirtualIP(network_id=network_id, addr=address) for address in addresses]
 
     def attacher(self, service: Service) -> Attach | None:
@@ -162,9 +168,7 @@ class Networks:
                 network_id = NetworkId(wish.target)
                 addresses: tuple[str, ...] = ()
                 if self.book.has(network_id):
-                    addresses = self._allocate(network_id, holder, wish.addresses)
-                    if not addresses:
-                        continue
+                    addresses = self.book.allocate(network_id, holder, wish.addresses)
                 attachments.append(
                     NetworkAttachment(
                         network_id=network_id,
@@ -200,36 +204,27 @@ class Networks:
         self.book.record(holder, _places(node.attachments))
         present = {attachment.network_id: attachment for attachment in node.attachments}
         attachments = []
-        for network_id in self._networks_of(node.id):
+        self._without.pop(node.id, None)
+        for network_id, left in self._networks_of(node.id):
             attachment = present.get(network_id)
             if attachment is None:
                 try:
-                    addresses = self._allocate(network_id, holder, ())
+                    addresses = self.book.allocate(network_id, holder, leave=left)
                 except Exhausted:
+                    self._without[node.id] = None
                     continue  # its tasks have addresses; engines that balance do without
-                if not addresses:
-                    continue
                 attachment = NetworkAttachment(network_id=network_id, addresses=addresses)
             attachments.append(attachment)
         return tuple(sorted(attachments, key=lambda attachment: attachment.network_id))
 
-    def _networks_of(self, node_id: NodeId) -> Iterator[NetworkId]:
+    def _networks_of(self, node_id: NodeId) -> Iterator[tuple[NetworkId, int]]:
+        """The networks of a node, each with how many addresses it has to leave for others."""
         ingress = self._view.find_ingress_network()
         if ingress is not None and self.book.has(ingress.id):
-            yield ingress.id
+            yield ingress.id, self.book.size(ingress.id) // INGRESS_LEFT_SHARE
         for network_id in sorted(self._uses.get(node_id, ())):
             if (ingress is None or network_id != ingress.id) and self.book.has(network_id):
-                yield network_id
-
-    def _allocate(
-        self, network_id: NetworkId, holder: Holder, requested: tuple[str, ...]
-    ) -> tuple[str, ...]:
-        """Addresses on a network; none on a full ingress network, which nobody has to have."""
-        if not requested and not self.book.free(network_id):
-            ingress = self._view.find_ingress_network()
-            if ingress is not None and ingress.id == network_id:
-                return ()
-        return self.book.allocate(network_id, holder, requested)
+                yield network_id, 0
 
     # --- which networks the tasks of a node take part in
 

@@ -8,6 +8,7 @@ committed. Groups of higher priority come first, and may have room made for them
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from typing import TypeAlias
 
 from msgspec.structs import replace
@@ -124,15 +125,20 @@ class Scheduler:
         attach = self._networks.attacher(service)
         aimed = [rooms.aim(task) for task, _ in group]
         homeless: list[Decision] = []
+        undecided = {task.id: task for task, _ in group}
         left = len(group)
         for decision in place(self._fleet, requirement, aimed, now=plan.now, rng=rng):
             left -= 1
-            reason = reasons[decision.task.id]
+            task = undecided.pop(decision.task.id)
+            reason = reasons[task.id]
             if decision.node_id is None:
                 homeless.append(decision)
                 continue
             placed = _assigned(decision, decision.node_id, ports, plan)
-            self._write(placed, decision.task, reason, plan, attach)
+            full = self._write(placed, decision.task, reason, plan, attach)
+            if full:  # for the others as well, as they ask for the same
+                self._without_address((task, *undecided.values()), full, reasons, plan, view)
+                break
             fresh -= reason is not None
             if plan.full and not fresh and left:
                 self._queue.something_changed()
@@ -147,28 +153,42 @@ class Scheduler:
             for decision in homeless:
                 task = stored[decision.task.id]
                 if _moves_by_choice(task, view):
-                    if reasons[task.id] is None:
-                        plan.delete(task, f"the move is off: {decision.why}")
+                    _call_off(task, decision.why, reasons[task.id], plan)
                     continue
                 _house(replace(task, ports=ports), decision.why, reasons[task.id], maker, plan)
 
     def _write(
         self, placed: Task, task: Task, reason: str | None, plan: Plan, attach: Attach | None
-    ) -> None:
-        """Write down where a task goes, with its addresses; without them it stays where it is."""
+    ) -> str:
+        """Write down where a task goes, with its addresses; if it can't have them, answer why."""
         if attach is not None:
             try:
                 placed = attach(placed)
             except Exhausted as exhausted:
-                self._fleet.forget(task.id)
-                _keep_waiting(task, reason, TaskState.NEW, str(exhausted), plan)
-                return
+                return str(exhausted)
         self._tentative.append(task.id)
         self._placed += 1
         if reason is None:
             plan.write_task(placed, base=task.version, reason=placed.status.message)
         else:
             plan.write_created(placed, reason)
+        return ""
+
+    def _without_address(
+        self,
+        tasks: Iterable[Task],
+        why: str,
+        reasons: Mapping[TaskId, str | None],
+        plan: Plan,
+        view: View,
+    ) -> None:
+        """Have tasks wait that there are nodes for, but no addresses."""
+        for task in tasks:
+            self._fleet.track(task)
+            if _moves_by_choice(task, view):
+                _call_off(task, why, reasons[task.id], plan)
+            else:
+                _keep_waiting(task, reasons[task.id], TaskState.PENDING, why, plan)
 
 
 def _assigned(
@@ -195,6 +215,12 @@ def _moves_by_choice(task: Task, view: View) -> bool:
         return False
     replaced = view.find_task(task.replaces)
     return replaced is None or not is_leaving(replaced, view)
+
+
+def _call_off(task: Task, why: str, reason: str | None, plan: Plan) -> None:
+    """Give up a move; one that was not written yet simply never is."""
+    if reason is None:
+        plan.delete(task, f"the move is off: {why}")
 
 
 def _house(task: Task, why: str, reason: str | None, maker: RoomMaker, plan: Plan) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from swarmd.model.ids import TaskId
+from swarmd.model.ids import NetworkId, TaskId
 from swarmd.model.spec import EndpointSpec, NetworkAttachmentConfig, PortConfig
 from swarmd.model.states import NodeState, PublishMode, TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.explain import explain_service
 from swarmd.store.changes import Create, Delete, Kind
-from tests.support.cluster import Swarm, a_service_spec, a_task_spec
+from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
 from tests.support.networks import (
     PUBLISHED,
     add_network,
@@ -82,7 +83,7 @@ def test_an_exhausted_network_is_named_with_those_who_hold_it() -> None:
     add_network(swarm, "tiny", **an_ipam("10.7.0.0/29"))
     web = swarm.create(on("tiny", replicas=9))
     swarm.converge()
-    waiting = [task for task in swarm.tasks(web) if task.status.state is TaskState.NEW]
+    waiting = [task for task in swarm.tasks(web) if task.status.state is TaskState.PENDING]
     assert waiting
     for task in waiting:
         assert "network tiny has 6 addresses (10.7.0.0/29), all taken by" in task.status.err
@@ -119,12 +120,60 @@ def test_a_service_that_finds_no_virtual_address_says_so_and_gets_it_later() -> 
     assert vips(swarm, "two")
 
 
-def test_a_full_ingress_network_keeps_nobody_from_running() -> None:
-    swarm = Swarm(nodes=3)
-    add_network(swarm, "ingress", ingress=True, **an_ipam("10.7.0.0/30"))
+def test_tasks_that_find_the_ingress_network_full_wait_and_say_what_helps() -> None:
+    swarm = Swarm(nodes=1)
+    add_network(swarm, "ingress", ingress=True, **an_ipam("10.7.0.0/29"))
     web = swarm.create(a_service_spec("web", replicas=5, endpoint_spec=PUBLISHED))
     swarm.converge()
-    assert len(swarm.running(web)) == 5
+    assert len(swarm.running(web)) == 3, "the gateway, the service and the node have the others"
+    waiting = [task for task in swarm.tasks(web) if task.status.state is TaskState.PENDING]
+    assert len(waiting) == 2
+    for task in waiting:
+        assert "network ingress has 6 addresses (10.7.0.0/29), all taken by" in task.status.err
+        assert "make the ingress network anew with a larger subnet" in task.status.err
+        assert not task.networks
+    explained = explain_service(swarm.store.get_service(web), swarm.store, swarm.now)
+    assert any("network ingress has 6 addresses" in reason for reason in explained.reasons)
+    swarm.scale(web, 3)
+    swarm.converge()
+    assert [task.status.state for task in swarm.tasks(web)] == [TaskState.RUNNING] * 3
+    assert_books_agree(swarm)
+
+
+def test_tasks_that_wait_for_addresses_take_up_no_room_on_nodes() -> None:
+    swarm = Swarm()
+    swarm.put_node(a_node("n1", cpus=4))
+    add_network(swarm, "tiny", **an_ipam("10.7.0.0/29"))
+    tiny = NetworkAttachmentConfig(target="tiny")
+    swarm.create(a_service_spec("web", replicas=9, task=a_task_spec(cpus=0.5, networks=(tiny,))))
+    swarm.converge()
+    other = swarm.create(a_service_spec("other", task=a_task_spec(cpus=2)))
+    swarm.converge()
+    assert len(swarm.running(other)) == 1
+
+
+def test_nodes_leave_addresses_of_the_ingress_network_to_services_and_tasks() -> None:
+    swarm = Swarm(nodes=20)
+    add_network(swarm, "ingress", ingress=True, **an_ipam("10.7.0.0/28"))
+    swarm.converge()
+    book = networks_of(swarm).book
+    assert (book.size(NetworkId("ingress")), book.free(NetworkId("ingress"))) == (14, 3)
+    web = swarm.create(a_service_spec("web", replicas=2, endpoint_spec=PUBLISHED))
+    swarm.converge()
+    assert len(swarm.running(web)) == 2
+    assert_books_agree(swarm)
+
+
+def test_nodes_without_an_address_on_the_ingress_network_inherit_those_of_others() -> None:
+    swarm = Swarm(nodes=20)
+    add_network(swarm, "ingress", ingress=True, **an_ipam("10.7.0.0/28"))
+    swarm.converge()
+    with_one = [node.id for node in swarm.store.nodes() if node.attachments]
+    assert len(with_one) == 10
+    for node_id in with_one[:4]:
+        swarm.remove_node(node_id)
+    swarm.converge()
+    assert len([node for node in swarm.store.nodes() if node.attachments]) == 10
     assert_books_agree(swarm)
 
 
@@ -155,7 +204,7 @@ def test_a_requested_address_is_given_to_one_task_and_refused_to_the_next() -> N
     (task,) = swarm.running(db)
     assert addresses(task) == ["10.0.0.77/24"]
     assert task.networks[0].aliases == ("db",)
-    (other,) = [task for task in swarm.tasks(db) if task.status.state is TaskState.NEW]
+    (other,) = [task for task in swarm.tasks(db) if task.status.state is TaskState.PENDING]
     assert "10.0.0.77 on network back is held by 1 task of db" in other.status.err
 
 
