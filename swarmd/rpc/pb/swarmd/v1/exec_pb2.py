@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14swarmd/v1/exec.proto\x12\tswarmd.v1\"\x13\n\x11\x45xecListenRequest\"i\n\tExecOrder\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\'\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x16.swarmd.v1.ExecCommand\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\"\x84\x01\n\x0b\x45xecCommand\x12\x0c\n\x04\x61rgv\x18\x01 \x03(\t\x12\x0b\n\x03\x65nv\x18\x02 \x03(\t\x12\x11\n\tdirectory\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x0b\n\x03tty\x18\x05 \x01(\x08\x12\r\n\x05stdin\x18\x06 \x01(\x08\x12\x0c\n\x04rows\x18\x07 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x08 \x01(\r\"E\n\tExecStart\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\'\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x16.swarmd.v1.ExecCommand\")\n\x08\x45xecSize\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\"\x92\x01\n\tExecInput\x12%\n\x05start\x18\x01 \x01(\x0b\x32\x14.swarmd.v1.ExecStartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03\x65nd\x18\x03 \x01(\x08H\x00\x12%\n\x06resize\x18\x04 \x01(\x0b\x32\x13.swarmd.v1.ExecSizeH\x00\x12\x10\n\x06signal\x18\x05 \x01(\rH\x00\x42\x06\n\x04what\"\x87\x01\n\nExecOutput\x12\x14\n\nsession_id\x18\x01 \x01(\tH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12\x13\n\texit_code\x18\x04 \x01(\rH\x00\x12\x0f\n\x05\x65rror\x18\x05 \x01(\tH\x00\x12\x11\n\x07started\x18\x06 \x01(\x08H\x00\x42\x06\n\x04what2>\n\x04\x45xec\x12\x36\n\x03Run\x12\x14.swarmd.v1.ExecInput\x1a\x15.swarmd.v1.ExecOutput(\x01\x30\x01\x32\x86\x01\n\nExecBroker\x12>\n\x06Listen\x12\x1c.swarmd.v1.ExecListenRequest\x1a\x14.swarmd.v1.ExecOrder0\x01\x12\x38\n\x05Serve\x12\x15.swarmd.v1.ExecOutput\x1a\x14.swarmd.v1.ExecInput(\x01\x30\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x14swarmd/v1/exec.proto\x12\tswarmd.v1\"\x13\n\x11\x45xecListenRequest\"\x8b\x02\n\tExecOrder\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12\x0f\n\x07task_id\x18\x02 \x01(\t\x12\x0e\n\x06\x63\x61ller\x18\x04 \x01(\t\x12)\n\x07\x63ommand\x18\x03 \x01(\x0b\x32\x16.swarmd.v1.ExecCommandH\x00\x12\'\n\x06\x61ttach\x18\x05 \x01(\x0b\x32\x15.swarmd.v1.ExecAttachH\x00\x12%\n\x05stats\x18\x06 \x01(\x0b\x32\x14.swarmd.v1.ExecStatsH\x00\x12!\n\x03top\x18\x07 \x01(\x0b\x32\x12.swarmd.v1.ExecTopH\x00\x12#\n\x04\x63opy\x18\x08 \x01(\x0b\x32\x13.swarmd.v1.ExecCopyH\x00\x42\x06\n\x04what\"\x84\x01\n\x0b\x45xecCommand\x12\x0c\n\x04\x61rgv\x18\x01 \x03(\t\x12\x0b\n\x03\x65nv\x18\x02 \x03(\t\x12\x11\n\tdirectory\x18\x03 \x01(\t\x12\x0c\n\x04user\x18\x04 \x01(\t\x12\x0b\n\x03tty\x18\x05 \x01(\x08\x12\r\n\x05stdin\x18\x06 \x01(\x08\x12\x0c\n\x04rows\x18\x07 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x08 \x01(\r\":\n\nExecAttach\x12\r\n\x05stdin\x18\x01 \x01(\x08\x12\x0c\n\x04rows\x18\x02 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x03 \x01(\r\"\x19\n\tExecStats\x12\x0c\n\x04once\x18\x01 \x01(\x08\"\t\n\x07\x45xecTop\"J\n\x08\x45xecCopy\x12\x0c\n\x04path\x18\x01 \x01(\t\x12\x0c\n\x04into\x18\x02 \x01(\x08\x12\x12\n\nkeep_owner\x18\x03 \x01(\x08\x12\x0e\n\x06\x66ollow\x18\x04 \x01(\x08\"\xe7\x01\n\tExecStart\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12)\n\x07\x63ommand\x18\x02 \x01(\x0b\x32\x16.swarmd.v1.ExecCommandH\x00\x12\'\n\x06\x61ttach\x18\x03 \x01(\x0b\x32\x15.swarmd.v1.ExecAttachH\x00\x12%\n\x05stats\x18\x04 \x01(\x0b\x32\x14.swarmd.v1.ExecStatsH\x00\x12!\n\x03top\x18\x05 \x01(\x0b\x32\x12.swarmd.v1.ExecTopH\x00\x12#\n\x04\x63opy\x18\x06 \x01(\x0b\x32\x13.swarmd.v1.ExecCopyH\x00\x42\x06\n\x04what\")\n\x08\x45xecSize\x12\x0c\n\x04rows\x18\x01 \x01(\r\x12\x0f\n\x07\x63olumns\x18\x02 \x01(\r\"\x92\x01\n\tExecInput\x12%\n\x05start\x18\x01 \x01(\x0b\x32\x14.swarmd.v1.ExecStartH\x00\x12\x0e\n\x04\x64\x61ta\x18\x02 \x01(\x0cH\x00\x12\r\n\x03\x65nd\x18\x03 \x01(\x08H\x00\x12%\n\x06resize\x18\x04 \x01(\x0b\x32\x13.swarmd.v1.ExecSizeH\x00\x12\x10\n\x06signal\x18\x05 \x01(\rH\x00\x42\x06\n\x04what\"\x87\x01\n\nExecOutput\x12\x14\n\nsession_id\x18\x01 \x01(\tH\x00\x12\x10\n\x06stdout\x18\x02 \x01(\x0cH\x00\x12\x10\n\x06stderr\x18\x03 \x01(\x0cH\x00\x12\x13\n\texit_code\x18\x04 \x01(\rH\x00\x12\x0f\n\x05\x65rror\x18\x05 \x01(\tH\x00\x12\x11\n\x07started\x18\x06 \x01(\x08H\x00\x42\x06\n\x04what2>\n\x04\x45xec\x12\x36\n\x03Run\x12\x14.swarmd.v1.ExecInput\x1a\x15.swarmd.v1.ExecOutput(\x01\x30\x01\x32\x86\x01\n\nExecBroker\x12>\n\x06Listen\x12\x1c.swarmd.v1.ExecListenRequest\x1a\x14.swarmd.v1.ExecOrder0\x01\x12\x38\n\x05Serve\x12\x15.swarmd.v1.ExecOutput\x1a\x14.swarmd.v1.ExecInput(\x01\x30\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,20 +33,28 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_EXECLISTENREQUEST']._serialized_start=35
   _globals['_EXECLISTENREQUEST']._serialized_end=54
-  _globals['_EXECORDER']._serialized_start=56
-  _globals['_EXECORDER']._serialized_end=161
-  _globals['_EXECCOMMAND']._serialized_start=164
-  _globals['_EXECCOMMAND']._serialized_end=296
-  _globals['_EXECSTART']._serialized_start=298
-  _globals['_EXECSTART']._serialized_end=367
-  _globals['_EXECSIZE']._serialized_start=369
-  _globals['_EXECSIZE']._serialized_end=410
-  _globals['_EXECINPUT']._serialized_start=413
-  _globals['_EXECINPUT']._serialized_end=559
-  _globals['_EXECOUTPUT']._serialized_start=562
-  _globals['_EXECOUTPUT']._serialized_end=697
-  _globals['_EXEC']._serialized_start=699
-  _globals['_EXEC']._serialized_end=761
-  _globals['_EXECBROKER']._serialized_start=764
-  _globals['_EXECBROKER']._serialized_end=898
+  _globals['_EXECORDER']._serialized_start=57
+  _globals['_EXECORDER']._serialized_end=324
+  _globals['_EXECCOMMAND']._serialized_start=327
+  _globals['_EXECCOMMAND']._serialized_end=459
+  _globals['_EXECATTACH']._serialized_start=461
+  _globals['_EXECATTACH']._serialized_end=519
+  _globals['_EXECSTATS']._serialized_start=521
+  _globals['_EXECSTATS']._serialized_end=546
+  _globals['_EXECTOP']._serialized_start=548
+  _globals['_EXECTOP']._serialized_end=557
+  _globals['_EXECCOPY']._serialized_start=559
+  _globals['_EXECCOPY']._serialized_end=633
+  _globals['_EXECSTART']._serialized_start=636
+  _globals['_EXECSTART']._serialized_end=867
+  _globals['_EXECSIZE']._serialized_start=869
+  _globals['_EXECSIZE']._serialized_end=910
+  _globals['_EXECINPUT']._serialized_start=913
+  _globals['_EXECINPUT']._serialized_end=1059
+  _globals['_EXECOUTPUT']._serialized_start=1062
+  _globals['_EXECOUTPUT']._serialized_end=1197
+  _globals['_EXEC']._serialized_start=1199
+  _globals['_EXEC']._serialized_end=1261
+  _globals['_EXECBROKER']._serialized_start=1264
+  _globals['_EXECBROKER']._serialized_end=1398
 # @@protoc_insertion_point(module_scope)

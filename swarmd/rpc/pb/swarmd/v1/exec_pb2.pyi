@@ -11,16 +11,24 @@ class ExecListenRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class ExecOrder(_message.Message):
-    __slots__ = ("session_id", "task_id", "command", "caller")
+    __slots__ = ("session_id", "task_id", "caller", "command", "attach", "stats", "top", "copy")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
-    COMMAND_FIELD_NUMBER: _ClassVar[int]
     CALLER_FIELD_NUMBER: _ClassVar[int]
+    COMMAND_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_FIELD_NUMBER: _ClassVar[int]
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     task_id: str
-    command: ExecCommand
     caller: str
-    def __init__(self, session_id: _Optional[str] = ..., task_id: _Optional[str] = ..., command: _Optional[_Union[ExecCommand, _Mapping]] = ..., caller: _Optional[str] = ...) -> None: ...
+    command: ExecCommand
+    attach: ExecAttach
+    stats: ExecStats
+    top: ExecTop
+    copy: ExecCopy
+    def __init__(self, session_id: _Optional[str] = ..., task_id: _Optional[str] = ..., caller: _Optional[str] = ..., command: _Optional[_Union[ExecCommand, _Mapping]] = ..., attach: _Optional[_Union[ExecAttach, _Mapping]] = ..., stats: _Optional[_Union[ExecStats, _Mapping]] = ..., top: _Optional[_Union[ExecTop, _Mapping]] = ..., copy: _Optional[_Union[ExecCopy, _Mapping]] = ...) -> None: ...
 
 class ExecCommand(_message.Message):
     __slots__ = ("argv", "env", "directory", "user", "tty", "stdin", "rows", "columns")
@@ -42,13 +50,53 @@ class ExecCommand(_message.Message):
     columns: int
     def __init__(self, argv: _Optional[_Iterable[str]] = ..., env: _Optional[_Iterable[str]] = ..., directory: _Optional[str] = ..., user: _Optional[str] = ..., tty: _Optional[bool] = ..., stdin: _Optional[bool] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
 
+class ExecAttach(_message.Message):
+    __slots__ = ("stdin", "rows", "columns")
+    STDIN_FIELD_NUMBER: _ClassVar[int]
+    ROWS_FIELD_NUMBER: _ClassVar[int]
+    COLUMNS_FIELD_NUMBER: _ClassVar[int]
+    stdin: bool
+    rows: int
+    columns: int
+    def __init__(self, stdin: _Optional[bool] = ..., rows: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
+
+class ExecStats(_message.Message):
+    __slots__ = ("once",)
+    ONCE_FIELD_NUMBER: _ClassVar[int]
+    once: bool
+    def __init__(self, once: _Optional[bool] = ...) -> None: ...
+
+class ExecTop(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
+class ExecCopy(_message.Message):
+    __slots__ = ("path", "into", "keep_owner", "follow")
+    PATH_FIELD_NUMBER: _ClassVar[int]
+    INTO_FIELD_NUMBER: _ClassVar[int]
+    KEEP_OWNER_FIELD_NUMBER: _ClassVar[int]
+    FOLLOW_FIELD_NUMBER: _ClassVar[int]
+    path: str
+    into: bool
+    keep_owner: bool
+    follow: bool
+    def __init__(self, path: _Optional[str] = ..., into: _Optional[bool] = ..., keep_owner: _Optional[bool] = ..., follow: _Optional[bool] = ...) -> None: ...
+
 class ExecStart(_message.Message):
-    __slots__ = ("task_id", "command")
+    __slots__ = ("task_id", "command", "attach", "stats", "top", "copy")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     COMMAND_FIELD_NUMBER: _ClassVar[int]
+    ATTACH_FIELD_NUMBER: _ClassVar[int]
+    STATS_FIELD_NUMBER: _ClassVar[int]
+    TOP_FIELD_NUMBER: _ClassVar[int]
+    COPY_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     command: ExecCommand
-    def __init__(self, task_id: _Optional[str] = ..., command: _Optional[_Union[ExecCommand, _Mapping]] = ...) -> None: ...
+    attach: ExecAttach
+    stats: ExecStats
+    top: ExecTop
+    copy: ExecCopy
+    def __init__(self, task_id: _Optional[str] = ..., command: _Optional[_Union[ExecCommand, _Mapping]] = ..., attach: _Optional[_Union[ExecAttach, _Mapping]] = ..., stats: _Optional[_Union[ExecStats, _Mapping]] = ..., top: _Optional[_Union[ExecTop, _Mapping]] = ..., copy: _Optional[_Union[ExecCopy, _Mapping]] = ...) -> None: ...
 
 class ExecSize(_message.Message):
     __slots__ = ("rows", "columns")

@@ -66,36 +66,54 @@ class LogSelector(_message.Message):
     def __init__(self, service_ids: _Optional[_Iterable[str]] = ..., node_ids: _Optional[_Iterable[str]] = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LogSubscriptionOptions(_message.Message):
-    __slots__ = ("streams", "follow", "tail", "since")
+    __slots__ = ("streams", "follow", "tail", "since", "until", "bulk")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    BULK_FIELD_NUMBER: _ClassVar[int]
     streams: _containers.RepeatedScalarFieldContainer[LogStream]
     follow: bool
     tail: int
     since: _timestamp_pb2.Timestamp
-    def __init__(self, streams: _Optional[_Iterable[_Union[LogStream, str]]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    until: _timestamp_pb2.Timestamp
+    bulk: bool
+    def __init__(self, streams: _Optional[_Iterable[_Union[LogStream, str]]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bulk: _Optional[bool] = ...) -> None: ...
+
+class LogBulk(_message.Message):
+    __slots__ = ("context", "lines")
+    CONTEXT_FIELD_NUMBER: _ClassVar[int]
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    context: LogContext
+    lines: bytes
+    def __init__(self, context: _Optional[_Union[LogContext, _Mapping]] = ..., lines: _Optional[bytes] = ...) -> None: ...
 
 class PublishLogsMessage(_message.Message):
-    __slots__ = ("subscription_id", "messages", "close")
+    __slots__ = ("subscription_id", "messages", "close", "bulk")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
     CLOSE_FIELD_NUMBER: _ClassVar[int]
+    BULK_FIELD_NUMBER: _ClassVar[int]
     subscription_id: str
     messages: _containers.RepeatedCompositeFieldContainer[LogMessage]
     close: bool
-    def __init__(self, subscription_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., close: _Optional[bool] = ...) -> None: ...
+    bulk: _containers.RepeatedCompositeFieldContainer[LogBulk]
+    def __init__(self, subscription_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., close: _Optional[bool] = ..., bulk: _Optional[_Iterable[_Union[LogBulk, _Mapping]]] = ...) -> None: ...
 
 class PublishLogsResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
 class SubscribeLogsMessage(_message.Message):
-    __slots__ = ("messages",)
+    __slots__ = ("messages", "bulk", "notices")
     MESSAGES_FIELD_NUMBER: _ClassVar[int]
+    BULK_FIELD_NUMBER: _ClassVar[int]
+    NOTICES_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[LogMessage]
-    def __init__(self, messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ...) -> None: ...
+    bulk: _containers.RepeatedCompositeFieldContainer[LogBulk]
+    notices: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., bulk: _Optional[_Iterable[_Union[LogBulk, _Mapping]]] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubscribeLogsRequest(_message.Message):
     __slots__ = ("selector", "options")
