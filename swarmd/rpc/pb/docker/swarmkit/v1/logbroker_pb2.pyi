@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from swarmd.rpc.pb.swarmd.v1 import logs_pb2 as _logs_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -81,14 +82,6 @@ class LogSubscriptionOptions(_message.Message):
     bulk: bool
     def __init__(self, streams: _Optional[_Iterable[_Union[LogStream, str]]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bulk: _Optional[bool] = ...) -> None: ...
 
-class LogBulk(_message.Message):
-    __slots__ = ("context", "lines")
-    CONTEXT_FIELD_NUMBER: _ClassVar[int]
-    LINES_FIELD_NUMBER: _ClassVar[int]
-    context: LogContext
-    lines: bytes
-    def __init__(self, context: _Optional[_Union[LogContext, _Mapping]] = ..., lines: _Optional[bytes] = ...) -> None: ...
-
 class PublishLogsMessage(_message.Message):
     __slots__ = ("subscription_id", "messages", "close", "bulk")
     SUBSCRIPTION_ID_FIELD_NUMBER: _ClassVar[int]
@@ -98,8 +91,8 @@ class PublishLogsMessage(_message.Message):
     subscription_id: str
     messages: _containers.RepeatedCompositeFieldContainer[LogMessage]
     close: bool
-    bulk: _containers.RepeatedCompositeFieldContainer[LogBulk]
-    def __init__(self, subscription_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., close: _Optional[bool] = ..., bulk: _Optional[_Iterable[_Union[LogBulk, _Mapping]]] = ...) -> None: ...
+    bulk: _containers.RepeatedCompositeFieldContainer[_logs_pb2.LogBulk]
+    def __init__(self, subscription_id: _Optional[str] = ..., messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., close: _Optional[bool] = ..., bulk: _Optional[_Iterable[_Union[_logs_pb2.LogBulk, _Mapping]]] = ...) -> None: ...
 
 class PublishLogsResponse(_message.Message):
     __slots__ = ()
@@ -111,9 +104,9 @@ class SubscribeLogsMessage(_message.Message):
     BULK_FIELD_NUMBER: _ClassVar[int]
     NOTICES_FIELD_NUMBER: _ClassVar[int]
     messages: _containers.RepeatedCompositeFieldContainer[LogMessage]
-    bulk: _containers.RepeatedCompositeFieldContainer[LogBulk]
+    bulk: _containers.RepeatedCompositeFieldContainer[_logs_pb2.LogBulk]
     notices: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., bulk: _Optional[_Iterable[_Union[LogBulk, _Mapping]]] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, messages: _Optional[_Iterable[_Union[LogMessage, _Mapping]]] = ..., bulk: _Optional[_Iterable[_Union[_logs_pb2.LogBulk, _Mapping]]] = ..., notices: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class SubscribeLogsRequest(_message.Message):
     __slots__ = ("selector", "options")
