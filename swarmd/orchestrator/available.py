@@ -1,7 +1,8 @@
 """How many running tasks a service can spare: what drains, preemption and moves may take from it.
 
 `min_available` of a spec is the number of tasks that must go on running whatever the managers do of
-their own accord. Tasks that do not run, or are lost with their node, count for nothing.
+their own accord. Tasks that do not run, are not ready or are lost with their node count for
+nothing; of two that run in one slot only one counts, as the other is about to go.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.nodes import is_lost
+from swarmd.orchestrator.slots import slot_key
 from swarmd.store.view import View
 
 
@@ -45,6 +47,11 @@ class Spare:
             self._left[service_id] = self._count(service_id)
         return self._left[service_id]
 
+    def can_take(self, task: Task) -> bool:
+        """Whether a task may be taken; one that does not run always may."""
+        left = self.left(task.service_id)
+        return left is None or left > 0 or not runs(task, self._view)
+
     def take(self, task: Task) -> None:
         """Count a task as taken; one that does not run costs its service nothing."""
         left = self.left(task.service_id)
@@ -55,8 +62,9 @@ class Spare:
         service = self._view.find_service(service_id)
         if service is None or not service.spec.min_available:
             return None
-        running = sum(
-            runs(task, self._view) and task.id not in self._ending
+        running = {
+            slot_key(task)
             for task in self._view.tasks_of_service(service_id)
-        )
-        return max(running - service.spec.min_available, 0)
+            if task.id not in self._ending and runs(task, self._view)
+        }
+        return max(len(running) - service.spec.min_available, 0)

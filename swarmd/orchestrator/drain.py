@@ -16,9 +16,10 @@ from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState, UpdateOrder
 from swarmd.model.task import Task
+from swarmd.orchestrator.available import Spare
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.ledger import Ledger
-from swarmd.orchestrator.nodes import is_leaving, is_lost
+from swarmd.orchestrator.nodes import is_leaving
 from swarmd.orchestrator.restart import should_restart
 from swarmd.orchestrator.slots import SlotKey, SpecJudge, history_of
 from swarmd.orchestrator.updater import as_it_was
@@ -33,7 +34,7 @@ def note_leaving(ledger: Ledger, key: SlotKey, history: tuple[Task, ...], work: 
     for task in history:
         if is_leaving(task, work.view):
             leaving = True
-        elif _runs(task, work) and task.status.message.startswith(WAITS):
+        elif task.status.message.startswith(WAITS) and _goes_on(task):
             _say(task, STAYS, work)
     if leaving:
         ledger.leaving[key] = None
@@ -46,7 +47,7 @@ def lead_away(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) 
     if not ledger.leaving:
         return
     service = judge.service
-    spare = _spare(service, work)
+    spare = Spare(work.view, work.plan.ending)
     for key in ledger.leaving:
         if work.plan.full:
             return
@@ -59,10 +60,10 @@ def lead_away(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) 
         node = work.view.get_node(leaving.node_id)
         if _starts_first(service, node):
             written = _start_successor(service, key, history, leaving, node, work)
-        elif spare is not None and spare < 1:
+        elif not spare.can_take(leaving):
             written = _say(leaving, f"{WAITS}: {_too_few(service)}", work)
         else:
-            spare = None if spare is None else spare - 1
+            spare.take(leaving)
             _stop(service, key, history, leaving, node, work)
             written = True
         if written:
@@ -122,25 +123,8 @@ def _stop(
         work.succeed(as_it_was(service, leaving), key, history, predecessor=leaving, reason=reason)
 
 
-def _spare(service: Service, work: Pass) -> int | None:
-    """How many slots may stop now; None if the service does not mind."""
-    if not service.spec.min_available:
-        return None
-    ending = {task.id for task in work.plan.ending}
-    running = {
-        task.slot
-        for task in work.view.tasks_of_service(service.id)
-        if task.id not in ending and _runs(task, work)
-    }
-    return len(running) - service.spec.min_available
-
-
-def _runs(task: Task, work: Pass) -> bool:
-    return (
-        task.status.state is TaskState.RUNNING
-        and task.desired_state <= TaskState.RUNNING
-        and not is_lost(work.view.find_node(task.node_id))
-    )
+def _goes_on(task: Task) -> bool:
+    return task.status.state is TaskState.RUNNING and task.desired_state <= TaskState.RUNNING
 
 
 def _too_few(service: Service) -> str:

@@ -162,7 +162,7 @@ class Observer:
         if ended:
             self.queue.something_changed()
             self._note_failure(new)
-        runs = before != after and after == TaskState.RUNNING
+        runs = after == TaskState.RUNNING and (before != after or _is_ready_again(old, new))
         ledger = self._ledger(new.service_id)
         if moved or wanted or ended or (runs and (ledger.watched or new.replaces)):
             self.mark(new.service_id, slot_key(new))
@@ -272,6 +272,11 @@ class Observer:
             ledger = self._ledgers[service_id] = Ledger(service_id)
             self._dirty[service_id] = None
         return ledger
+
+
+def _is_ready_again(old: Task, new: Task) -> bool:
+    """Whether a task that was unwell does its work again, so that others can be spared."""
+    return bool(old.status.unready) and not new.status.unready
 
 
 def _matters(old: Node, new: Node) -> bool:

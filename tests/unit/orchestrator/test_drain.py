@@ -25,6 +25,8 @@ from swarmd.model.states import (
     UpdateOrder,
     UpdateState,
 )
+from swarmd.model.task import Task
+from swarmd.store.changes import SetTaskStatus
 from tests.support.cluster import Swarm, a_service_spec, a_task_spec
 
 START, STOP = UpdateOrder.START_FIRST, UpdateOrder.STOP_FIRST
@@ -84,6 +86,24 @@ def test_as_many_leave_at_a_time_as_the_service_can_spare_and_the_others_say_why
     assert said == [waits] * 2
     assert lowest(swarm, service_id) == 5
     assert swarm.nodes_of(service_id) == {"n2": 6}
+
+
+def test_tasks_that_are_unwell_can_be_spared_and_spare_nobody() -> None:
+    swarm, service_id = a_swarm(nodes=2, replicas=6, min_available=5)
+    swarm.set_node("n2", availability=Availability.PAUSE)
+
+    def tell(task: Task, unready: str) -> None:
+        swarm.accept(SetTaskStatus(task.id, replace(task.status, unready=unready)))
+
+    unwell = next(task for task in swarm.running(service_id) if task.node_id == "n2")
+    tell(unwell, "probe failed")
+    drain(swarm, "n1")
+    swarm.settle()
+    assert len(swarm.running(service_id)) == 6, "five are well, none of which may leave"
+    tell(swarm.store.get_task(unwell.id), "")
+    swarm.settle()
+    (left,) = [task for task in swarm.tasks(service_id) if task.desired_state > TaskState.RUNNING]
+    assert left.node_id == "n1"
 
 
 def test_a_service_that_can_spare_none_starts_first_whatever_the_node_asks_for() -> None:
