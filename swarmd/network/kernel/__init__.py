@@ -1,0 +1,1 @@
+"""Namespaces, netlink, nftables, connection tracking: a small module for each of them."""
