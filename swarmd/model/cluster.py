@@ -68,6 +68,7 @@ class ClusterSpec(Record, frozen=True):
     ca_config: CAConfig = CAConfig()
     task_defaults: TaskDefaults = TaskDefaults()
     scheduling: SchedulingConfig = SchedulingConfig()
+    allow: tuple[str, ...] = ()  # what tasks may have of nodes that do not say it themselves
 
 
 class JoinTokens(Record, frozen=True):

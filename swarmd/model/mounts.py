@@ -54,6 +54,8 @@ def problem(mount: Mount) -> str:
                 "cluster volumes need a storage plugin, which this version of swarmd doesn't "
                 "support; use a volume with the options type, o and device"
             )
+        case MountType.IMAGE:
+            return _image(mount)
 
 
 def doubled(mounts: Iterable[Mount]) -> str:
@@ -82,6 +84,7 @@ def _foreign_options(mount: Mount) -> str:
         MountType.BIND: mount.bind_options,
         MountType.VOLUME: mount.volume_options,
         MountType.TMPFS: mount.tmpfs_options,
+        MountType.IMAGE: mount.image_options,
     }
     foreign = [kind for kind, given in options.items() if given is not None and kind != mount.type]
     return foreign[0].value if foreign else ""
@@ -109,11 +112,23 @@ def _volume(mount: Mount) -> str:
     options = mount.volume_options
     if options is None:
         return ""
-    if options.subpath.startswith("/") or ".." in options.subpath.split("/"):
+    if _leads_out(options.subpath):
         return f"its subpath {options.subpath!r} leads out of the volume"
     if options.driver_config is not None:
         return driver_problem(options.driver_config.name, options.driver_config.options)
     return ""
+
+
+def _image(mount: Mount) -> str:
+    if not mount.source:
+        return "it has no source: name an image"
+    if mount.image_options is not None and _leads_out(mount.image_options.subpath):
+        return f"its subpath {mount.image_options.subpath!r} leads out of the image"
+    return ""
+
+
+def _leads_out(subpath: str) -> bool:
+    return subpath.startswith("/") or ".." in subpath.split("/")
 
 
 def driver_problem(name: str, options: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 _WORDS = {
+    "apparmor": "AppArmor",
     "id": "ID",
     "ids": "IDs",
     "cpus": "CPUs",
@@ -17,6 +18,7 @@ _WORDS = {
     "csr": "CSR",
     "cn": "CN",
     "pid": "PID",
+    "selinux": "SELinux",
     "tls": "TLS",
     "os": "OS",
     "dns": "DNS",

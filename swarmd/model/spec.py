@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from swarmd.model.host_access import HostAccess, Privileges
 from swarmd.model.record import Record
 from swarmd.model.states import (
     Concurrency,
@@ -101,10 +102,15 @@ class TmpfsOptions(Record, frozen=True):
     options: str = ""
 
 
+class ImageMountOptions(Record, frozen=True):
+    subpath: str = ""
+
+
 class Mount(Record, frozen=True):
     """Something of the node that appears among the files of a task.
 
-    `source` is a path for a bind, a name for a volume, and may hold templates, as `target` may.
+    `source` is a path for a bind, a name for a volume or image, and may hold templates, as `target`
+    may.
     A volume without a name is the task's own and goes with it.
     """
 
@@ -115,6 +121,7 @@ class Mount(Record, frozen=True):
     bind_options: BindOptions | None = None
     volume_options: VolumeOptions | None = None
     tmpfs_options: TmpfsOptions | None = None
+    image_options: ImageMountOptions | None = None
 
 
 class HealthConfig(Record, frozen=True):
@@ -162,6 +169,10 @@ class ContainerSpec(Record, frozen=True):
     capability_drop: tuple[str, ...] = ()
     ulimits: tuple[Ulimit, ...] = ()
     oom_score_adj: int = 0
+    open_stdin: bool = False
+    init: bool | None = None  # a first process that collects orphans; absent: none
+    privileges: Privileges | None = None
+    host_access: HostAccess | None = None
     registry_auth: str = ""  # for the image's registry, encoded as Docker's clients do
 
 
@@ -198,6 +209,8 @@ class Resources(Record, frozen=True):
 class ResourceRequirements(Record, frozen=True):
     limits: Resources | None = None
     reservations: Resources | None = None
+    swap_bytes: int | None = None  # on top of the memory limit; -1: without limit; absent: none
+    memory_swappiness: int | None = None  # 0 to 100; absent: the node's
 
 
 class RestartPolicy(Record, frozen=True):

@@ -137,6 +137,18 @@ class MountType(Enum):
     TMPFS = "tmpfs"
     NPIPE = "npipe"
     CLUSTER = "cluster"
+    IMAGE = "image"
+
+
+class SeccompMode(Enum):
+    DEFAULT = "default"
+    UNCONFINED = "unconfined"
+    CUSTOM = "custom"
+
+
+class AppArmorMode(Enum):
+    DEFAULT = "default"
+    DISABLED = "disabled"
 
 
 class Propagation(Enum):

@@ -64,6 +64,7 @@ class Task(Record, frozen=True):
     reserved_node_id: NodeId = NodeId("")  # while it waits: where room is being made for it
     replaces: TaskId = TaskId("")  # the task of its slot that stops once this one runs: a move
     desired_reason: str = ""  # why `desired_state` was last raised, for people
+    allow: tuple[str, ...] = ()  # what the cluster allowed tasks to have of nodes when it was made
 
     @property
     def name(self) -> str:

@@ -140,6 +140,7 @@ CLUSTER_SPEC = Mapping(
         ),
     ),
     field("scheduling", "scheduling", always(SCHEDULING)),
+    field("allow", "allow", ITEMS),
     present=("annotations",),
 )
 ROOT_CA = Mapping(

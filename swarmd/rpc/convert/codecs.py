@@ -42,6 +42,20 @@ def scalar_or(default: Any) -> Codec:
 SCALAR_OR_NONE = scalar_or(None)
 
 
+def _put_wrapped(message: Any, name: str, value: Any) -> None:
+    if value is not None:
+        part = getattr(message, name)
+        part.SetInParent()
+        part.value = value
+
+
+def _get_wrapped(message: Any, name: str) -> Any:
+    return getattr(message, name).value if message.HasField(name) else None
+
+
+WRAPPED_OR_NONE = Codec(_put_wrapped, _get_wrapped)  # of the well-known messages with one `value`
+
+
 def _get_ratio(message: Any, name: str) -> float:
     """A 32-bit float as the decimal a person wrote: 0.1 comes back as 0.1."""
     return float(f"{getattr(message, name):.7g}")

@@ -25,6 +25,7 @@ from swarmd.model.spec import (
     GlobalJob,
     GlobalMode,
     HealthConfig,
+    ImageMountOptions,
     LogDriver,
     Mount,
     NamedResource,
@@ -60,11 +61,13 @@ from swarmd.rpc.convert.codecs import (
     RATIO,
     SCALAR,
     SCALAR_OR_NONE,
+    WRAPPED_OR_NONE,
     always,
     each,
     inline,
     optional,
 )
+from swarmd.rpc.convert.host_access import HOST_ACCESS, PRIVILEGES
 from swarmd.rpc.convert.table import Codec, Mapping, field
 from swarmd.rpc.pb import extensions, specs, types
 
@@ -148,6 +151,17 @@ MOUNT = Mapping(
             )
         ),
     ),
+    field(
+        "image_options",
+        "image_options",
+        optional(
+            Mapping(
+                ImageMountOptions,
+                extensions.ImageMountOptions,
+                field("subpath", "subpath", SCALAR),
+            )
+        ),
+    ),
     # How strictly a view of files follows the node's: always at once here.
     also_covers=("consistency",),
 )
@@ -210,6 +224,10 @@ CONTAINER = Mapping(
     field("capability_drop", "capability_drop", ITEMS),
     field("ulimits", "ulimits", each(ULIMIT)),
     field("oom_score_adj", "oom_score_adj", SCALAR),
+    field("open_stdin", "open_stdin", SCALAR),
+    field("init", "init", WRAPPED_OR_NONE),
+    field("privileges", "privileges", optional(PRIVILEGES)),
+    field("host_access", "host_access", optional(HOST_ACCESS)),
     field("registry_auth", "pull_options.registry_auth", SCALAR),
     also_covers=("pidsLimit",),
 )
@@ -253,6 +271,8 @@ REQUIREMENTS = Mapping(
     types.ResourceRequirements,
     field("limits", "limits", optional(RESOURCES)),
     field("reservations", "reservations", optional(RESOURCES)),
+    field("swap_bytes", "swap_bytes", WRAPPED_OR_NONE),
+    field("memory_swappiness", "memory_swappiness", WRAPPED_OR_NONE),
 )
 RESTART_POLICY = Mapping(
     RestartPolicy,

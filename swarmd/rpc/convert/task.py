@@ -14,6 +14,7 @@ from swarmd.model.task import ContainerStatus, Task, TaskStatus
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import (
     DURATION,
+    ITEMS,
     LABELS,
     SCALAR,
     TIME,
@@ -86,6 +87,7 @@ _TASK_ROWS = (
     field("reserved_node_id", "reserved_node_id", SCALAR),
     field("replaces", "replaces", SCALAR),
     field("desired_reason", "desired_reason", SCALAR),
+    field("allow", "allow", ITEMS),
 )
 _PRESENT = ("annotations", "service_annotations", "endpoint")
 _WITHOUT_SPEC = Mapping(Task, objects.Task, *_TASK_ROWS, present=_PRESENT)

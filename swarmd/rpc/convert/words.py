@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from swarmd.model.states import (
     AddressFamily,
+    AppArmorMode,
     Availability,
     Concurrency,
     FailureAction,
@@ -19,6 +20,7 @@ from swarmd.model.states import (
     RestartCondition,
     Role,
     RunOutcome,
+    SeccompMode,
     StartOrder,
     Strategy,
     TaskState,
@@ -67,8 +69,13 @@ MOUNT_TYPE = enumeration(
         MountType.TMPFS: 2,
         MountType.NPIPE: 3,
         MountType.CLUSTER: 4,
+        MountType.IMAGE: 1000,
     }
 )
+SECCOMP_MODE = enumeration(
+    {SeccompMode.DEFAULT: 0, SeccompMode.UNCONFINED: 1, SeccompMode.CUSTOM: 2}
+)
+APPARMOR_MODE = enumeration({AppArmorMode.DEFAULT: 0, AppArmorMode.DISABLED: 1})
 PROPAGATION = enumeration(
     {
         Propagation.RPRIVATE: 0,

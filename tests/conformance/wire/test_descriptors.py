@@ -160,7 +160,8 @@ def test_enum_has_exactly_the_values_of_the_table(name: str) -> None:
     entry = TABLE["enums"][name]
     file, enum = ENUMS[name]
     assert file == entry["file"]
-    assert {value.name: value.number for value in enum.values} == entry["values"]
+    values = {value.name: value.number for value in enum.values if value.number < OWN_FIELDS_FROM}
+    assert values == entry["values"]
 
 
 @pytest.mark.parametrize("name", sorted(TABLE["services"]))
@@ -226,6 +227,10 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "NodeDescription.balancer": 1002,
         "SessionMessage.leader_addr": 1000,
         "ContainerSpec.executor": 1000,
+        "ContainerSpec.host_access": 1001,
+        "ClusterSpec.allow": 1001,
+        "Mount.image_options": 1000,
+        "Task.allow": 1005,
         "ClusterSpec.scheduling": 1000,
         "NodeSpec.taints": 1000,
         "NodeSpec.oversell": 1001,

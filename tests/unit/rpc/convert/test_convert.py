@@ -122,7 +122,7 @@ def test_an_unknown_enum_value_is_refused_with_its_name_and_the_known_ones() -> 
                     )
                 )
             ),
-            ("task.container.privileges",),
+            ("task.container.privileges.selinux_context.level",),
             id="something deep inside",
         ),
     ],

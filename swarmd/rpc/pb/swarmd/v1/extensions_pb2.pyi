@@ -141,3 +141,58 @@ class SchedulingConfig(_message.Message):
     no_preemption: bool
     rebalance: RebalanceConfig
     def __init__(self, strategy: _Optional[_Union[Strategy, str]] = ..., oversell: _Optional[_Union[Oversell, _Mapping]] = ..., no_preemption: _Optional[bool] = ..., rebalance: _Optional[_Union[RebalanceConfig, _Mapping]] = ...) -> None: ...
+
+class RegistryMirror(_message.Message):
+    __slots__ = ("registry", "url")
+    REGISTRY_FIELD_NUMBER: _ClassVar[int]
+    URL_FIELD_NUMBER: _ClassVar[int]
+    registry: str
+    url: str
+    def __init__(self, registry: _Optional[str] = ..., url: _Optional[str] = ...) -> None: ...
+
+class HostAccess(_message.Message):
+    __slots__ = ("privileged", "devices", "device_rules", "network", "pid", "ipc", "uts", "cgroup", "user", "shm_bytes", "apparmor_profile", "system_paths", "runtime", "cgroup_parent")
+    class Device(_message.Message):
+        __slots__ = ("source", "target", "permissions")
+        SOURCE_FIELD_NUMBER: _ClassVar[int]
+        TARGET_FIELD_NUMBER: _ClassVar[int]
+        PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
+        source: str
+        target: str
+        permissions: str
+        def __init__(self, source: _Optional[str] = ..., target: _Optional[str] = ..., permissions: _Optional[str] = ...) -> None: ...
+    PRIVILEGED_FIELD_NUMBER: _ClassVar[int]
+    DEVICES_FIELD_NUMBER: _ClassVar[int]
+    DEVICE_RULES_FIELD_NUMBER: _ClassVar[int]
+    NETWORK_FIELD_NUMBER: _ClassVar[int]
+    PID_FIELD_NUMBER: _ClassVar[int]
+    IPC_FIELD_NUMBER: _ClassVar[int]
+    UTS_FIELD_NUMBER: _ClassVar[int]
+    CGROUP_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    SHM_BYTES_FIELD_NUMBER: _ClassVar[int]
+    APPARMOR_PROFILE_FIELD_NUMBER: _ClassVar[int]
+    SYSTEM_PATHS_FIELD_NUMBER: _ClassVar[int]
+    RUNTIME_FIELD_NUMBER: _ClassVar[int]
+    CGROUP_PARENT_FIELD_NUMBER: _ClassVar[int]
+    privileged: bool
+    devices: _containers.RepeatedCompositeFieldContainer[HostAccess.Device]
+    device_rules: _containers.RepeatedScalarFieldContainer[str]
+    network: bool
+    pid: bool
+    ipc: bool
+    uts: bool
+    cgroup: bool
+    user: bool
+    shm_bytes: int
+    apparmor_profile: str
+    system_paths: bool
+    runtime: str
+    cgroup_parent: str
+    def __init__(self, privileged: _Optional[bool] = ..., devices: _Optional[_Iterable[_Union[HostAccess.Device, _Mapping]]] = ..., device_rules: _Optional[_Iterable[str]] = ..., network: _Optional[bool] = ..., pid: _Optional[bool] = ..., ipc: _Optional[bool] = ..., uts: _Optional[bool] = ..., cgroup: _Optional[bool] = ..., user: _Optional[bool] = ..., shm_bytes: _Optional[int] = ..., apparmor_profile: _Optional[str] = ..., system_paths: _Optional[bool] = ..., runtime: _Optional[str] = ..., cgroup_parent: _Optional[str] = ...) -> None: ...
+
+class ImageMountOptions(_message.Message):
+    __slots__ = ("subpath",)
+    SUBPATH_FIELD_NUMBER: _ClassVar[int]
+    subpath: str
+    def __init__(self, subpath: _Optional[str] = ...) -> None: ...

@@ -416,7 +416,7 @@ class MaybeEncryptedRecord(_message.Message):
     def __init__(self, algorithm: _Optional[_Union[MaybeEncryptedRecord.Algorithm, str]] = ..., data: _Optional[bytes] = ..., nonce: _Optional[bytes] = ...) -> None: ...
 
 class Mount(_message.Message):
-    __slots__ = ("type", "source", "target", "readonly", "bind_options", "volume_options", "tmpfs_options", "consistency")
+    __slots__ = ("type", "source", "target", "readonly", "bind_options", "volume_options", "tmpfs_options", "consistency", "image_options")
     class Consistency(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         DEFAULT: _ClassVar[Mount.Consistency]
@@ -434,11 +434,13 @@ class Mount(_message.Message):
         TMPFS: _ClassVar[Mount.Type]
         NPIPE: _ClassVar[Mount.Type]
         CLUSTER: _ClassVar[Mount.Type]
+        IMAGE: _ClassVar[Mount.Type]
     BIND: Mount.Type
     VOLUME: Mount.Type
     TMPFS: Mount.Type
     NPIPE: Mount.Type
     CLUSTER: Mount.Type
+    IMAGE: Mount.Type
     class BindOptions(_message.Message):
         __slots__ = ("propagation", "nonrecursive", "createmountpoint", "readonlynonrecursive", "readonlyforcerecursive")
         class Propagation(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
@@ -501,6 +503,7 @@ class Mount(_message.Message):
     VOLUME_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     TMPFS_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     CONSISTENCY_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_OPTIONS_FIELD_NUMBER: _ClassVar[int]
     type: Mount.Type
     source: str
     target: str
@@ -509,7 +512,8 @@ class Mount(_message.Message):
     volume_options: Mount.VolumeOptions
     tmpfs_options: Mount.TmpfsOptions
     consistency: Mount.Consistency
-    def __init__(self, type: _Optional[_Union[Mount.Type, str]] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., readonly: _Optional[bool] = ..., bind_options: _Optional[_Union[Mount.BindOptions, _Mapping]] = ..., volume_options: _Optional[_Union[Mount.VolumeOptions, _Mapping]] = ..., tmpfs_options: _Optional[_Union[Mount.TmpfsOptions, _Mapping]] = ..., consistency: _Optional[_Union[Mount.Consistency, str]] = ...) -> None: ...
+    image_options: _extensions_pb2.ImageMountOptions
+    def __init__(self, type: _Optional[_Union[Mount.Type, str]] = ..., source: _Optional[str] = ..., target: _Optional[str] = ..., readonly: _Optional[bool] = ..., bind_options: _Optional[_Union[Mount.BindOptions, _Mapping]] = ..., volume_options: _Optional[_Union[Mount.VolumeOptions, _Mapping]] = ..., tmpfs_options: _Optional[_Union[Mount.TmpfsOptions, _Mapping]] = ..., consistency: _Optional[_Union[Mount.Consistency, str]] = ..., image_options: _Optional[_Union[_extensions_pb2.ImageMountOptions, _Mapping]] = ...) -> None: ...
 
 class NamedGenericResource(_message.Message):
     __slots__ = ("kind", "value")
