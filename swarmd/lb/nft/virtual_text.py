@@ -1,0 +1,162 @@
+"""Virtual addresses in nft's language. Pure.
+
+A connection is given its target where it is made, in the namespace of the client task: no further
+hop, and the target sees who called. Each virtual address has a chain of its own that chooses a
+target, notes it as the connection's mark, and has the mark translated by the one map of all
+targets. An update replaces one chain; what is connected stays connected, since only first packets
+are translated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from ipaddress import ip_address
+
+from swarmd.lb.core.virtual import (
+    Schedule,
+    VirtualChange,
+    VirtualService,
+    is_ipv4,
+    mark_of,
+)
+
+TABLE = "swarmd"
+# Where a hash begins; any constant does, as long as every update has the same.
+HASH_SEED = 0x5377
+
+
+def whole(services: Iterable[VirtualService]) -> str:
+    """The batch that replaces whatever was there."""
+    rows = tuple(services)
+    return "".join(_table(family, rows) for family in ("ip", "ip6"))
+
+
+def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str]) -> str:
+    """The batch that brings a namespace on by one change.
+
+    `arrived` and `left` are the addresses that no service led to before, or after.
+    """
+    lines = _targets("add", arrived)
+    for row in change.removed:
+        lines += _forget(row)
+    for before, after in change.changed:
+        if bool(before.targets) == bool(after.targets):
+            lines += _choose(after)
+        else:
+            lines += [*_forget(before), *_admit(after)]
+    for row in change.added:
+        lines += _admit(row)
+    lines += _targets("delete", left)
+    return "".join(f"{line}\n" for line in lines)
+
+
+def gone() -> str:
+    """The batch that leaves nothing."""
+    return "".join(
+        f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in ("ip", "ip6")
+    )
+
+
+def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
+    kind, word = ("ipv4_addr", "ip") if family == "ip" else ("ipv6_addr", "ip6")
+    mine = tuple(row for row in rows if is_ipv4(row.address) == (family == "ip"))
+    chains = "".join(
+        f"  chain {_chain(row)} {{\n" + "".join(f"    {rule}\n" for rule in _rules(row)) + "  }\n"
+        for row in mine
+        if row.targets
+    )
+    alive = ", ".join(f"{row.address} : goto {_chain(row)}" for row in mine if row.targets)
+    dead = ", ".join(row.address for row in mine if not row.targets)
+    targets = _pairs(dict.fromkeys(target.address for row in mine for target in row.targets))
+    return (
+        f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
+        f"table {family} {TABLE} {{\n"
+        f"  map targets {{\n    type mark : {kind}\n{_elements(targets)}  }}\n"
+        f"{chains}"
+        f"  map alive {{\n    type {kind} : verdict\n{_elements(alive)}  }}\n"
+        f"  set dead {{\n    type {kind}\n{_elements(dead)}  }}\n"
+        "  chain translate {\n"
+        "    type nat hook output priority -100; policy accept;\n"
+        f"    {word} daddr vmap @alive\n"
+        "  }\n"
+        "  chain refuse {\n"
+        "    type filter hook output priority 0; policy accept;\n"
+        f"    {word} daddr @dead meta l4proto tcp reject with tcp reset\n"
+        f"    {word} daddr @dead reject\n"
+        "    ct state invalid drop\n"
+        "  }\n"
+        "}\n"
+    )
+
+
+def _elements(text: str) -> str:
+    return f"    elements = {{ {text} }}\n" if text else ""
+
+
+def _admit(row: VirtualService) -> list[str]:
+    family = _family(row)
+    if not row.targets:
+        return [f"add element {family} {TABLE} dead {{ {row.address} }}"]
+    return [
+        f"add chain {family} {TABLE} {_chain(row)}",
+        *_choose(row),
+        f"add element {family} {TABLE} alive {{ {row.address} : goto {_chain(row)} }}",
+    ]
+
+
+def _forget(row: VirtualService) -> list[str]:
+    family = _family(row)
+    if not row.targets:
+        return [f"delete element {family} {TABLE} dead {{ {row.address} }}"]
+    return [
+        f"delete element {family} {TABLE} alive {{ {row.address} : goto {_chain(row)} }}",
+        f"flush chain {family} {TABLE} {_chain(row)}",
+        f"delete chain {family} {TABLE} {_chain(row)}",
+    ]
+
+
+def _choose(row: VirtualService) -> list[str]:
+    """Make the chain of a service with targets anew; one without has nothing to choose."""
+    if not row.targets:
+        return []
+    where = f"{_family(row)} {TABLE} {_chain(row)}"
+    return [f"flush chain {where}", *(f"add rule {where} {rule}" for rule in _rules(row))]
+
+
+def _rules(row: VirtualService) -> tuple[str, ...]:
+    marks = {target.address: f"0x{mark_of(target.address):08x}" for target in row.targets}
+    if len(marks) == 1:
+        ((address, mark),) = marks.items()
+        return (f"ct mark set {mark} dnat to {address}",)
+    shares = [marks[target.address] for target in row.targets for _ in range(target.weight)]
+    number = f"numgen inc mod {len(shares)}"
+    if row.schedule is Schedule.SOURCE_HASH:
+        word = "ip" if is_ipv4(row.address) else "ip6"
+        number = f"jhash {word} saddr . {word} daddr mod {len(shares)} seed 0x{HASH_SEED:x}"
+    chosen = ", ".join(f"{index} : {mark}" for index, mark in enumerate(shares))
+    return (f"ct mark set {number} map {{ {chosen} }}", "dnat to ct mark map @targets")
+
+
+def _targets(verb: str, addresses: Sequence[str]) -> list[str]:
+    lines = []
+    for family in ("ip", "ip6"):
+        pairs = _pairs(row for row in addresses if is_ipv4(row) == (family == "ip"))
+        if pairs:
+            lines.append(f"{verb} element {family} {TABLE} targets {{ {pairs} }}")
+    return lines
+
+
+def _pairs(addresses: Iterable[str]) -> str:
+    # Of two addresses with one mark the first stands for both.
+    by_mark: dict[int, str] = {}
+    for address in addresses:
+        by_mark.setdefault(mark_of(address), address)
+    return ", ".join(f"0x{mark:08x} : {address}" for mark, address in by_mark.items())
+
+
+def _family(row: VirtualService) -> str:
+    return "ip" if is_ipv4(row.address) else "ip6"
+
+
+def _chain(row: VirtualService) -> str:
+    return f"v{ip_address(row.address).packed.hex()}"

@@ -1,0 +1,46 @@
+"""What a back end for virtual addresses must do. All of them pass one suite of contract tests.
+
+A virtual address works in the namespaces of the tasks that may use it. The back end is handed the
+tables of this node's networks and which namespace is on which of them, and brings every namespace
+in line; what it could not do is reported and tried again with the next call.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from swarmd.model.ids import NetworkId
+from swarmd.network.core.tables import NetworkTable
+
+
+class Tended(Struct, frozen=True):
+    """What looking after the kernel's state came to."""
+
+    repaired: int = 0  # namespaces in which somebody else had changed what is ours
+    problems: tuple[str, ...] = ()
+
+
+class VirtualBalancer(Protocol):
+    """A back end. Its methods are called from one event loop, one at a time."""
+
+    name: str
+
+    async def apply(
+        self,
+        tables: Mapping[NetworkId, NetworkTable],
+        members: Mapping[Path, tuple[NetworkId, ...]],
+    ) -> tuple[str, ...]:
+        """Have each namespace of `members` reach the services of its networks; answers problems.
+
+        Open connections go on until their task has left the table, and are cut off then. The
+        namespaces that are no longer among the members are left alone: they end.
+        """
+        ...
+
+    async def tend(self) -> Tended:
+        """To be called each second: moves UDP clients off tasks that left, repairs what drifted."""
+        ...
