@@ -39,6 +39,7 @@ from swarmd.model.states import NodeState, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.rpc.call import Line
 from swarmd.rpc.pb import dispatcher as pb
+from swarmd.rpc.relayed_line import RelayedLine
 from swarmd.runtime.clock import Clock
 from swarmd.store.changes import Change, Committed, Kind
 from swarmd.store.store import Store
@@ -155,6 +156,17 @@ class Dispatcher:
                 last_sign = line.heard_at() if line is not None else None
                 link.attendance = link.line = None
                 self._sessions.hang_up(link.node_id, link.session_id, last_sign or self._now())
+
+    def note_silence(self, node_id: NodeId, line: str, *, via: str, silent_ns: int) -> None:
+        """The manager `via` tells of a machine whose session it relays; see `RelayedLine.note`.
+
+        What concerns a stream that has ended by now is let pass.
+        """
+        link = self._links.get(node_id)
+        known = link.line if link is not None else None
+        if isinstance(known, RelayedLine) and known.is_called(line, via=via):
+            known.note(silent_ns)
+            self._sessions.look(node_id)
 
     def link_of(self, node_id: NodeId, session_id: str) -> Link:
         """Raises: Rejection when this is not the node's session."""

@@ -1,4 +1,4 @@
-"""gRPC in front of the dispatcher: `docker.swarmkit.v1.Dispatcher` and `swarmd.v1.NodeLifecycle`.
+"""gRPC in front of the dispatcher: `docker.swarmkit.v1.Dispatcher`, and two services of our own.
 
 Every answer is made from the store at the moment it is sent. Heartbeats and status reports are
 plain functions, as there are many of them and none waits for anything.
@@ -21,6 +21,7 @@ from swarmd.rpc.pb import dispatcher as pb
 
 DISPATCHER = "docker.swarmkit.v1.Dispatcher"
 NODE_LIFECYCLE = "swarmd.v1.NodeLifecycle"
+RELAYS = "swarmd.v1.Relays"
 
 _EMPTY = b""  # UpdateTaskStatusResponse and its kind have no fields
 
@@ -99,6 +100,22 @@ class NodeLifecycleService:
     ) -> cluster_pb.LeaveClusterResponse:
         await self._dispatcher.leave(caller_of(call, self._own_node_id))
         return cluster_pb.LeaveClusterResponse()
+
+
+class RelaysService:
+    """Lets managers that relay sessions say which machines behind them are silent."""
+
+    def __init__(self, dispatcher: Dispatcher) -> None:
+        self._dispatcher = dispatcher
+
+    def ReportSilence(
+        self, call: Call, request: cluster_pb.ReportSilenceRequest
+    ) -> cluster_pb.ReportSilenceResponse:
+        for told in request.lines:
+            self._dispatcher.note_silence(
+                NodeId(told.node_id), told.line, via=call.node_id, silent_ns=told.silent_ns
+            )
+        return cluster_pb.ReportSilenceResponse()
 
 
 def caller_of(call: Call, own_node_id: NodeId) -> NodeId:

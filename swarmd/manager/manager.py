@@ -20,8 +20,10 @@ from swarmd.dispatcher.messages import ManagerPeer
 from swarmd.dispatcher.service import (
     DISPATCHER,
     NODE_LIFECYCLE,
+    RELAYS,
     DispatcherService,
     NodeLifecycleService,
+    RelaysService,
 )
 from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService
 from swarmd.manager.cluster_service import CLUSTER, ClusterService
@@ -64,7 +66,7 @@ UPDATES = "swarmd.v1.Updates"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
-    *(DISPATCHER, NODE_LIFECYCLE, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
+    *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
 )
 
 
@@ -191,6 +193,7 @@ class Manager:
             NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._own_clock),
             DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),
             NODE_LIFECYCLE: NodeLifecycleService(self.dispatcher, own_node_id=self._node_id),
+            RELAYS: RelaysService(self.dispatcher),
             LOGS: self._log_broker,
             WATCH: self._watch,
             LOG_BROKER: self._log_broker,

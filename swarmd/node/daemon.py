@@ -128,6 +128,7 @@ class Daemon:
             self._router.register(IMAGES, ImageService(self))
             self._router.register(VOLUMES, VolumeService(self))
             await self._open_socket()
+            self._tasks.keep(self._relay.watch, name="relay.watch")
             await self._resume()
             await self._stop_requested.wait()
             log.info("daemon.stopping tasks=%s", "stop" if self._stop_tasks else "run on")

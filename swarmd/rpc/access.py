@@ -20,8 +20,11 @@ FORWARDED_CLUSTER = "forwarded_cert_org"
 FORWARDED_ROLE = "forwarded_cert_ou"
 REMOTE_ADDR = "remote_addr"
 REDIRECT = "redirect"
+LINE = "swarmd-line"
 _FORWARDING_KEYS = (FORWARDED_NODE, FORWARDED_CLUSTER, FORWARDED_ROLE)
-_RESERVED = frozenset(key.encode() for key in (FORWARDED, *_FORWARDING_KEYS, REMOTE_ADDR, REDIRECT))
+_RESERVED = frozenset(
+    key.encode() for key in (FORWARDED, *_FORWARDING_KEYS, REMOTE_ADDR, REDIRECT, LINE)
+)
 CALLERS_REMEMBERED = 4096
 
 
@@ -64,8 +67,13 @@ def originator(peer: Peer, metadata: Metadata) -> Peer:
             cluster_id=metadata.get(FORWARDED_CLUSTER) or "",
             roles=tuple(metadata.all(FORWARDED_ROLE)),
         )
-    address = metadata.get(REMOTE_ADDR) or ""
-    return Peer(identity=identity, address=address, forwarded=True, via=peer.identity.node_id)
+    return Peer(
+        identity=identity,
+        address=metadata.get(REMOTE_ADDR) or "",
+        forwarded=True,
+        via=peer.identity.node_id,
+        line=metadata.get(LINE) or "",
+    )
 
 
 def check_access(caller: Peer, access: Access, *, method: str) -> None:

@@ -15,7 +15,8 @@ class Peer(msgspec.Struct, frozen=True):
     """The originator of a call.
 
     `local` callers came by the daemon's own socket and are trusted. For a `forwarded` call this is
-    the node the call came from, as the forwarding manager vouches; `via` is that manager's id.
+    the node the call came from, as the forwarding manager vouches; `via` is that manager's id, and
+    `line` its name for the connection the call came by, if it watches that.
     """
 
     identity: Identity | None = None
@@ -23,10 +24,11 @@ class Peer(msgspec.Struct, frozen=True):
     local: bool = False
     forwarded: bool = False
     via: str = ""
+    line: str = ""
 
 
 class Line(Protocol):
-    """The connection between this daemon and a peer, as far as it tells that the peer is there."""
+    """The way between this daemon and a caller, as far as it tells that the caller is there."""
 
     def heard_at(self) -> Instant | None:
         """When the peer's machine last gave a sign of life, on the monotonic clock.
@@ -42,8 +44,9 @@ class Call:
 
     `deadline_ns` is an instant of the monotonic clock; None when the caller waits for ever. A
     handler is cancelled when it passes, or when the caller goes away; `cancelled` says so to
-    clean-up code. `trailers` are sent with the status. `line` is the connection the call came by;
-    None for a forwarded call, a local one, and where the kernel doesn't watch connections.
+    clean-up code. `trailers` are sent with the status. `line` tells of the caller's machine; None
+    for a local call, one forwarded by a manager that doesn't watch the caller for this one, and
+    where the kernel doesn't watch connections.
     """
 
     __slots__ = ("cancelled", "deadline_ns", "line", "metadata", "method", "peer", "trailers")

@@ -3,6 +3,9 @@
 A manager that does not lead answers calls for the leader by asking it, under its own certificate,
 and says on whose behalf. Bytes pass through unread. A caller that sends `swarmd-redirect: 1`
 is told the leader's address instead and goes there by itself, which spares both managers.
+
+The leader wants to know of silent machines, but cannot see those whose calls are relayed; this
+manager watches them on its behalf (`silence`).
 """
 
 from __future__ import annotations
@@ -11,18 +14,25 @@ import asyncio
 from collections.abc import Callable
 
 from swarmd.model.errors import Code, Rejection
-from swarmd.rpc.access import REDIRECT, forwarding_fields, without_forwarding
+from swarmd.rpc.access import LINE, REDIRECT, forwarding_fields, without_forwarding
 from swarmd.rpc.answering import answer
 from swarmd.rpc.channel import Channel, only_answer
 from swarmd.rpc.client_connection import ClientCall
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.exchange import Exchange
-from swarmd.rpc.metadata import Metadata
+from swarmd.rpc.metadata import EMPTY, Metadata
+from swarmd.rpc.pb import cluster as pb
 from swarmd.rpc.router import Router
+from swarmd.rpc.silence import SilenceWatch
 from swarmd.runtime.clock import Clock
 
 REDIRECT_WANTED = "swarmd-redirect"
 LEADER_ADDRESS = "swarmd-leader"
+
+# The stream that stands for a node's session: who holds it open is watched.
+_SESSION = "/docker.swarmkit.v1.Dispatcher/Session"
+_REPORT_SILENCE = "/swarmd.v1.Relays/ReportSilence"
+_REPORT_NS = 1_000_000_000
 
 # How long, and how often, to look for another leader when the last one cannot be reached: longer
 # than an election takes.
@@ -51,6 +61,11 @@ class LeaderRelay:
         self._own_address = own_address
         self._clock = clock
         self._channel: Channel | None = None
+        self._silence = SilenceWatch(self._report_silence, clock)
+
+    async def watch(self) -> None:
+        """Watch the machines whose sessions are relayed, until cancelled."""
+        await self._silence.run()
 
     async def pass_on(self, exchange: Exchange) -> bytes | None:
         """Relay one call; a single answer is returned, messages of a stream are sent on.
@@ -108,13 +123,27 @@ class LeaderRelay:
             self._channel = self._connect(leader)
         return self._channel
 
+    async def _report_silence(self, request: pb.ReportSilenceRequest) -> None:
+        # Without a channel no call is passed on any more, and no line is the leader's.
+        if self._channel is not None:
+            message = request.SerializeToString()
+            await self._channel.unary(_REPORT_SILENCE, message, timeout_ns=_REPORT_NS)
+
     async def _relay(self, channel: Channel, exchange: Exchange) -> bytes | None:
+        call = exchange.call
+        if call.line is None or call.method != _SESSION:
+            return await self._carry(channel, exchange, EMPTY)
+        with self._silence.watching(call.node_id, call.line) as name:
+            return await self._carry(channel, exchange, Metadata.of((LINE, name)))
+
+    async def _carry(self, channel: Channel, exchange: Exchange, added: Metadata) -> bytes | None:
         call = exchange.call
         method = exchange.resolution.method
         metadata = Metadata(
             (
                 *without_forwarding(call.metadata).fields,
                 *forwarding_fields(call.peer, own_address=self._own_address()),
+                *added.fields,
             )
         )
         timeout_ns = None

@@ -65,6 +65,7 @@ _BY_SERVICE: dict[str, Access] = {
     _OWN + "Volumes": _LOCAL_ONLY,
     _OWN + "Local": _LOCAL_ONLY,
     _OWN + "NodeLifecycle": _NODES,
+    _OWN + "Relays": _MANAGERS,
     _OWN + "Updates": _MANAGERS,
 }
 
@@ -99,6 +100,7 @@ _ROUTING: dict[str, Routing] = {
     _OWN + "Volumes": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "Local": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "NodeLifecycle": _FORWARDED,
+    _OWN + "Relays": Routing(network=Answers.LEADER, socket=Answers.NOBODY),
     _OWN + "Updates": _FORWARDED,
 }
 

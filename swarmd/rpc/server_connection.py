@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from swarmd.model.errors import Code, Rejection
 from swarmd.rpc import answers
 from swarmd.rpc.answering import answer, parse, serialize
-from swarmd.rpc.call import Call, Peer
+from swarmd.rpc.call import Call, Line, Peer
 from swarmd.rpc.connection import Connection
 from swarmd.rpc.errors import OK, RpcError
 from swarmd.rpc.exchange import Exchange
@@ -33,6 +33,7 @@ from swarmd.rpc.h2.events import (
 from swarmd.rpc.h2.hpack_decoder import BlockCache
 from swarmd.rpc.h2.limits import Limits
 from swarmd.rpc.line import TcpLine
+from swarmd.rpc.relayed_line import line_of
 from swarmd.rpc.request_head import Malformed, Unsupported, parse_request_head
 from swarmd.rpc.router import Router
 from swarmd.runtime.clock import Clock, SystemClock
@@ -153,9 +154,11 @@ class ServerConnection(Connection):
         deadline_ns = None
         if head.timeout_ns is not None:
             deadline_ns = self._clock.monotonic() + head.timeout_ns
-        # A line tells about the machine at its end, which for a forwarded call is another's.
-        line = self._line if resolution.caller is self.peer else None
-        call = Call(resolution.caller, head.path, head.metadata, deadline_ns, line)
+        caller = resolution.caller
+        line: Line | None = self._line
+        if caller is not self.peer:
+            line = line_of(caller, self._line, self._clock)
+        call = Call(caller, head.path, head.metadata, deadline_ns, line)
         exchange = Exchange(self, stream_id, call, resolution)
         self._exchanges[stream_id] = exchange
         self.served += 1

@@ -14,6 +14,7 @@ from swarmd.rpc.router import Router
 from swarmd.rpc.server import Server, ServerLimits
 from swarmd.rpc.tls import ClientTls, Credentials
 from swarmd.runtime.clock import SystemClock
+from swarmd.runtime.supervise import Supervisor
 from tests.support.certs import CLUSTER, NodePair, issue, shared_ca
 
 MANAGER_NODE = "m1"
@@ -84,9 +85,12 @@ class Manager:
         self.address = f"127.0.0.1:{port}"
         if local is not None:
             await self.server.listen_local(local)
+        tasks = Supervisor("manager")
+        tasks.keep(self.relay.watch, name="watch")
         try:
             yield self
         finally:
+            await tasks.stop()
             await self.relay.reconnect()
             await self.server.stop()
 

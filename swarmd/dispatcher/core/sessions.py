@@ -153,6 +153,12 @@ class Sessions:
         if entry is not None and entry.session_id == session_id:
             entry.watched = True
 
+    def look(self, node_id: NodeId) -> None:
+        """`heard` may tell of an earlier sign of life than before: the deadline may be nearer."""
+        entry = self._entries.get(node_id)
+        if entry is not None and entry.watched:
+            self._queue(node_id, entry, self._deadline(node_id, entry))
+
     def hang_up(self, node_id: NodeId, session_id: SessionId, last_sign: Instant) -> None:
         """The session's connection has ended; the node was there at `last_sign`.
 

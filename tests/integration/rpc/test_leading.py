@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import socket
 from collections.abc import Iterator
+from contextlib import aclosing
 from typing import Any
 
 import pytest
@@ -12,7 +13,9 @@ import pytest
 from swarmd.model.errors import Code, Rejection
 from swarmd.rpc import pb
 from swarmd.rpc.errors import RpcError
+from swarmd.rpc.line import TcpLine
 from swarmd.rpc.methods import SERVICES
+from swarmd.rpc.relayed_line import RelayedLine
 from tests.support.rpc_server import Manager, credentials_of, pair_of
 from tests.support.rpc_services import DISPATCHER, TestDispatcher, services
 
@@ -61,6 +64,31 @@ async def test_only_a_direct_call_shows_the_line_to_the_callers_machine() -> Non
     assert relayed.line is None
     assert direct.line is not None
     assert direct.line.heard_at() is not None
+
+
+async def test_a_relayed_session_shows_a_line_that_the_follower_watches() -> None:
+    leader, dispatcher = a_leader()
+    follower = Manager({}, "m2")
+    async with asyncio.timeout(30), leader.running(), follower.running():
+        follower.leadership.leader = leader.address
+        async with follower.channel(pair_of("w1")) as channel:
+            request = pb.dispatcher.SessionRequest(session_id="wait")
+            pretended = (("swarmd-line", "of-another"),)
+            stream = channel.stub(DISPATCHER).Session(request, metadata=pretended)
+            async with aclosing(stream):
+                await anext(stream)
+    (call,) = dispatcher.calls
+    assert isinstance(call.line, RelayedLine)
+    assert call.line.heard_at() is not None
+    assert not call.line.is_called("of-another", via="m2")
+    assert call.line.is_called(call.peer.line, via="m2")
+
+
+async def test_a_line_that_a_worker_claims_for_itself_is_its_own() -> None:
+    leader, dispatcher = a_leader()
+    async with asyncio.timeout(30), leader.running(), leader.channel(pair_of("w1")) as channel:
+        await channel.stub(DISPATCHER).Heartbeat(BEAT(), metadata=(("swarmd-line", "1"),))
+    assert isinstance(dispatcher.calls[0].line, TcpLine)
 
 
 async def test_the_leader_checks_the_caller_itself() -> None:

@@ -13,7 +13,12 @@ from msgspec.structs import replace
 
 from swarmd.dispatcher.dispatcher import Dispatcher
 from swarmd.dispatcher.messages import ManagerPeer
-from swarmd.dispatcher.service import DispatcherService, NodeLifecycleService, host_of
+from swarmd.dispatcher.service import (
+    DispatcherService,
+    NodeLifecycleService,
+    RelaysService,
+    host_of,
+)
 from swarmd.model.cluster import DispatcherConfig
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, TaskId
@@ -24,6 +29,7 @@ from swarmd.rpc.identity import WORKER, Identity
 from swarmd.rpc.pb import cluster as cluster_pb
 from swarmd.rpc.pb import dispatcher as pb
 from swarmd.rpc.pb import types
+from swarmd.rpc.relayed_line import RelayedLine
 from swarmd.runtime.chance import RandomIds
 from swarmd.runtime.clock import SystemClock
 from swarmd.store.changes import Create, Delete, Kind, SetDesiredState, Update
@@ -68,6 +74,7 @@ class Desk:
         )
         self.service = DispatcherService(self.dispatcher, own_node_id=LEADER)
         self.lifecycle = NodeLifecycleService(self.dispatcher, own_node_id=LEADER)
+        self.relays = RelaysService(self.dispatcher)
 
     def session(self, node: str, session_id: str = "", line: Line | None = None) -> Any:
         request = pb.SessionRequest(session_id=session_id)
@@ -87,6 +94,11 @@ class Desk:
     def beat(self, node: str, session_id: str) -> pb.HeartbeatResponse:
         request = pb.HeartbeatRequest(session_id=session_id)
         return pb.HeartbeatResponse.FromString(self.service.Heartbeat(call_of(node), request))
+
+    def tell_silence(self, manager: str, node: str, line: str, silent_ns: int) -> None:
+        request = cluster_pb.ReportSilenceRequest()
+        request.lines.add(node_id=node, line=line, silent_ns=silent_ns)
+        self.relays.ReportSilence(call_of(manager), request)
 
     def report(self, node: str, session_id: str, task_id: str, state: TaskState) -> None:
         request = pb.UpdateTaskStatusRequest(session_id=session_id)
@@ -243,6 +255,37 @@ async def test_a_machine_that_falls_silent_takes_its_node_down_before_heartbeats
             line.silent_since = Instant(desk.clock.monotonic())
             desk.clock.ahead_ns += 4500 * MILLISECOND
             await until(lambda: desk.store.get_node("n1").status.state is NodeState.DOWN)
+
+
+def a_relayed_line(desk: Desk) -> RelayedLine:
+    return RelayedLine(SetLine(desk.clock), via="m2", name="7", clock=desk.clock)
+
+
+async def test_a_machine_that_its_manager_calls_silent_takes_its_node_down() -> None:
+    async with a_desk("n1") as desk:
+        line = a_relayed_line(desk)
+        async with aclosing(desk.session("n1", line=line)) as stream:
+            desk.beat("n1", (await anext(stream)).session_id)
+            desk.clock.ahead_ns += 4500 * MILLISECOND
+            desk.tell_silence("m2", "n1", "7", 4500 * MILLISECOND)
+            await until(lambda: desk.store.get_node("n1").status.state is NodeState.DOWN)
+
+
+async def test_a_relayed_node_is_not_silent_on_the_word_of_others() -> None:
+    async with a_desk("n1") as desk:
+        line = a_relayed_line(desk)
+        async with aclosing(desk.session("n1", line=line)) as stream:
+            await anext(stream)
+            desk.tell_silence("m3", "n1", "7", 10 * SECOND)
+            desk.tell_silence("m2", "n1", "6", 10 * SECOND)
+            desk.tell_silence("m2", "n2", "7", 10 * SECOND)
+            heard = line.heard_at()
+            assert heard is not None
+            assert heard > desk.clock.monotonic() - 5 * SECOND
+            desk.tell_silence("m2", "n1", "7", 10 * SECOND)
+            heard = line.heard_at()
+            assert heard is not None
+            assert heard < desk.clock.monotonic() - 9 * SECOND
 
 
 async def test_a_stream_that_took_over_the_session_keeps_it_when_the_former_ends() -> None:

@@ -104,6 +104,18 @@ def test_what_a_manager_forwards_arrives_as_its_caller(caller: Peer) -> None:
     assert got == Peer(identity=caller.identity, address=caller.address, forwarded=True, via="m1")
 
 
+def test_a_manager_names_the_line_of_the_caller_that_it_watches() -> None:
+    pairs = forwarding_metadata(A_WORKER, own_address="192.0.2.3:2377")
+    claims = Metadata.of(*pairs, ("swarmd-line", "7"))
+    assert originator(A_MANAGER, claims).line == "7"
+    with pytest.raises(Rejection, match="only a manager"):
+        originator(A_WORKER, claims)
+
+
+def test_nobody_has_a_line_of_another_name_without_being_forwarded() -> None:
+    assert originator(A_MANAGER, Metadata.of(("swarmd-line", "7"))).line == ""
+
+
 def test_a_role_less_caller_is_forwarded_without_a_role() -> None:
     caller = Peer(identity=Identity("w1", "c1", ()), address="192.0.2.9:1")
     got = originator(A_MANAGER, Metadata.of(*forwarding_metadata(caller, own_address="x:1")))
@@ -129,5 +141,5 @@ def test_an_incomplete_identity_is_refused(missing: str) -> None:
 
 def test_claims_of_the_caller_are_not_passed_on() -> None:
     claims = forwarding_metadata(A_MANAGER, own_address="x:1")
-    metadata = Metadata.of(("x-kept", "1"), *claims)
+    metadata = Metadata.of(("x-kept", "1"), *claims, ("swarmd-line", "7"))
     assert list(without_forwarding(metadata)) == [("x-kept", "1")]

@@ -307,6 +307,36 @@ def test_silence_from_before_the_leader_stood_still_is_not_held_against_a_machin
     assert sessions.lapse(later(14.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
 
 
+def test_a_silence_told_late_still_counts_from_its_beginning() -> None:
+    sessions, machines = a_watched_table()
+    machines.signs[N1] = later(4.4)
+    sessions.beat(N1, S1, later(1))
+    assert sessions.lapse(later(4.5)) == ()  # looks again when this sign would be too old
+    machines.signs[N1] = later(2)
+    sessions.look(N1)
+    assert sessions.lapse(Instant(later(6.5) - 1)) == ()
+    assert sessions.lapse(later(6.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_a_silence_that_ends_in_time_has_no_consequence() -> None:
+    sessions, machines = a_watched_table()
+    sessions.beat(N1, S1, later(1))
+    machines.signs[N1] = later(0)
+    sessions.look(N1)
+    machines.signs[N1] = later(5)
+    assert sessions.lapse(later(5.6)) == ()
+    assert sessions.holds(N1, S1)
+
+
+def test_a_look_at_a_node_that_is_unknown_or_unwatched_does_nothing() -> None:
+    sessions = Sessions(PERIOD_NS)
+    sessions.look(N1)
+    sessions.register(N1, S1, START)
+    before = sessions.next_deadline()
+    sessions.look(N1)
+    assert sessions.next_deadline() == before
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["register", "beat", "leave", "forget", "expect", "expect_down", "wait"]),

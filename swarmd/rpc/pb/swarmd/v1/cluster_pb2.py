@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from swarmd.rpc.pb.docker.swarmkit.v1 import specs_pb2 as docker_dot_swarmkit_dot_v1_dot_specs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/cluster.proto\x12\tswarmd.v1\x1a\x1e\x64ocker/swarmkit/v1/specs.proto\"D\n\x0e\x45xplainRequest\x12\x14\n\nservice_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07task_id\x18\x02 \x01(\tH\x00\x42\t\n\x07subject\"\xe4\x01\n\x0f\x45xplainResponse\x12\x0f\n\x07reasons\x18\x01 \x03(\t\x12\x10\n\x08remedies\x18\x02 \x03(\t\x12\x12\n\nservice_id\x18\x03 \x01(\t\x12\x14\n\x0cservice_name\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06wanted\x18\x06 \x01(\r\x12 \n\x06\x63\x61uses\x18\x07 \x03(\x0b\x32\x10.swarmd.v1.Cause\x12$\n\x08verdicts\x18\x08 \x03(\x0b\x32\x12.swarmd.v1.Verdict\x12\x0c\n\x04\x61\x62le\x18\t \x01(\r\x12\r\n\x05nodes\x18\n \x01(\r\"5\n\x05\x43\x61use\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05tasks\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"W\n\x07Verdict\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\x12\r\n\x05nodes\x18\x04 \x03(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\r\"\x15\n\x13LeaveClusterRequest\"\x16\n\x14LeaveClusterResponse\"<\n\x0fSimulateRequest\x12)\n\nhypotheses\x18\x01 \x03(\x0b\x32\x15.swarmd.v1.Hypothesis\"\xb0\x02\n\nHypothesis\x12\x13\n\tnode_down\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnode_drained\x18\x02 \x01(\tH\x00\x12,\n\x0bnodes_added\x18\x03 \x01(\x0b\x32\x15.swarmd.v1.NodesAddedH\x00\x12:\n\x0fservice_created\x18\x04 \x01(\x0b\x32\x1f.docker.swarmkit.v1.ServiceSpecH\x00\x12\x32\n\x0eservice_scaled\x18\x05 \x01(\x0b\x32\x18.swarmd.v1.ServiceScaledH\x00\x12\x34\n\x0fservice_updated\x18\x06 \x01(\x0b\x32\x19.swarmd.v1.ServiceUpdatedH\x00\x12\x19\n\x0fservice_removed\x18\x07 \x01(\tH\x00\x42\x06\n\x04what\")\n\nNodesAdded\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0c\n\x04like\x18\x02 \x01(\t\"2\n\rServiceScaled\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08replicas\x18\x02 \x01(\x04\"P\n\x0eServiceUpdated\x12\x0f\n\x07service\x18\x01 \x01(\t\x12-\n\x04spec\x18\x02 \x01(\x0b\x32\x1f.docker.swarmkit.v1.ServiceSpec\"\x8f\x01\n\x10SimulateResponse\x12 \n\x06shifts\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Shift\x12\"\n\x05nodes\x18\x02 \x03(\x0b\x32\x13.swarmd.v1.NodeLoad\x12\x0f\n\x07pending\x18\x03 \x01(\r\x12\x0f\n\x07settled\x18\x04 \x01(\x08\x12\x13\n\x0b\x64uration_ns\x18\x05 \x01(\x03\"\x81\x01\n\x05Shift\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x11\n\tfrom_node\x18\x05 \x01(\t\x12\x0f\n\x07to_node\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\x88\x02\n\x08NodeLoad\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x14\n\x0ctasks_before\x18\x04 \x01(\r\x12\x13\n\x0btasks_after\x18\x05 \x01(\r\x12\x18\n\x10nano_cpus_before\x18\x06 \x01(\x03\x12\x17\n\x0fnano_cpus_after\x18\x07 \x01(\x03\x12\x17\n\x0fnano_cpus_total\x18\x08 \x01(\x03\x12\x1b\n\x13memory_bytes_before\x18\t \x01(\x03\x12\x1a\n\x12memory_bytes_after\x18\n \x01(\x03\x12\x1a\n\x12memory_bytes_total\x18\x0b \x01(\x03\"5\n\x10RebalanceRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"f\n\x11RebalanceResponse\x12\x1e\n\x05moves\x18\x01 \x03(\x0b\x32\x0f.swarmd.v1.Move\x12\x0f\n\x07started\x18\x02 \x01(\r\x12\x11\n\tunder_way\x18\x03 \x01(\r\x12\r\n\x05notes\x18\x04 \x03(\t\"Y\n\x04Move\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x11\n\tfrom_node\x18\x03 \x01(\t\x12\x0f\n\x07to_node\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t2\xd8\x01\n\x07\x43luster\x12@\n\x07\x45xplain\x12\x19.swarmd.v1.ExplainRequest\x1a\x1a.swarmd.v1.ExplainResponse\x12\x43\n\x08Simulate\x12\x1a.swarmd.v1.SimulateRequest\x1a\x1b.swarmd.v1.SimulateResponse\x12\x46\n\tRebalance\x12\x1b.swarmd.v1.RebalanceRequest\x1a\x1c.swarmd.v1.RebalanceResponse2Y\n\rNodeLifecycle\x12H\n\x05Leave\x12\x1e.swarmd.v1.LeaveClusterRequest\x1a\x1f.swarmd.v1.LeaveClusterResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/cluster.proto\x12\tswarmd.v1\x1a\x1e\x64ocker/swarmkit/v1/specs.proto\"D\n\x0e\x45xplainRequest\x12\x14\n\nservice_id\x18\x01 \x01(\tH\x00\x12\x11\n\x07task_id\x18\x02 \x01(\tH\x00\x42\t\n\x07subject\"\xe4\x01\n\x0f\x45xplainResponse\x12\x0f\n\x07reasons\x18\x01 \x03(\t\x12\x10\n\x08remedies\x18\x02 \x03(\t\x12\x12\n\nservice_id\x18\x03 \x01(\t\x12\x14\n\x0cservice_name\x18\x04 \x01(\t\x12\x0f\n\x07running\x18\x05 \x01(\r\x12\x0e\n\x06wanted\x18\x06 \x01(\r\x12 \n\x06\x63\x61uses\x18\x07 \x03(\x0b\x32\x10.swarmd.v1.Cause\x12$\n\x08verdicts\x18\x08 \x03(\x0b\x32\x12.swarmd.v1.Verdict\x12\x0c\n\x04\x61\x62le\x18\t \x01(\r\x12\r\n\x05nodes\x18\n \x01(\r\"5\n\x05\x43\x61use\x12\x0e\n\x06reason\x18\x01 \x01(\t\x12\r\n\x05tasks\x18\x02 \x03(\t\x12\r\n\x05\x63ount\x18\x03 \x01(\r\"W\n\x07Verdict\x12\x0e\n\x06\x66ilter\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\x0e\n\x06remedy\x18\x03 \x01(\t\x12\r\n\x05nodes\x18\x04 \x03(\t\x12\r\n\x05\x63ount\x18\x05 \x01(\r\"\x15\n\x13LeaveClusterRequest\"\x16\n\x14LeaveClusterResponse\"<\n\x14ReportSilenceRequest\x12$\n\x05lines\x18\x01 \x03(\x0b\x32\x15.swarmd.v1.SilentLine\">\n\nSilentLine\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04line\x18\x02 \x01(\t\x12\x11\n\tsilent_ns\x18\x03 \x01(\x04\"\x17\n\x15ReportSilenceResponse\"<\n\x0fSimulateRequest\x12)\n\nhypotheses\x18\x01 \x03(\x0b\x32\x15.swarmd.v1.Hypothesis\"\xb0\x02\n\nHypothesis\x12\x13\n\tnode_down\x18\x01 \x01(\tH\x00\x12\x16\n\x0cnode_drained\x18\x02 \x01(\tH\x00\x12,\n\x0bnodes_added\x18\x03 \x01(\x0b\x32\x15.swarmd.v1.NodesAddedH\x00\x12:\n\x0fservice_created\x18\x04 \x01(\x0b\x32\x1f.docker.swarmkit.v1.ServiceSpecH\x00\x12\x32\n\x0eservice_scaled\x18\x05 \x01(\x0b\x32\x18.swarmd.v1.ServiceScaledH\x00\x12\x34\n\x0fservice_updated\x18\x06 \x01(\x0b\x32\x19.swarmd.v1.ServiceUpdatedH\x00\x12\x19\n\x0fservice_removed\x18\x07 \x01(\tH\x00\x42\x06\n\x04what\")\n\nNodesAdded\x12\r\n\x05\x63ount\x18\x01 \x01(\r\x12\x0c\n\x04like\x18\x02 \x01(\t\"2\n\rServiceScaled\x12\x0f\n\x07service\x18\x01 \x01(\t\x12\x10\n\x08replicas\x18\x02 \x01(\x04\"P\n\x0eServiceUpdated\x12\x0f\n\x07service\x18\x01 \x01(\t\x12-\n\x04spec\x18\x02 \x01(\x0b\x32\x1f.docker.swarmkit.v1.ServiceSpec\"\x8f\x01\n\x10SimulateResponse\x12 \n\x06shifts\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Shift\x12\"\n\x05nodes\x18\x02 \x03(\x0b\x32\x13.swarmd.v1.NodeLoad\x12\x0f\n\x07pending\x18\x03 \x01(\r\x12\x0f\n\x07settled\x18\x04 \x01(\x08\x12\x13\n\x0b\x64uration_ns\x18\x05 \x01(\x03\"\x81\x01\n\x05Shift\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x0c\n\x04task\x18\x03 \x01(\t\x12\x0c\n\x04kind\x18\x04 \x01(\t\x12\x11\n\tfrom_node\x18\x05 \x01(\t\x12\x0f\n\x07to_node\x18\x06 \x01(\t\x12\x0e\n\x06reason\x18\x07 \x01(\t\"\x88\x02\n\x08NodeLoad\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\r\n\x05ready\x18\x03 \x01(\x08\x12\x14\n\x0ctasks_before\x18\x04 \x01(\r\x12\x13\n\x0btasks_after\x18\x05 \x01(\r\x12\x18\n\x10nano_cpus_before\x18\x06 \x01(\x03\x12\x17\n\x0fnano_cpus_after\x18\x07 \x01(\x03\x12\x17\n\x0fnano_cpus_total\x18\x08 \x01(\x03\x12\x1b\n\x13memory_bytes_before\x18\t \x01(\x03\x12\x1a\n\x12memory_bytes_after\x18\n \x01(\x03\x12\x1a\n\x12memory_bytes_total\x18\x0b \x01(\x03\"5\n\x10RebalanceRequest\x12\x10\n\x08services\x18\x01 \x03(\t\x12\x0f\n\x07\x64ry_run\x18\x02 \x01(\x08\"f\n\x11RebalanceResponse\x12\x1e\n\x05moves\x18\x01 \x03(\x0b\x32\x0f.swarmd.v1.Move\x12\x0f\n\x07started\x18\x02 \x01(\r\x12\x11\n\tunder_way\x18\x03 \x01(\r\x12\r\n\x05notes\x18\x04 \x03(\t\"Y\n\x04Move\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0c\n\x04task\x18\x02 \x01(\t\x12\x11\n\tfrom_node\x18\x03 \x01(\t\x12\x0f\n\x07to_node\x18\x04 \x01(\t\x12\x0e\n\x06reason\x18\x05 \x01(\t2\xd8\x01\n\x07\x43luster\x12@\n\x07\x45xplain\x12\x19.swarmd.v1.ExplainRequest\x1a\x1a.swarmd.v1.ExplainResponse\x12\x43\n\x08Simulate\x12\x1a.swarmd.v1.SimulateRequest\x1a\x1b.swarmd.v1.SimulateResponse\x12\x46\n\tRebalance\x12\x1b.swarmd.v1.RebalanceRequest\x1a\x1c.swarmd.v1.RebalanceResponse2Y\n\rNodeLifecycle\x12H\n\x05Leave\x12\x1e.swarmd.v1.LeaveClusterRequest\x1a\x1f.swarmd.v1.LeaveClusterResponse2\\\n\x06Relays\x12R\n\rReportSilence\x12\x1f.swarmd.v1.ReportSilenceRequest\x1a .swarmd.v1.ReportSilenceResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,30 +44,38 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LEAVECLUSTERREQUEST']._serialized_end=536
   _globals['_LEAVECLUSTERRESPONSE']._serialized_start=538
   _globals['_LEAVECLUSTERRESPONSE']._serialized_end=560
-  _globals['_SIMULATEREQUEST']._serialized_start=562
-  _globals['_SIMULATEREQUEST']._serialized_end=622
-  _globals['_HYPOTHESIS']._serialized_start=625
-  _globals['_HYPOTHESIS']._serialized_end=929
-  _globals['_NODESADDED']._serialized_start=931
-  _globals['_NODESADDED']._serialized_end=972
-  _globals['_SERVICESCALED']._serialized_start=974
-  _globals['_SERVICESCALED']._serialized_end=1024
-  _globals['_SERVICEUPDATED']._serialized_start=1026
-  _globals['_SERVICEUPDATED']._serialized_end=1106
-  _globals['_SIMULATERESPONSE']._serialized_start=1109
-  _globals['_SIMULATERESPONSE']._serialized_end=1252
-  _globals['_SHIFT']._serialized_start=1255
-  _globals['_SHIFT']._serialized_end=1384
-  _globals['_NODELOAD']._serialized_start=1387
-  _globals['_NODELOAD']._serialized_end=1651
-  _globals['_REBALANCEREQUEST']._serialized_start=1653
-  _globals['_REBALANCEREQUEST']._serialized_end=1706
-  _globals['_REBALANCERESPONSE']._serialized_start=1708
-  _globals['_REBALANCERESPONSE']._serialized_end=1810
-  _globals['_MOVE']._serialized_start=1812
-  _globals['_MOVE']._serialized_end=1901
-  _globals['_CLUSTER']._serialized_start=1904
-  _globals['_CLUSTER']._serialized_end=2120
-  _globals['_NODELIFECYCLE']._serialized_start=2122
-  _globals['_NODELIFECYCLE']._serialized_end=2211
+  _globals['_REPORTSILENCEREQUEST']._serialized_start=562
+  _globals['_REPORTSILENCEREQUEST']._serialized_end=622
+  _globals['_SILENTLINE']._serialized_start=624
+  _globals['_SILENTLINE']._serialized_end=686
+  _globals['_REPORTSILENCERESPONSE']._serialized_start=688
+  _globals['_REPORTSILENCERESPONSE']._serialized_end=711
+  _globals['_SIMULATEREQUEST']._serialized_start=713
+  _globals['_SIMULATEREQUEST']._serialized_end=773
+  _globals['_HYPOTHESIS']._serialized_start=776
+  _globals['_HYPOTHESIS']._serialized_end=1080
+  _globals['_NODESADDED']._serialized_start=1082
+  _globals['_NODESADDED']._serialized_end=1123
+  _globals['_SERVICESCALED']._serialized_start=1125
+  _globals['_SERVICESCALED']._serialized_end=1175
+  _globals['_SERVICEUPDATED']._serialized_start=1177
+  _globals['_SERVICEUPDATED']._serialized_end=1257
+  _globals['_SIMULATERESPONSE']._serialized_start=1260
+  _globals['_SIMULATERESPONSE']._serialized_end=1403
+  _globals['_SHIFT']._serialized_start=1406
+  _globals['_SHIFT']._serialized_end=1535
+  _globals['_NODELOAD']._serialized_start=1538
+  _globals['_NODELOAD']._serialized_end=1802
+  _globals['_REBALANCEREQUEST']._serialized_start=1804
+  _globals['_REBALANCEREQUEST']._serialized_end=1857
+  _globals['_REBALANCERESPONSE']._serialized_start=1859
+  _globals['_REBALANCERESPONSE']._serialized_end=1961
+  _globals['_MOVE']._serialized_start=1963
+  _globals['_MOVE']._serialized_end=2052
+  _globals['_CLUSTER']._serialized_start=2055
+  _globals['_CLUSTER']._serialized_end=2271
+  _globals['_NODELIFECYCLE']._serialized_start=2273
+  _globals['_NODELIFECYCLE']._serialized_end=2362
+  _globals['_RELAYS']._serialized_start=2364
+  _globals['_RELAYS']._serialized_end=2456
 # @@protoc_insertion_point(module_scope)

@@ -71,6 +71,26 @@ class LeaveClusterResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class ReportSilenceRequest(_message.Message):
+    __slots__ = ("lines",)
+    LINES_FIELD_NUMBER: _ClassVar[int]
+    lines: _containers.RepeatedCompositeFieldContainer[SilentLine]
+    def __init__(self, lines: _Optional[_Iterable[_Union[SilentLine, _Mapping]]] = ...) -> None: ...
+
+class SilentLine(_message.Message):
+    __slots__ = ("node_id", "line", "silent_ns")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    LINE_FIELD_NUMBER: _ClassVar[int]
+    SILENT_NS_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    line: str
+    silent_ns: int
+    def __init__(self, node_id: _Optional[str] = ..., line: _Optional[str] = ..., silent_ns: _Optional[int] = ...) -> None: ...
+
+class ReportSilenceResponse(_message.Message):
+    __slots__ = ()
+    def __init__(self) -> None: ...
+
 class SimulateRequest(_message.Message):
     __slots__ = ("hypotheses",)
     HYPOTHESES_FIELD_NUMBER: _ClassVar[int]
