@@ -1,8 +1,9 @@
 """Sending logs of this node's tasks to whoever subscribed to them, through the leader.
 
-Each order of the broker is served by a stream of its own: lines in batches, then a closing message.
-The stream's flow control slows reading down to what the reader takes. A log that can't be sent
-costs its reader some lines, and nothing else here.
+Each order of the broker is served by a stream of its own: lines in the order of their times, then
+a closing message. Readers that take lines in bulk are sent them as they lie in the files; for
+others each becomes a message. The stream's flow control slows reading down to what the reader
+takes. A log that can't be sent costs its reader some lines, and nothing else here.
 """
 
 from __future__ import annotations
@@ -10,22 +11,20 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
-from typing import Any, Protocol, TypeAlias
+from typing import Any, Protocol
 
-from swarmd.agent.logs import LogOptions, LogRecord, LogSelector, LogStream
+from swarmd.agent.log_reader import LogOptions, LogRecord, LogStream, records_of
+from swarmd.agent.logs import LogSelector, Portion
 from swarmd.model.errors import Code
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import SECOND, Instant
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import logbroker as pb
+from swarmd.rpc.pb.swarmd.v1.logs_pb2 import LogBulk
 
 log = logging.getLogger(__name__)
 
-Lines: TypeAlias = "asyncio.Queue[LogRecord | None]"
-
-BATCH_BYTES_MAX = 64 * 1024
-BATCH_RECORDS_MAX = 512
-GATHER_S = 0.05
+MESSAGES_MAX = 512  # in one of the stream's
 
 _STREAMS = {
     pb.LOG_STREAM_STDOUT: LogStream.STDOUT,
@@ -37,7 +36,7 @@ _NUMBERS = {stream: number for number, stream in _STREAMS.items()}
 class LogSource(Protocol):
     """Where the lines come from; see `swarmd.agent.worker.Worker`."""
 
-    def logs(self, selector: LogSelector, options: LogOptions) -> AsyncIterator[LogRecord]:
+    def logs(self, selector: LogSelector, options: LogOptions) -> AsyncIterator[list[Portion]]:
         """Lines of matching tasks; with `follow`, also of tasks that come later."""
         ...
 
@@ -83,29 +82,42 @@ class LogPublisher:
                 log.warning("logs.not_brokered reason=%s", error.message)
 
     async def _publish(self, broker: Any, order: pb.SubscriptionMessage) -> None:
-        records = self._source.logs(selector_of(order.selector), options_of(order.options))
-        lines: Lines = asyncio.Queue(BATCH_RECORDS_MAX)
-        async with asyncio.TaskGroup() as tasks:
-            reading = tasks.create_task(read(records, lines))
-            try:
-                await broker.PublishLogs(self._messages(order.id, lines))
-            except RpcError as error:
-                if error.code is not Code.NOT_FOUND:
-                    log.warning("logs.not_sent subscription=%s reason=%s", order.id, error.message)
-            finally:
-                reading.cancel()
+        portions = self._source.logs(selector_of(order.selector), options_of(order.options))
+        try:
+            await broker.PublishLogs(self._messages(order, portions))
+        except RpcError as error:
+            if error.code is not Code.NOT_FOUND:
+                log.warning("logs.not_sent subscription=%s reason=%s", order.id, error.message)
+        finally:
+            if isinstance(portions, AsyncGenerator):
+                await portions.aclose()
 
     async def _messages(
-        self, subscription_id: str, lines: Lines
+        self, order: pb.SubscriptionMessage, turns: AsyncIterator[list[Portion]]
     ) -> AsyncIterator[pb.PublishLogsMessage]:
-        over = False
-        while not over:
-            batch, over = await gather(lines)
-            yield pb.PublishLogsMessage(
-                subscription_id=subscription_id,
-                messages=[self._message(record) for record in batch],
-                close=over,
-            )
+        async for portions in turns:
+            if order.options.bulk:
+                yield pb.PublishLogsMessage(
+                    subscription_id=order.id, bulk=[self._bulk(portion) for portion in portions]
+                )
+                continue
+            records = [
+                record for task_id, lines in portions for record in records_of(lines, task_id)
+            ]
+            for start in range(0, len(records), MESSAGES_MAX):
+                yield pb.PublishLogsMessage(
+                    subscription_id=order.id,
+                    messages=[self._message(one) for one in records[start : start + MESSAGES_MAX]],
+                )
+        yield pb.PublishLogsMessage(subscription_id=order.id, close=True)
+
+    def _bulk(self, portion: Portion) -> LogBulk:
+        return LogBulk(
+            service_id=self._service_of(portion.task_id),
+            node_id=self._node_id,
+            task_id=portion.task_id,
+            lines=portion.lines,
+        )
 
     def _message(self, record: LogRecord) -> pb.LogMessage:
         message = pb.LogMessage(stream=_NUMBERS[record.stream], data=record.data)
@@ -114,39 +126,6 @@ class LogPublisher:
         message.context.task_id = record.task_id
         message.timestamp.seconds, message.timestamp.nanos = divmod(record.timestamp, SECOND)
         return message
-
-
-async def read(records: AsyncIterator[LogRecord], lines: Lines) -> None:
-    """Queue all records and, after the last, None."""
-    try:
-        async for record in records:
-            await lines.put(record)
-    finally:
-        if isinstance(records, AsyncGenerator):
-            await records.aclose()
-    await lines.put(None)
-
-
-async def gather(lines: Lines) -> tuple[list[LogRecord], bool]:
-    """The next batch, and whether it is the last one.
-
-    It is handed on when it is full, or a moment after its first record: lines come at once while
-    they are few, and in bulk when they are many.
-    """
-    record = await lines.get()
-    batch: list[LogRecord] = []
-    size = 0
-    try:
-        async with asyncio.timeout(GATHER_S):
-            while record is not None:
-                batch.append(record)
-                size += len(record.data)
-                if size >= BATCH_BYTES_MAX or len(batch) >= BATCH_RECORDS_MAX:
-                    return batch, False
-                record = await lines.get()
-    except TimeoutError:
-        return batch, False
-    return batch, True
 
 
 def selector_of(message: pb.LogSelector) -> LogSelector:
@@ -164,4 +143,9 @@ def options_of(message: pb.LogSubscriptionOptions) -> LogOptions:
         follow=message.follow,
         tail=None if message.tail >= 0 else -message.tail - 1,
         since=Instant(message.since.seconds * SECOND + message.since.nanos),
+        until=(
+            Instant(message.until.seconds * SECOND + message.until.nanos)
+            if message.HasField("until")
+            else None
+        ),
     )

@@ -18,7 +18,8 @@ from swarmd.agent import logs
 from swarmd.agent.core import assignment
 from swarmd.agent.executors.base import Executor
 from swarmd.agent.executors.session import Command, NoSession, Session
-from swarmd.agent.logs import LogOptions, LogRecord, LogSelector
+from swarmd.agent.log_reader import LogOptions
+from swarmd.agent.logs import LogSelector, Portion
 from swarmd.agent.runner import Runner
 from swarmd.agent.state_db import StateDb, StateUnwritable
 from swarmd.model.ids import NodeId, TaskId
@@ -135,8 +136,8 @@ class Worker:
             self._db.close()
             self._db = None
 
-    def logs(self, selector: LogSelector, options: LogOptions) -> AsyncIterator[LogRecord]:
-        """Log records of the node's tasks that `selector` names; close the iterator when done."""
+    def logs(self, selector: LogSelector, options: LogOptions) -> AsyncIterator[list[Portion]]:
+        """What tasks of the node that `selector` names said; close the iterator when done."""
 
         def matching() -> Iterator[tuple[TaskId, Path]]:
             whole_node = self._node_id in selector.node_ids
@@ -148,7 +149,7 @@ class Worker:
                 ):
                     yield task_id, self._executor.log_directory(task_id)
 
-        return logs.read(matching, options)
+        return logs.read(matching, options, now=self._clock.now)
 
     async def run_beside(self, task_id: TaskId, command: Command) -> Session:
         """Run a command beside a task that runs here, to be closed by the caller.

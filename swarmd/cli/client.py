@@ -232,14 +232,13 @@ class Client:
 
     async def logs(
         self, request: logbroker.SubscribeLogsRequest
-    ) -> AsyncIterator[logbroker.LogMessage]:
+    ) -> AsyncIterator[logbroker.SubscribeLogsMessage]:
         """Lines as they come; without `follow` the stream ends by itself."""
         try:
             stream = self._logs.SubscribeLogs(request)
             async with aclosing(stream):
                 async for answer in stream:
-                    for message in answer.messages:
-                        yield message
+                    yield answer
         except RpcError as error:
             raise explained(error) from None
 

@@ -104,8 +104,8 @@ class LogBroker:
         self._subscriptions[subscription.id] = subscription
         try:
             self._ask(subscription)
-            async for messages in subscription.lines():
-                yield pb.SubscribeLogsMessage(messages=messages)
+            async for answer in subscription.lines():
+                yield answer
         finally:
             del self._subscriptions[subscription.id]
             subscription.cancel()
@@ -150,15 +150,14 @@ class LogBroker:
         try:
             async for request in requests:
                 subscription = self._subscription_of(request, subscription)
-                for message in request.messages:
-                    if message.context.node_id != node_id:
+                origins = {message.context.node_id for message in request.messages}
+                for origin in origins.union(bulk.node_id for bulk in request.bulk):
+                    if origin != node_id:
                         raise Rejection(
                             Code.PERMISSION_DENIED,
-                            f"node {node_id} may not publish logs of node "
-                            f"{message.context.node_id}",
+                            f"node {node_id} may not publish logs of node {origin}",
                         )
-                if request.messages:
-                    await subscription.put(node_id, request.messages)
+                await subscription.put(node_id, request)
                 if request.close:
                     closed = True
                     break
@@ -198,7 +197,8 @@ class LogBroker:
     def _ask_node(self, subscription: Subscription, node_id: NodeId) -> None:
         listeners = self._listeners.get(node_id, [])
         if subscription.follow and not listeners:
-            return  # asked when it connects
+            subscription.absent(node_id)  # asked when it connects
+            return
         if subscription.ask(node_id, available=bool(listeners)):
             for listener in listeners:
                 listener.send(subscription.order)

@@ -1,24 +1,24 @@
 """One client reading logs: the nodes it waits for, the lines on their way, and how it ends.
 
 A subscription without following ends when every node has closed, went away or could not be asked;
-it then says what is missing. Lines wait in a bounded queue: a slow client slows its publishers
-down, and nobody else.
+it then says what is missing. One that follows says so when it happens, to clients that understand.
+Few lines wait: a slow client slows its publishers down, and nobody else.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections import deque
-from collections.abc import AsyncIterator, Sequence
-from typing import Any
+from collections.abc import AsyncIterator
 
+from swarmd.manager.log_order import Batch, Bulk, Messages, Order
 from swarmd.manager.log_selection import Selector
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import SECOND
 from swarmd.rpc.pb import logbroker as pb
 
-BATCHES_WAITING_MAX = 16
+ANSWER_BYTES = 256 * 1024
+NOTICES_MAX = 1000
 
 
 class Subscription:
@@ -32,9 +32,10 @@ class Subscription:
         self.nodes: dict[NodeId, None] = {}  # asked, or found missing
         self._outstanding: dict[NodeId, None] = {}
         self._missing: dict[str, None] = {}
-        self._latest: dict[NodeId, tuple[int, int]] = {}  # seconds and nanoseconds
-        self._batches: deque[Sequence[Any]] = deque()
-        self._filled = asyncio.Event()
+        self._latest: dict[NodeId, int] = {}
+        self._order = Order(follow=self.follow)
+        self._notices: list[str] = []
+        self._changed = asyncio.Event()
         self._drained = asyncio.Event()
         self._ended = False
         self._aborted: Rejection | None = None
@@ -46,10 +47,16 @@ class Subscription:
             return False
         self.nodes[node_id] = None
         if not available:
-            self._missing[f"node {node_id} is not available"] = None
+            self._miss(f"node {node_id} is not available")
             return False
         self._outstanding[node_id] = None
+        self._order.opened(node_id, _now())
         return True
+
+    def absent(self, node_id: NodeId) -> None:
+        """A node of a followed subscription that is asked as soon as it listens."""
+        if node_id not in self.nodes:
+            self._miss(f"node {node_id} is not available")
 
     def order_for(self, node_id: NodeId) -> pb.SubscriptionMessage | None:
         """What to send a node that listens anew; None when it is not waited for.
@@ -64,12 +71,11 @@ class Subscription:
         order = pb.SubscriptionMessage()
         order.CopyFrom(self.order)
         order.options.tail = 0
-        after = latest[0] * SECOND + latest[1] + 1
-        order.options.since.seconds, order.options.since.nanos = divmod(after, SECOND)
+        order.options.since.seconds, order.options.since.nanos = divmod(latest + 1, SECOND)
         return order
 
     def unplaced(self, task_id: TaskId) -> None:
-        self._missing[f"task {task_id} has not been scheduled"] = None
+        self._miss(f"task {task_id} has not been scheduled")
 
     def placed(self, task_id: TaskId) -> None:
         """A task that had no node got one."""
@@ -77,50 +83,61 @@ class Subscription:
 
     def close(self, node_id: NodeId, error: str = "") -> None:
         """The node sends no more; `error` says what is missing of it."""
+        self._order.closed(node_id)
         if node_id in self._outstanding:
             del self._outstanding[node_id]
             if error:
-                self._missing[error] = None
+                self._miss(error)
             self.settle()
+        self._changed.set()
 
     def settle(self) -> None:
         """End the subscription if nobody is left to wait for."""
         if not self.follow and not self._outstanding:
             self._ended = True
-            self._filled.set()
+            self._changed.set()
 
     def abort(self, reason: Rejection) -> None:
         """End at once, with `reason` after the lines that are here already."""
         self._aborted = reason
         self._ended = True
-        self._filled.set()
+        self._changed.set()
 
-    async def put(self, node_id: NodeId, messages: Sequence[Any]) -> None:
+    async def put(self, node_id: NodeId, request: pb.PublishLogsMessage) -> None:
         """Hand lines to the reader; waits while it is slow, and drops them once it is gone."""
-        while len(self._batches) >= BATCHES_WAITING_MAX and not self._cancelled:
+        while self._order.is_full(node_id) and not self._cancelled:
             self._drained.clear()
             await self._drained.wait()
-        if not self._cancelled:
-            self._batches.append(messages)
-            last = messages[-1].timestamp
-            self._latest[node_id] = (last.seconds, last.nanos)
-            self._filled.set()
+        if self._cancelled:
+            return
+        if self.follow:
+            self._outstanding.setdefault(node_id, None)  # it may have been away
+        now = _now()
+        self._order.opened(node_id, now)
+        batches: list[Batch] = [Bulk(one) for one in request.bulk if one.lines]
+        if request.messages:
+            batches.append(Messages(list(request.messages)))
+        for batch in batches:
+            self._order.add(node_id, batch, now)
+            self._latest[node_id] = batch.last
+        self._changed.set()
 
-    async def lines(self) -> AsyncIterator[Sequence[Any]]:
-        """Batches of lines until the end.
+    async def lines(self) -> AsyncIterator[pb.SubscribeLogsMessage]:
+        """Lines and notices until the end.
 
         Raises:
             Rejection: some lines are missing; the message names what, after all others came.
         """
         while True:
-            while self._batches:
-                batch = self._batches.popleft()
+            self._changed.clear()
+            answer = self._next()
+            if answer is not None:
                 self._drained.set()
-                yield batch
-            if self._ended:
+                yield answer
+            elif self._ended and self._order.is_empty:
                 break
-            self._filled.clear()
-            await self._filled.wait()
+            else:
+                await self._change()
         if self._aborted is not None:
             raise self._aborted
         if self._missing:
@@ -133,5 +150,41 @@ class Subscription:
     def cancel(self) -> None:
         """The reader is gone: publishers that wait for it go on."""
         self._cancelled = True
-        self._batches.clear()
+        self._order.clear()
         self._drained.set()
+
+    def _next(self) -> pb.SubscribeLogsMessage | None:
+        """What can be told by now, in one message."""
+        answer = pb.SubscribeLogsMessage()
+        size, now = 0, _now()
+        while size < ANSWER_BYTES:
+            batch = self._order.take(now)
+            if batch is None:
+                break
+            size += batch.size
+            if isinstance(batch, Bulk):
+                answer.bulk.append(batch.message)
+            elif isinstance(batch, Messages):
+                answer.messages.extend(batch.messages)
+        answer.notices.extend(self._notices)
+        self._notices.clear()
+        return answer if size or answer.notices else None
+
+    async def _change(self) -> None:
+        """Return when something has happened, or something that waits is due."""
+        due = self._order.due()
+        try:
+            async with asyncio.timeout(None if due is None else max(due - _now(), 0) / SECOND):
+                await self._changed.wait()
+        except TimeoutError:
+            return
+
+    def _miss(self, what: str) -> None:
+        self._missing[what] = None
+        if self.follow and self.order.options.bulk and len(self._notices) < NOTICES_MAX:
+            self._notices.append(what)
+            self._changed.set()
+
+
+def _now() -> int:
+    return int(asyncio.get_running_loop().time() * SECOND)

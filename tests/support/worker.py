@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple
 
-from swarmd.agent.logs import LogOptions, LogRecord, LogSelector
+from swarmd.agent.log_reader import LogOptions, LogRecord, LogStream
+from swarmd.agent.logs import LogSelector, Portion
 from swarmd.model.ids import TaskId
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
@@ -51,10 +52,19 @@ class PaperWorker:
         self.known[task_id] = status
         self.on_status(task_id, status)
 
-    async def logs(self, selector: LogSelector, options: LogOptions) -> AsyncIterator[LogRecord]:
+    async def logs(
+        self, selector: LogSelector, options: LogOptions
+    ) -> AsyncIterator[list[Portion]]:
         self.orders.append((selector, options))
-        for line in self.lines:
-            yield line
+        yield [portion_of(line) for line in self.lines]
+
+
+def portion_of(record: LogRecord) -> Portion:
+    """A record as the log of its task has it."""
+    letter = b"o" if record.stream is LogStream.STDOUT else b"e"
+    letter = letter if record.data.endswith(b"\n") else letter.upper()
+    text = record.data.removesuffix(b"\n")
+    return Portion(record.task_id, b"%019d %s %s\n" % (record.timestamp, letter, text))
 
 
 def wanted_of(task: Task) -> TaskState:

@@ -27,7 +27,7 @@ from swarmd.agent.executors.process_session import run_beside
 from swarmd.agent.executors.session import Access, Command, NoSession, Session
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
-from swarmd.agent.logs import last_words
+from swarmd.agent.log_reader import last_words
 from swarmd.agent.volumes.mounting import Mounter
 from swarmd.agent.volumes.store import VolumeStore
 from swarmd.model import defaults
@@ -275,6 +275,10 @@ class ProcessController:
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
+
+    @property
+    def doing(self) -> str:
+        return ""
 
     async def prepare(self) -> None:
         spec = defaults.container(self._task.spec)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import pytest
 
-from swarmd.agent.logs import LogOptions, LogSelector, LogStream
+from swarmd.agent.log_reader import LogOptions, LogRecord, LogStream, records_of
+from swarmd.agent.logs import LogSelector
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.spec import LogDriver
 from swarmd.model.states import TaskState
 from tests.support.workers import WorkerUnderTest, a_task, a_worker
+
+
+async def read(
+    worker: WorkerUnderTest, selector: LogSelector, options: LogOptions
+) -> AsyncIterator[LogRecord]:
+    async with aclosing(worker.worker.logs(selector, options)) as turns:  # type: ignore[type-var]
+        async for portions in turns:
+            for task_id, lines in portions:
+                for record in records_of(lines, task_id):
+                    yield record
 
 
 @pytest.fixture
@@ -25,7 +37,7 @@ async def test_both_streams_are_kept_apart_and_found_by_service(worker: WorkerUn
     worker.assign(a_task("t1", "sh", "-c", "echo out; echo err >&2"))
     await worker.reaches("t1", TaskState.COMPLETE)
     selector = LogSelector(service_ids=(ServiceId("service1"),))
-    records = [record async for record in worker.worker.logs(selector, LogOptions())]
+    records = [record async for record in read(worker, selector, LogOptions())]
     assert {(r.task_id, r.stream, r.data) for r in records} == {
         (TaskId("t1"), LogStream.STDOUT, b"out\n"),
         (TaskId("t1"), LogStream.STDERR, b"err\n"),
@@ -47,7 +59,7 @@ async def test_only_selected_tasks_are_read(
     worker.assign(a_task("t1", "echo", "one"), a_task("t2", "echo", "two"))
     for name in ("t1", "t2"):
         await worker.reaches(name, TaskState.COMPLETE)
-    records = [record async for record in worker.worker.logs(selector, LogOptions())]
+    records = [record async for record in read(worker, selector, LogOptions())]
     assert [record.data for record in records] == [b"two\n"] * count
 
 
@@ -61,7 +73,7 @@ async def test_following_goes_on_across_rotation_and_a_restart_of_the_daemon(
     await worker.reaches("t1", TaskState.RUNNING)
     await worker.restart()
     selector = LogSelector(task_ids=(TaskId("t1"),))
-    records = worker.worker.logs(selector, LogOptions(follow=True))
+    records = read(worker, selector, LogOptions(follow=True))
     async with asyncio.timeout(20):
         assert (await anext(records)).data == b"0\n"
         go.touch()

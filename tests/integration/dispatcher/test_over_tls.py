@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from msgspec.structs import replace
 
-from swarmd.agent.logs import LogRecord, LogStream
+from swarmd.agent.log_reader import LogRecord, LogStream
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession
 from swarmd.dispatcher.dispatcher import Dispatcher

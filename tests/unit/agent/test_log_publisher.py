@@ -4,19 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-from swarmd.agent.log_publisher import (
-    BATCH_RECORDS_MAX,
-    Lines,
-    LogPublisher,
-    gather,
-    options_of,
-    read,
-)
-from swarmd.agent.logs import LogOptions, LogRecord, LogSelector, LogStream
+from swarmd.agent.log_publisher import MESSAGES_MAX, LogPublisher, options_of
+from swarmd.agent.log_reader import LogOptions, LogRecord, LogStream
+from swarmd.agent.logs import LogSelector, Portion
 from swarmd.manager.log_broker import LOG_BROKER, LogBroker
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import SECOND, Instant
@@ -27,7 +21,7 @@ from swarmd.runtime.chance import RandomIds
 from swarmd.store.changes import Create
 from tests.support.manager import LEADER, a_manager, a_task
 from tests.support.wire import DirectChannel
-from tests.support.worker import PaperWorker
+from tests.support.worker import PaperWorker, portion_of
 
 
 def a_line(text: str, stream: LogStream = LogStream.STDOUT, at: int = 7) -> LogRecord:
@@ -114,10 +108,10 @@ async def test_reading_stops_when_the_reader_goes() -> None:
     scene = Scene()
     ended = asyncio.Event()
 
-    async def endless(selector: LogSelector, options: LogOptions) -> AsyncIterator[LogRecord]:
+    async def endless(selector: LogSelector, options: LogOptions) -> AsyncIterator[list[Portion]]:
         try:
             while True:
-                yield a_line("again")
+                yield [portion_of(a_line("again"))]
                 await asyncio.sleep(0.001)
         finally:
             ended.set()
@@ -138,19 +132,32 @@ def test_the_tail_on_the_wire_counts_from_minus_one() -> None:
     assert tails == [None, 0, 1, 100]
 
 
-async def queue_of(records: Callable[[], AsyncIterator[LogRecord]]) -> Lines:
-    lines: Lines = asyncio.Queue()
-    await read(records(), lines)
-    return lines
+async def test_a_message_of_the_stream_holds_few_lines() -> None:
+    scene = Scene()
+    scene.worker.lines = [a_line("x")] * (MESSAGES_MAX + 1)
+    order = pb.SubscriptionMessage(id="s")
+    portions = scene.worker.logs(LogSelector(), LogOptions())
+    sizes = [len(m.messages) async for m in scene.publisher._messages(order, portions)]
+    assert sizes == [MESSAGES_MAX, 1, 0]
 
 
-async def test_batches_are_bounded_in_number_and_in_bytes() -> None:
-    async def records() -> AsyncIterator[LogRecord]:
-        for _ in range(BATCH_RECORDS_MAX + 1):
-            yield a_line("x")
-        yield a_line("y" * 100_000)
-        yield a_line("z")
+async def test_readers_that_take_lines_in_bulk_get_them_as_they_are_kept() -> None:
+    scene = Scene()
+    scene.worker.lines = [a_line("one\n"), a_line("two\n", LogStream.STDERR, at=8)]
+    request = pb.SubscribeLogsRequest(
+        selector=pb.LogSelector(task_ids=["t1"]), options=pb.LogSubscriptionOptions(bulk=True)
+    )
+    async with scene.publishing():
+        answers = scene.broker.SubscribeLogs(Call(Peer(local=True), "a method"), request)
+        bulk = [one async for answer in answers for one in answer.bulk]
+    assert b"".join(one.lines for one in bulk) == (
+        b"0000000007000000005 o one\n0000000008000000005 e two\n"
+    )
+    assert {(one.service_id, one.node_id, one.task_id) for one in bulk} == {("s1", "n1", "t1")}
 
-    lines = await queue_of(records)
-    sizes = [(len(batch), over) for batch, over in [await gather(lines) for _ in range(3)]]
-    assert sizes == [(BATCH_RECORDS_MAX, False), (2, False), (1, True)]
+
+def test_lines_are_wanted_until_an_instant() -> None:
+    options = pb.LogSubscriptionOptions()
+    options.until.seconds, options.until.nanos = 3, 4
+    assert options_of(options).until == 3 * SECOND + 4
+    assert options_of(pb.LogSubscriptionOptions()).until is None

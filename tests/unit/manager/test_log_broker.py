@@ -12,13 +12,14 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.manager.log_broker import SUBSCRIPTIONS_MAX, LogBroker
-from swarmd.manager.log_subscription import BATCHES_WAITING_MAX
+from swarmd.manager.log_order import WAITING_BYTES_MAX
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId
 from swarmd.model.states import NodeState, TaskState
 from swarmd.rpc.call import Call, Peer
 from swarmd.rpc.identity import WORKER, Identity
 from swarmd.rpc.pb import logbroker as pb
+from swarmd.rpc.pb.swarmd.v1.logs_pb2 import LogBulk
 from swarmd.runtime.chance import RandomIds
 from swarmd.store.changes import Create, Update
 from tests.support.manager import LEADER, a_manager, a_node, a_task
@@ -227,7 +228,7 @@ async def test_the_agents_are_told_when_the_reader_goes() -> None:
 async def test_a_slow_reader_slows_the_publisher_down_and_loses_nothing() -> None:
     scene = Scene("n1")
     scene.writer.write(Create(a_task("t1", node="n1", state=TaskState.RUNNING)))
-    lines = [str(number) for number in range(5 * BATCHES_WAITING_MAX)]
+    lines = [f"{number} {'x' * 20_000}" for number in range(4 * WAITING_BYTES_MAX // 20_000)]
     async with asyncio.timeout(10), scene.listening("n1") as agent:
         stream = scene.subscribe(a_request(task_ids=["t1"]))
         first = asyncio.ensure_future(anext(stream))
@@ -240,6 +241,46 @@ async def test_a_slow_reader_slows_the_publisher_down_and_loses_nothing() -> Non
         read += await texts_of(stream)
         await publishing
     assert read == lines
+
+
+async def test_whoever_follows_in_bulk_is_told_what_is_missing_when_it_is() -> None:
+    scene = Scene("n1")
+    scene.writer.write(Create(a_task("t1", node="n1", state=TaskState.RUNNING)))
+    request = a_request(follow=True, task_ids=["t1"])
+    request.options.bulk = True
+    stream = scene.subscribe(request)
+    async with asyncio.timeout(10), aclosing(stream):
+        assert (await anext(stream)).notices == ["node n1 is not available"]
+        following = asyncio.ensure_future(anext(stream))
+        async with scene.listening("n1") as agent:
+            order = await agent.first_order
+            bulk = LogBulk(node_id="n1", task_id="t1", lines=b"%019d o here\n" % 5)
+
+            async def requests() -> AsyncIterator[pb.PublishLogsMessage]:
+                yield pb.PublishLogsMessage(subscription_id=order.id, bulk=[bulk])
+
+            await scene.broker.PublishLogs(call_of("n1"), requests())
+        answer = await following
+        assert list(answer.bulk) == [bulk]
+        assert answer.notices == ["node n1 disconnected unexpectedly"]
+
+
+async def test_nobody_publishes_in_bulk_for_another_node() -> None:
+    scene = Scene("n1", "n2")
+    scene.writer.write(Create(a_task("t1", node="n1", state=TaskState.RUNNING)))
+
+    async def forged(subscription_id: str) -> AsyncIterator[pb.PublishLogsMessage]:
+        bulk = [LogBulk(node_id="n1", lines=b"forged")]
+        yield pb.PublishLogsMessage(subscription_id=subscription_id, bulk=bulk)
+
+    async with asyncio.timeout(10), scene.listening("n1") as agent:
+        stream = scene.subscribe(a_request(follow=True, task_ids=["t1"]))
+        first = asyncio.ensure_future(anext(stream))
+        order = await agent.first_order
+        with pytest.raises(Rejection, match="may not publish logs of node n1"):
+            await scene.broker.PublishLogs(call_of("n2"), forged(order.id))
+        first.cancel()
+        await asyncio.wait([first])
 
 
 async def test_a_publisher_is_not_stuck_when_its_reader_goes() -> None:
