@@ -1,0 +1,206 @@
+"""Interfaces: bridges, VXLANs, pairs, and what is there.
+
+Each function makes a request for `Netlink.do`. Making what is there already is an error, as it may
+be something else of the same name; deleting what is gone is none.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import socket
+import struct
+from ipaddress import ip_address
+
+from msgspec import Struct
+
+from swarmd.network.kernel.netlink import (
+    CREATE,
+    EXCL,
+    Netlink,
+    Request,
+    attribute,
+    attributes,
+    number,
+)
+
+NAME_MAX = 15
+IPV4 = 4
+
+_NEWLINK, _DELLINK, _GETLINK, _SETLINK = 16, 17, 18, 19
+_ADDRESS, _IFNAME, _MTU, _MASTER, _PROTINFO, _LINKINFO = 1, 3, 4, 10, 12, 18
+_NET_NS_FD, _AF_SPEC = 28, 26
+_KIND, _DATA, _SLAVE_DATA = 1, 2, 5
+_VETH_PEER = 1
+_BRIDGE_SNOOPING = 23
+_BRPORT_LEARNING, _BRPORT_FLOOD = 8, 9
+_VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PROXY = 1, 4, 7, 11
+_VXLAN_PORT, _VXLAN_LOCAL6, _VXLAN_ZERO_CSUM6_RX = 15, 17, 20
+_NESTED = 0x8000
+_UP = 1
+_SIOCGIFINDEX = 0x8933
+
+
+class Link(Struct, frozen=True):
+    """An interface as the kernel has it."""
+
+    index: int
+    name: str
+    kind: str = ""  # bridge, vxlan, veth; empty for real ones
+    mac: str = ""
+    mtu: int = 0
+    is_up: bool = False
+    master: int = 0  # index of the bridge whose port it is
+    vxlan_id: int = 0
+    vxlan_port: int = 0
+    vxlan_local: str = ""
+    learns: bool = True  # as a port of a bridge
+    floods: bool = True
+
+
+def bridge(name: str, *, mac: str = "", mtu: int = 0, up: bool = True) -> Request:
+    """A bridge that floods multicast as a switch without any knowledge of groups does."""
+    data = attribute(_BRIDGE_SNOOPING, b"\0")
+    info = attribute(_KIND, b"bridge") + attribute(_DATA, data)
+    body = _header(up=up) + _name(name) + _common(mac, mtu) + attribute(_LINKINFO, info)
+    return Request(_NEWLINK, CREATE | EXCL, body, f"bridge {name}")
+
+
+def vxlan(
+    name: str, *, vxlan_id: int, port: int, local: str, mac: str, mtu: int, namespace: int
+) -> Request:
+    """A VXLAN in the namespace of a descriptor; its socket stays in the one that is asked.
+
+    It learns nothing, and answers for the neighbours it has been told of.
+    """
+    address = ip_address(local)
+    data = (
+        number(_VXLAN_ID, vxlan_id)
+        + attribute(_VXLAN_LOCAL if address.version == IPV4 else _VXLAN_LOCAL6, address.packed)
+        + attribute(_VXLAN_LEARNING, b"\0")
+        + attribute(_VXLAN_PROXY, b"\1")
+        + attribute(_VXLAN_PORT, struct.pack("!H", port))
+    )
+    info = attribute(_KIND, b"vxlan") + attribute(_DATA, data)
+    body = (
+        _header()
+        + _name(name)
+        + _common(mac, mtu)
+        + number(_NET_NS_FD, namespace)
+        + attribute(_LINKINFO, info)
+    )
+    return Request(_NEWLINK, CREATE | EXCL, body, f"VXLAN {vxlan_id} on UDP port {port}")
+
+
+def pair(
+    name: str,
+    *,
+    peer: str,
+    peer_namespace: int,
+    master: int = 0,
+    mac: str = "",
+    peer_mac: str = "",
+    mtu: int = 0,
+) -> Request:
+    """A pair: one end here, up, as a port of the bridge `master`; the other in a namespace."""
+    other = _header() + _name(peer) + _common(peer_mac, mtu) + number(_NET_NS_FD, peer_namespace)
+    info = attribute(_KIND, b"veth") + attribute(_DATA, attribute(_VETH_PEER, other))
+    body = _header(up=True) + _name(name) + _common(mac, mtu)
+    if master:
+        body += number(_MASTER, master)
+    return Request(_NEWLINK, CREATE | EXCL, body + attribute(_LINKINFO, info), f"pair {name}")
+
+
+def change(
+    index: int, *, up: bool | None = None, master: int | None = None, mac: str = "", mtu: int = 0
+) -> Request:
+    """Change an interface; what isn't given stays as it is."""
+    body = _header(index=index, up=up) + _common(mac, mtu)
+    if master is not None:
+        body += number(_MASTER, master)
+    return Request(_NEWLINK, 0, body, f"interface {index}")
+
+
+def port(index: int, *, learns: bool, floods: bool) -> Request:
+    """How a bridge treats one of its ports: learning addresses there, sending there what it
+    doesn't know the place of."""
+    body = struct.pack("=BxHiII", socket.AF_BRIDGE, 0, index, 0, 0) + attribute(
+        _PROTINFO | _NESTED,
+        attribute(_BRPORT_LEARNING, bytes((learns,))) + attribute(_BRPORT_FLOOD, bytes((floods,))),
+    )
+    return Request(_SETLINK, 0, body, f"bridge port {index}")
+
+
+def delete(name: str) -> Request:
+    """Delete an interface, and with it the other end of a pair."""
+    return Request(_DELLINK, 0, _header() + _name(name), f"interface {name}", (errno.ENODEV,))
+
+
+def index_of(netlink: Netlink, name: str) -> int:
+    """The number of an interface.
+
+    Raises:
+        OSError: ENODEV when there is none of that name.
+    """
+    request = struct.pack("16si20x", name.encode(), 0)
+    answer = fcntl.ioctl(netlink.fileno(), _SIOCGIFINDEX, request)
+    index: int = struct.unpack_from("16si", answer)[1]
+    return index
+
+
+def find(netlink: Netlink, name: str) -> int | None:
+    """The number of an interface, or None."""
+    try:
+        return index_of(netlink, name)
+    except OSError as error:
+        if error.errno != errno.ENODEV:
+            raise
+        return None
+
+
+def links(netlink: Netlink) -> dict[str, Link]:
+    """All interfaces of a namespace, by name."""
+    found = (_link(payload) for payload in netlink.dump(_GETLINK, _header()))
+    return {link.name: link for link in found}
+
+
+def _link(payload: bytes) -> Link:
+    _, _, index, flags, _ = struct.unpack_from("=BxHiII", payload)
+    known = attributes(payload, 16)
+    info = attributes(known.get(_LINKINFO, b""))
+    kind = info.get(_KIND, b"").rstrip(b"\0").decode()
+    data = attributes(info.get(_DATA, b"")) if kind == "vxlan" else {}
+    slave = attributes(info.get(_SLAVE_DATA, b""))
+    local = data.get(_VXLAN_LOCAL) or data.get(_VXLAN_LOCAL6)
+    return Link(
+        index=index,
+        name=known[_IFNAME].rstrip(b"\0").decode(),
+        kind=kind,
+        mac=known.get(_ADDRESS, b"").hex(":"),
+        mtu=_int(known.get(_MTU)),
+        is_up=bool(flags & _UP),
+        master=_int(known.get(_MASTER)),
+        vxlan_id=_int(data.get(_VXLAN_ID)),
+        vxlan_port=struct.unpack("!H", data[_VXLAN_PORT])[0] if _VXLAN_PORT in data else 0,
+        vxlan_local=str(ip_address(local)) if local else "",
+        learns=slave.get(_BRPORT_LEARNING) != b"\0",
+        floods=slave.get(_BRPORT_FLOOD) != b"\0",
+    )
+
+
+def _header(*, index: int = 0, up: bool | None = None) -> bytes:
+    flags = _UP if up else 0
+    return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, 0 if up is None else _UP)
+
+
+def _name(name: str) -> bytes:
+    return attribute(_IFNAME, name.encode() + b"\0")
+
+
+def _common(mac: str, mtu: int) -> bytes:
+    body = attribute(_ADDRESS, bytes.fromhex(mac.replace(":", ""))) if mac else b""
+    return body + (number(_MTU, mtu) if mtu else b"")
+
+
+def _int(value: bytes | None) -> int:
+    return int(struct.unpack("=I", value)[0]) if value else 0
