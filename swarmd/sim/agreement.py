@@ -16,11 +16,13 @@ from msgspec import msgpack
 from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.service import Service
-from swarmd.model.states import TaskState, UpdateOrder
+from swarmd.model.spec import ServiceSpec
+from swarmd.model.states import Concurrency, TaskState, UpdateOrder
 from swarmd.model.task import Task
 from swarmd.orchestrator.nodes import has_stopped
 from swarmd.orchestrator.restart import STOP_WAIT_NS
 from swarmd.sim.machine import Machine
+from swarmd.sim.promises import Promises
 from swarmd.sim.timeline import Timeline
 from swarmd.store.changes import Change, Committed, Object
 from swarmd.store.invariants import check
@@ -42,6 +44,7 @@ class Agreement:
         self._homes: dict[TaskId, str] = {}
         self._assigned: dict[TaskId, NodeId] = {}
         self._leaders: dict[int, str] = {}  # by term
+        self._promises = Promises(timeline)
         for machine in self._machines:
             if machine.is_manager:
                 machine.watch = partial(self._check_leader, machine)
@@ -102,6 +105,7 @@ class Agreement:
         for violation in check(store):
             self._accuse(f"at index {committed.index}: {violation}")
         self._check_addresses(store)
+        self._promises.check(store, committed)
         for change in committed.changes:
             if isinstance(change.new, Task):
                 self._check_task(change, change.new)
@@ -137,13 +141,13 @@ class Agreement:
     def _check_turn(self, new: Task, store: Store) -> None:
         """A task may begin when those before it in its slot have stopped, unless told otherwise."""
         service = store.find_service(new.service_id)
-        if service is None or not new.slot or new.job_iteration is not None:
+        if service is None or not new.slot:
             return
-        if _starts_first(service) or new.updated_at - new.created_at >= STOP_WAIT_NS:
+        if _overlaps(service) or new.updated_at - new.created_at >= STOP_WAIT_NS:
             return
         for other in store.tasks_of_service(service.id):
             older = other.slot == new.slot and other.created_at < new.created_at
-            if older and not has_stopped(other, store):
+            if older and not has_stopped(other, store) and new.replaces != other.id:
                 self._accuse(f"task {new.name} may run while {other.name} has not stopped")
 
     def _accuse(self, reason: str) -> None:
@@ -178,15 +182,17 @@ def _begins(old: Object | None, new: Task) -> bool:
     return before < TaskState.RUNNING and new.desired_state is TaskState.RUNNING
 
 
-def _starts_first(service: Service) -> bool:
+def _overlaps(service: Service) -> bool:
     """Whether the spec, or one the service had before, lets two tasks of a slot overlap."""
     specs = [service.spec, service.previous_spec, *(past.spec for past in service.history)]
-    return any(
-        config is not None and config.order is UpdateOrder.START_FIRST
-        for spec in specs
-        if spec is not None
-        for config in (spec.update_config, spec.rollback_config)
-    )
+    return any(_may_overlap(spec) for spec in specs if spec is not None)
+
+
+def _may_overlap(spec: ServiceSpec) -> bool:
+    if spec.mode.cron is not None:
+        return spec.mode.cron.concurrency is Concurrency.ALLOW
+    configs = (spec.update_config, spec.rollback_config)
+    return any(config is not None and config.order is UpdateOrder.START_FIRST for config in configs)
 
 
 def _summary(committed: Committed) -> str:

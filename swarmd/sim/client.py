@@ -8,17 +8,17 @@ and whether it happened for certain, did not for certain, or may have.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from enum import Enum
 from random import Random
 from typing import Any, NamedTuple
 
-from msgspec.structs import replace
-
 from swarmd.manager.manager import CONTROL
 from swarmd.model.errors import Code
+from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import Availability, FailureAction
+from swarmd.model.states import FailureAction
 from swarmd.rpc.convert import (
     node_from_pb,
     node_spec_to_pb,
@@ -38,6 +38,7 @@ from swarmd.sim.timeline import Timeline
 
 REVISION = "revision"  # the label that tells one spec of a service from another
 ABSENT = "-"
+PATIENCE_S = 6.0  # for one call
 
 # Answers after which a request has certainly had no effect.
 _REFUSALS = frozenset(
@@ -156,27 +157,27 @@ class Client:
 
     # --- nodes
 
-    async def set_availability(self, node_id: str, availability: Availability) -> bool:
+    async def change_node(self, node_id: str, change: Callable[[Node], Node]) -> bool:
         """Change what the operator wants of a node; whether it is certain."""
         answer = await self.call("GetNode", pb.GetNodeRequest(node_id=node_id))
         if answer.outcome is not Outcome.DONE:
             return False
         node = node_from_pb(answer.message.node)
-        spec = replace(node.spec, availability=availability)
-        request = pb.UpdateNodeRequest(node_id=node_id, spec=node_spec_to_pb(spec))
+        spec = node_spec_to_pb(change(node).spec)
+        request = pb.UpdateNodeRequest(node_id=node_id, spec=spec)
         request.node_version.index = node.version
         return (await self.call("UpdateNode", request)).outcome is Outcome.DONE
 
     # --- calls
 
-    async def call(self, method: str, request: Any, *, within_s: float = 6.0) -> Answer:
+    async def call(self, method: str, request: Any, *, service: str = CONTROL) -> Answer:
         """One call to a manager, tried once."""
         channel = self._channel
         if channel is None:
             address = self._managers[self.rng.randrange(len(self._managers))]
             channel = self._channel = SimChannel(address, self._context, self._clock)
         try:
-            message = await getattr(channel.stub(CONTROL), method)(request, timeout_s=within_s)
+            message = await getattr(channel.stub(service), method)(request, timeout_s=PATIENCE_S)
         except RpcError as error:
             outcome = _outcome(error)
             self._timeline.tell(

@@ -6,6 +6,7 @@ again by the next one. What a task does is said by its command:
     steady            runs until it is stopped
     batch SECONDS     ends well after about so long
     flaky SECONDS     fails after about so long
+    ill SECONDS       runs on, but is not well any more after about so long
     broken            can never be started
 """
 
@@ -19,9 +20,12 @@ from random import Random
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
 from swarmd.agent.executors.session import Access
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
 from swarmd.model.ids import TaskId
 from swarmd.model.task import ContainerStatus, Task
+from swarmd.model.template import TemplateContext
+from swarmd.sim.access import SimAccess
 from swarmd.sim.timeline import Timeline
 
 
@@ -31,6 +35,7 @@ class Container:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.code: int | None = None
+        self.well = True
         self.contact = 0
         self.waiters: list[asyncio.Future[None]] = []
 
@@ -38,11 +43,14 @@ class Container:
 class Containers:
     """All containers of one machine.
 
-    `changed` hears of every container that has started or ended. `failing` is the share of steps
+    `changed` hears of every container that has started or ended, `fell_ill` of one that is not
+    well any more, `lacking` of files that a task should have had. `failing` is the share of steps
     that go wrong, half of them for good.
     """
 
     def __init__(self, timeline: Timeline, machine: str, *, changed: Callable[[], None]) -> None:
+        self.fell_ill: Callable[[Container], None] = lambda _: None
+        self.lacking: Callable[[Task], None] = lambda _: None
         self.failing = 0.0
         self.slow_s = 0.0
         self.rng: Random = timeline.rng(f"containers:{machine}")
@@ -83,6 +91,9 @@ class Containers:
             code = 0 if behaviour == "batch" else 1
             at = self._timeline.now + lasts
             self._timeline.call_at(at, lambda: self.end(container, code))
+        elif behaviour == "ill":
+            at = self._timeline.now + float(seconds) * self.rng.uniform(0.5, 1.5)
+            self._timeline.call_at(at, lambda: self._fall_ill(container))
         if task.lease_ns:
             container.contact = contact
             self._watch_lease(container)
@@ -97,6 +108,11 @@ class Containers:
             self.end(container, 137)
         else:
             self._timeline.call_at(runs_out_ns / 1e9, lambda: self._watch_lease(container))
+
+    def _fall_ill(self, container: Container) -> None:
+        if container.code is None:
+            container.well = False
+            self.fell_ill(container)
 
     def end(self, container: Container, code: int) -> None:
         if container.code is not None:
@@ -128,9 +144,10 @@ class Containers:
 class SimExecutor:
     """Implements `agent.executors.base.Executor` over the machine's containers."""
 
-    def __init__(self, containers: Containers, leases: Leases) -> None:
+    def __init__(self, containers: Containers, leases: Leases, files: NodeFiles) -> None:
         self.containers = containers
         self.leases = leases
+        self.files = files
         leases.on_answer = containers.renew
 
     def describe(self) -> str:
@@ -138,7 +155,7 @@ class SimExecutor:
 
     def controller(self, task: Task) -> SimController:
         self.leases.hold(task.id, task.lease_ns)
-        return SimController(task, self.containers, self.leases)
+        return SimController(task, self)
 
     def log_directory(self, task_id: TaskId) -> Path:
         return Path("/nonexistent") / task_id
@@ -157,12 +174,16 @@ class SimExecutor:
 class SimController:
     """Implements `agent.executors.base.Controller`."""
 
-    def __init__(self, task: Task, containers: Containers, leases: Leases) -> None:
+    def __init__(self, task: Task, executor: SimExecutor) -> None:
         self._task = task
-        self._containers = containers
-        self._leases = leases
+        self._containers = containers = executor.containers
+        self._leases = executor.leases
+        self._files = executor.files
         self.note = ""
-        self.access: Access | None = None  # nothing can be run beside what only pretends to run
+        self.doing = ""
+        self.access: Access | None = SimAccess(
+            self._is_well, lambda: containers.rng.uniform(0.0, 0.1)
+        )
 
     @property
     def surroundings(self) -> Surroundings:
@@ -177,6 +198,7 @@ class SimController:
         await self._take("started")
         if command_of(self._task)[:1] == ("broken",):
             raise TaskFailure("its command cannot be run")
+        self._fetch_files()
         if self._task.lease_ns and not self._leases.is_valid(self._task.lease_ns):
             raise TemporaryFailure("waits for word from a manager")
         self._containers.start(self._task, self._leases.contact)
@@ -203,6 +225,20 @@ class SimController:
         await asyncio.sleep(self._containers.rng.uniform(0.001, 0.02))
         self._leases.drop(self._task.id)
         self._containers.remove(self._task.id)
+
+    def _fetch_files(self) -> None:
+        spec = self._task.spec.container_spec
+        if spec is None or self._containers.find(self._task.id) is not None:
+            return
+        try:
+            self._files.files_of(spec, TemplateContext())
+        except TaskFailure:
+            self._containers.lacking(self._task)
+            raise
+
+    def _is_well(self) -> bool | None:
+        container = self._containers.find(self._task.id)
+        return container.well if container is not None and container.code is None else None
 
     async def _take(self, what: str) -> None:
         containers = self._containers

@@ -8,18 +8,16 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from swarmd.model import modes
-from swarmd.model.service import Service
-from swarmd.model.states import Availability, NodeState, TaskState, UpdateState
+from swarmd.model.states import NodeState, TaskState
 from swarmd.model.task import Task
 from swarmd.sim.agreement import state_digest
 from swarmd.sim.machine import Machine
+from swarmd.sim.settled import service_problems
 from swarmd.sim.world import World
 from swarmd.store.store import Store
 
 ASYNCIO_TASKS_MAX = 250
 CONNECTIONS_MAX = 60
-_UNDER_WAY = frozenset({UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED})
 
 
 def problems(world: World) -> Iterator[str]:
@@ -31,7 +29,7 @@ def problems(world: World) -> Iterator[str]:
     yield from _managers(world, store)
     yield from _nodes(world, store)
     for service in store.services():
-        yield from _service(service, store)
+        yield from service_problems(service, store)
     yield from _tasks(store)
     for machine in world.machines.values():
         yield from _machine(machine, store)
@@ -61,50 +59,6 @@ def _nodes(world: World, store: Store) -> Iterator[str]:
         daemon = machine.daemon if machine is not None else None
         if daemon is not None and daemon.session.manager is None:
             yield f"node {node.id} has no session"
-
-
-def _service(service: Service, store: Store) -> Iterator[str]:
-    name, mode = service.spec.name, service.spec.mode
-    tasks = store.tasks_of_service(service.id)
-    if mode.replicated_job is not None:
-        yield from _job(service, tasks)
-        return
-    wanted = [task for task in tasks if task.desired_state is TaskState.RUNNING]
-    if mode.global_ is not None:
-        places = Counter(str(task.node_id) for task in wanted)
-        goal = {str(n.id) for n in store.nodes() if n.spec.availability is not Availability.DRAIN}
-        if set(places) != goal:
-            yield f"service {name} is wanted on {sorted(places)}, not on {sorted(goal)}"
-    else:
-        places = Counter(str(task.slot) for task in wanted)
-        count = modes.replicas(service.spec.mode)
-        if len(places) != count:
-            yield f"service {name} has {len(places)} slots, not {count}"
-    for place, number in places.items():
-        if number > 1:
-            yield f"{number} tasks are wanted in {name}.{place}"
-    for task in wanted:
-        if task.status.state is not TaskState.RUNNING:
-            yield f"task {task.name} is {task.status.state.word}: {task.status.err}"
-        elif task.spec_version != service.spec_version and task.spec != service.spec.task_template:
-            yield f"task {task.name} runs an old spec"
-    if service.spec.endpoint_spec is not None and service.spec.endpoint_spec.ports:
-        chosen = service.endpoint.ports if service.endpoint is not None else ()
-        if not chosen or not all(port.published_port for port in chosen):
-            yield f"service {name} has no port"
-    if service.update_status is not None and service.update_status.state in _UNDER_WAY:
-        yield f"service {name} is still {service.update_status.state.value}"
-
-
-def _job(service: Service, tasks: tuple[Task, ...]) -> Iterator[str]:
-    job, status = service.spec.mode.replicated_job, service.job_status
-    assert job is not None
-    current = status.job_iteration if status is not None else 0
-    done = sum(
-        task.status.state is TaskState.COMPLETE and task.job_iteration == current for task in tasks
-    )
-    if done != (job.total_completions or 1):
-        yield f"job {service.spec.name} was completed {done} times, not {job.total_completions}"
 
 
 def _tasks(store: Store) -> Iterator[str]:

@@ -16,6 +16,7 @@ from random import Random
 from typing import Any, NamedTuple
 
 from swarmd.agent.conversation import DISPATCHER, News
+from swarmd.agent.files import NodeFiles
 from swarmd.agent.leases import Leases
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession
@@ -204,10 +205,11 @@ class SimDaemon:
             [Remote(address) for address in seat.others], rng=rng, on_change=lambda _: None
         )
         leases = Leases(now=seat.clock.monotonic)
+        files = NodeFiles()
         self.worker = Worker(
             Path("/nonexistent"),
             seat.node_id,
-            SimExecutor(seat.containers, leases),
+            SimExecutor(seat.containers, leases, files),
             clock=seat.clock,
             open_db=memory_database(seat.tasks_file),
         )
@@ -217,6 +219,7 @@ class SimDaemon:
             remotes=self.remotes,
             dial=self._dial_as_agent,
             leases=leases,
+            files=files,
             describe=self._describe,
             rng=rng,
             on_message=self._on_news,

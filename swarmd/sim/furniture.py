@@ -14,6 +14,9 @@ BACKEND = Network(
     id=NetworkId("backend"),
     spec=NetworkSpec(name="backend", ipam=IPAMOptions(configs=(IPAMConfig(subnet="10.9.0.0/26"),))),
 )
+# What a node may be tainted with: nothing stays, nothing new comes. The first is the one tolerated.
+TAINT = "sim"
+TAINTS = (f"{TAINT}:no-execute", "other:no-schedule", "other:prefer-no-schedule")
 SECRETS = tuple(
     Secret(id=SecretId(f"secret{number}"), spec=SecretSpec(name=f"secret{number}", data=b"hidden"))
     for number in (1, 2)

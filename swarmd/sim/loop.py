@@ -70,6 +70,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
         self._serial = 0
         self._soon_at = 0.0
         self._paused: list[Handle] | None = None
+        self.undisturbed_since = timeline.now  # it has neither been stopped nor begun since
         self._tasks: dict[int, SimTask] = {}
         endpoint.loop = self
 
@@ -108,6 +109,7 @@ class ProcessLoop(asyncio.BaseEventLoop):
 
     def resume(self) -> None:
         waiting, self._paused = self._paused or [], None
+        self.undisturbed_since = self.timeline.now
         for handle in waiting:
             self.timeline.schedule(self.timeline.now, self, handle)
 

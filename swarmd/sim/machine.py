@@ -7,8 +7,9 @@ from random import Random
 
 from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId
+from swarmd.model.task import Task
 from swarmd.raft.config import RaftConfig
-from swarmd.sim.containers import Containers
+from swarmd.sim.containers import Container, Containers
 from swarmd.sim.custody import Custody
 from swarmd.sim.daemon import PORT, Seat, SimDaemon
 from swarmd.sim.disk import SimDisk
@@ -19,6 +20,8 @@ from swarmd.sim.parts import MachineClock, SimWorker, TasksFile
 from swarmd.sim.timeline import Timeline
 from swarmd.store.changes import Transaction
 
+ILLNESS_S = 10.0  # time enough for a daemon to notice, however slow
+
 
 class Machine:
     """One node's machine. `daemon` is None while its process is dead.
@@ -27,6 +30,7 @@ class Machine:
         managers: addresses of the managers that daemons of this machine begin with.
         on_manager: told each manager half that starts here.
         on_containers: told when a container has started or ended.
+        on_lacking: told of a task that is refused its files, and on which node.
     """
 
     def __init__(
@@ -41,6 +45,7 @@ class Machine:
         raft_config: RaftConfig,
         on_manager: Callable[[Machine, Manager], None],
         on_containers: Callable[[], None],
+        on_lacking: Callable[[NodeId, Task], None],
     ) -> None:
         self.name, self.host, self.is_manager = name, host, is_manager
         self.node_id = NodeId(name)
@@ -53,6 +58,8 @@ class Machine:
         self.tasks_file = TasksFile()
         self.clock = MachineClock(timeline)
         self.containers = Containers(timeline, name, changed=on_containers)
+        self.containers.fell_ill = self._expect_end
+        self.containers.lacking = lambda task: on_lacking(self.node_id, task)
         self.rng: Random = timeline.rng(f"machine:{name}")
         self.slow_disk = 0.0  # chance of a disk operation that takes seconds
         self.block_s = (0.0005, 0.004)
@@ -179,6 +186,19 @@ class Machine:
         if self.repeating and self.rng.random() < self.repeating:
             return self.rng.uniform(0.0, 3.0)
         return None
+
+    def _expect_end(self, container: Container) -> None:
+        """A daemon that is not disturbed ends what is not well any more."""
+        began, loop = self._timeline.now, self.loop
+
+        def judge() -> None:
+            if loop is None or self.loop is not loop or loop.paused:
+                return
+            if container.code is None and loop.undisturbed_since <= began:
+                name = container.task.name
+                self._timeline.accuse(f"{name} on {self.name} is not well and goes on")
+
+        self._timeline.call_at(began + ILLNESS_S, judge)
 
     def _failed(self, reason: str) -> None:
         """No simulated fault gives the product a reason for this."""

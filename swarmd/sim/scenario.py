@@ -9,17 +9,25 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
-from swarmd.model.cluster import ClusterSpec, DispatcherConfig, OrchestrationConfig
-from swarmd.model.instant import MILLISECOND
-from swarmd.model.states import NodeState
+from swarmd.model.cluster import (
+    ClusterSpec,
+    DispatcherConfig,
+    OrchestrationConfig,
+    RebalanceConfig,
+    SchedulingConfig,
+)
+from swarmd.model.instant import MILLISECOND, SECOND
+from swarmd.model.states import NodeState, Strategy
 from swarmd.raft.config import RaftConfig
 from swarmd.sim.agreement import Agreement
 from swarmd.sim.client import ABSENT, REVISION
 from swarmd.sim.convergence import problems
 from swarmd.sim.faults import KINDS, Faults
+from swarmd.sim.keepers import KEEPERS, Archivist, Crowd, Warden
 from swarmd.sim.linearizable import Operation, explains
+from swarmd.sim.specs import THEMES
 from swarmd.sim.timeline import Timeline, Violation
-from swarmd.sim.workload import Operator, Writer
+from swarmd.sim.workload import Operator, Patron, Writer
 from swarmd.sim.world import World
 
 UP_S = 30.0
@@ -35,6 +43,8 @@ class Plan(NamedTuple):
     workers: int
     operators: int
     writers: int
+    theme: str  # what services are mostly about
+    keepers: tuple[str, ...]  # who else is at work, of KEEPERS
     faults: tuple[str, ...]
     fault_every_s: float
     turmoil_s: float
@@ -65,11 +75,14 @@ def plan_of(seed: int) -> Plan:
     """The plan that `seed` stands for."""
     rng = Timeline(seed).rng("plan")
     kinds = KINDS if rng.random() < 0.5 else tuple(rng.sample(KINDS, rng.randrange(1, 5)))
+    keepers = KEEPERS if rng.random() < 0.3 else tuple(rng.sample(KEEPERS, rng.randrange(0, 3)))
     return Plan(
         managers=rng.choice((1, 3, 3, 3, 5)),
         workers=rng.randrange(1, 5),
         operators=rng.randrange(1, 3),
         writers=rng.randrange(1, 4),
+        theme=rng.choice(THEMES) if rng.random() < 0.5 else "mixed",
+        keepers=keepers,
         faults=kinds,
         fault_every_s=rng.choice((0.5, 1.5, 4.0)),
         turmoil_s=rng.uniform(8.0, 28.0),
@@ -84,6 +97,14 @@ def plan_of(seed: int) -> Plan:
                 heartbeat_period_ns=rng.choice((500 * MILLISECOND, 1500 * MILLISECOND))
             ),
             orchestration=OrchestrationConfig(task_history_retention_limit=rng.choice((0, 1, 5))),
+            scheduling=SchedulingConfig(
+                strategy=rng.choice(tuple(Strategy)),
+                rebalance=RebalanceConfig(
+                    enabled=rng.random() < 0.4,
+                    max_moves=rng.choice((1, 1, 2)),
+                    cooldown_ns=rng.choice((0, 1, 3)) * SECOND,
+                ),
+            ),
         ),
     )
 
@@ -151,16 +172,21 @@ def _run(world: World, plan: Plan) -> Result:
     )
 
 
-def _workload(world: World, plan: Plan) -> Sequence[Operator | Writer]:
+def _workload(world: World, plan: Plan) -> Sequence[Patron]:
     """Clients at work."""
     workers = tuple(m.node_id for m in world.machines.values() if not m.is_manager)
     shared = ("shared-1", "shared-2")
-    # One operator drains, so that it is the one who ends it.
-    workload: list[Operator | Writer] = [
-        Operator(world.add_client(), () if number else workers, gentle=number == 1)
+    workload: list[Patron] = [
+        Operator(world.add_client(), gentle=number == 1, theme=plan.theme)
         for number in range(plan.operators)
     ]
     workload.extend(Writer(world.add_client(), shared) for _ in range(plan.writers))
+    if "warden" in plan.keepers:
+        workload.append(Warden(world.add_client(), workers))
+    if "archivist" in plan.keepers:
+        workload.append(Archivist(world.add_client()))
+    if "crowd" in plan.keepers:
+        workload.append(Crowd(world.add_client()))
     for member in workload:
         member.client.loop.enter(member.run, name="work")
     return workload

@@ -11,8 +11,10 @@ from contextlib import contextmanager
 
 from swarmd.manager.manager import Manager
 from swarmd.model.cluster import Cluster, ClusterSpec, RootCA
+from swarmd.model.ids import NodeId
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Role
+from swarmd.model.task import Task
 from swarmd.raft.books import clocked_by
 from swarmd.raft.config import RaftConfig
 from swarmd.sim.client import Client, Ledger
@@ -59,6 +61,7 @@ class World:
                 raft_config=raft_config,
                 on_manager=self._manager_starts,
                 on_containers=self._containers_changed,
+                on_lacking=self._check_lacking,
             )
 
     @contextmanager
@@ -169,6 +172,18 @@ class World:
     def _containers_changed(self) -> None:
         for observer in self.container_observers:
             observer()
+
+    def _check_lacking(self, node_id: NodeId, task: Task) -> None:
+        """A task may be refused only files that are no more."""
+        store, container = self.store(), task.spec.container_spec
+        if store is None or container is None:
+            return
+        for secret in container.secrets:
+            if store.find_secret(secret.secret_id) is not None:
+                self.timeline.accuse(f"{task.name} on {node_id} lacks {secret.secret_name}")
+        for config in container.configs:
+            if store.find_config(config.config_id) is not None:
+                self.timeline.accuse(f"{task.name} on {node_id} lacks {config.config_name}")
 
 
 class _Narrator(logging.Handler):

@@ -1,0 +1,164 @@
+"""Clients that want something of the swarm itself: its nodes, its files, and room for what matters.
+
+*Wardens* drain, pause and taint workers, and have tasks moved. *Archivists* make, renew and remove
+secrets and configs. A *crowd* is three services of different priorities that together ask for more
+than there is, so that some of them have to make room.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from functools import partial
+
+from msgspec.structs import replace
+
+from swarmd.manager.cluster_service import CLUSTER
+from swarmd.model.node import Node
+from swarmd.model.spec import (
+    ContainerSpec,
+    ResourceRequirements,
+    Resources,
+    RestartPolicy,
+    ServiceSpec,
+    TaskSpec,
+    UpdateConfig,
+)
+from swarmd.model.states import Availability, UpdateOrder
+from swarmd.rpc.pb import cluster as own_pb
+from swarmd.sim.client import REVISION, Client
+from swarmd.sim.file_calls import create_files, list_files, remove_file, renew_file
+from swarmd.sim.furniture import TAINTS
+from swarmd.sim.specs import STEADY, replicated
+from swarmd.sim.workload import Patron
+
+KEEPERS = ("warden", "archivist", "crowd")
+EXTRA_FILES = ("extra-1", "extra-2")
+PRIORITIES = (-1, 0, 10)
+CROWD_CPUS = 2  # of the four that a node has
+CROWD_MAX = 8
+
+
+class Warden(Patron):
+    """Changes what is wanted of workers, which are as they were once it has settled."""
+
+    pause_s = (1.0, 6.0)
+
+    def __init__(self, client: Client, workers: tuple[str, ...]) -> None:
+        super().__init__(client)
+        self._workers = workers
+        self._touched: set[str] = set()
+
+    async def act(self) -> None:
+        if not self._workers or self.rng.random() < 0.2:
+            await self.client.call("Rebalance", own_pb.RebalanceRequest(), service=CLUSTER)
+            return
+        node_id = self.rng.choice(self._workers)
+        self._touched.add(node_id)
+        await self.client.change_node(node_id, self._changed)
+
+    def last_steps(self) -> list[Callable[[], Awaitable[bool]]]:
+        return [partial(self._restore, node_id) for node_id in sorted(self._touched)]
+
+    def _changed(self, node: Node) -> Node:
+        spec = node.spec
+        if self.rng.random() < 0.4:
+            spec = replace(spec, taints=self.rng.choice(((), *((text,) for text in TAINTS))))
+        else:
+            spec = replace(
+                spec,
+                availability=self.rng.choice(tuple(Availability)),
+                drain_order=self.rng.choice(tuple(UpdateOrder)),
+            )
+        return replace(node, spec=spec)
+
+    async def _restore(self, node_id: str) -> bool:
+        """What keeps all tasks away that do not tolerate it may stay: managers have none."""
+        evicts = self.rng.random() < 0.3
+
+        def restored(node: Node) -> Node:
+            taints = TAINTS[:1] if evicts else ()
+            active = Availability.ACTIVE
+            return replace(node, spec=replace(node.spec, availability=active, taints=taints))
+
+        return await self.client.change_node(node_id, restored)
+
+
+class Archivist(Patron):
+    """Sees to secrets and configs, some of which services refer to."""
+
+    pause_s = (0.3, 3.0)
+
+    async def act(self) -> None:
+        if self.rng.random() < 0.2:
+            await create_files(self.client, self.rng.choice(EXTRA_FILES), self._data())
+            return
+        files = await list_files(self.client)
+        if not files:
+            return
+        file = self.rng.choice(files)
+        if self.rng.random() < 0.4:
+            await remove_file(self.client, file)
+        else:
+            await renew_file(self.client, file, self._data())
+
+    def last_steps(self) -> list[Callable[[], Awaitable[bool]]]:
+        return [self._look]
+
+    async def _look(self) -> bool:
+        return await list_files(self.client) is not None
+
+    def _data(self) -> bytes:
+        return self.client.revision().encode()
+
+
+class Crowd(Patron):
+    """Three services of different priorities, too large for the swarm when they are all large."""
+
+    pause_s = (0.5, 4.0)
+
+    async def act(self) -> None:
+        await self._change(self.rng.choice(PRIORITIES), least=0)
+
+    def last_steps(self) -> list[Callable[[], Awaitable[bool]]]:
+        """Have them all settle at some size, the one of the highest priority last."""
+        return [partial(self._insist, priority) for priority in PRIORITIES]
+
+    async def _insist(self, priority: int) -> bool:
+        return await self._change(priority, least=1)
+
+    async def _change(self, priority: int, *, least: int) -> bool:
+        """Create, scale or remove a service; whether that is certain."""
+        name = f"{self.client.name}-priority-{priority}"
+        certain, service = await self.client.find(name)
+        if not certain:
+            return False
+        replicas = self.rng.randrange(least, CROWD_MAX + 1)
+        if service is None:
+            return await self.client.create(self._spec(name, priority, replicas)) is not None
+        if not least and self.rng.random() < 0.2:
+            return await self.client.remove(service)
+        if self.rng.random() < 0.3:
+            spec = self._spec(name, priority, replicas)
+        else:
+            labels = {REVISION: self.client.revision()}
+            spec = replace(service.spec, mode=replicated(replicas), labels=labels)
+        return await self.client.update(service, spec) is not None
+
+    def _spec(self, name: str, priority: int, replicas: int) -> ServiceSpec:
+        needs = Resources(nano_cpus=CROWD_CPUS * 10**9)
+        return ServiceSpec(
+            name=name,
+            labels={REVISION: self.client.revision()},
+            task_template=TaskSpec(
+                container_spec=ContainerSpec(command=STEADY),
+                resources=ResourceRequirements(reservations=needs),
+                restart_policy=RestartPolicy(delay_ns=0),
+                priority=priority,
+                force_update=self.rng.randrange(10**6),
+            ),
+            mode=replicated(replicas),
+            update_config=UpdateConfig(
+                parallelism=self.rng.choice((0, 1, 2)), order=self.rng.choice(tuple(UpdateOrder))
+            ),
+            min_available=self.rng.choice((0, 0, 1, 2)),
+        )
