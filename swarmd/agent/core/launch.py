@@ -107,12 +107,8 @@ def environment(
     env = {"PATH": PATH, "HOME": home, "HOSTNAME": launch.hostname or hostname}
     if user:
         env["USER"] = env["LOGNAME"] = user
-    if ports:
-        env["PORT"] = str(ports[0].published_port)
-    for port in ports:
-        suffix = "" if port.protocol is Protocol.TCP else f"_{port.protocol.value.upper()}"
-        env[f"SWARMD_PORT_{port.target_port}{suffix}"] = str(port.published_port)
-    env.update(_claims(task.assigned_generic_resources))
+    env.update(port_variables(ports))
+    env.update(claims(task.assigned_generic_resources))
     env.update(launch.env)
     # The marks by which the node finds its processes where it has no cgroups.
     env["SWARMD_TASK_ID"] = task.id
@@ -120,10 +116,19 @@ def environment(
     return env
 
 
-def _claims(claims: tuple[GenericResource, ...]) -> dict[str, str]:
+def port_variables(ports: tuple[PortConfig, ...]) -> dict[str, str]:
+    """How a task that shares its node's network learns which ports of it are its own."""
+    env = {"PORT": str(ports[0].published_port)} if ports else {}
+    for port in ports:
+        suffix = "" if port.protocol is Protocol.TCP else f"_{port.protocol.value.upper()}"
+        env[f"SWARMD_PORT_{port.target_port}{suffix}"] = str(port.published_port)
+    return env
+
+
+def claims(resources: tuple[GenericResource, ...]) -> dict[str, str]:
     """`DOCKER_RESOURCE_GPU=UUID1,UUID2`: how swarm tells a task which resources are its own."""
     values: dict[str, list[str]] = {}
-    for claim in claims:
+    for claim in resources:
         named, discrete = claim.named_resource_spec, claim.discrete_resource_spec
         if named is not None:
             values.setdefault(named.kind, []).append(named.value)

@@ -12,14 +12,19 @@ from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.images.manifest import RunConfig
 from swarmd.agent.oci import capabilities
+from swarmd.agent.oci.cgroups import Cgroups
+from swarmd.agent.oci.devices import DeviceNode
 from swarmd.agent.oci.users import ImageAccount
 from swarmd.model import defaults
+from swarmd.model.host_access import HostAccess
 from swarmd.model.record import Record
-from swarmd.model.spec import ContainerSpec, Resources
+from swarmd.model.spec import ContainerSpec, PortConfig, ResourceRequirements
 from swarmd.model.task import Task
 from swarmd.model.template import TemplateContext, TemplateError, expand_container
 
 SHORT_ID = 12
+# From here on the kernel can change all mounts of a tree at once.
+DEEP_READ_ONLY_SINCE = (5, 12)
 
 
 class FileMount(Record, frozen=True):
@@ -28,6 +33,22 @@ class FileMount(Record, frozen=True):
     source: str
     target: str
     read_only: bool = False
+
+
+class NodeFacts(Record, frozen=True):
+    """What containers depend on of their node's kernel."""
+
+    kernel: tuple[int, int]
+    capabilities_last: int
+    cgroups: Cgroups = Cgroups()
+
+
+class Given(Record, frozen=True):
+    """What one container gets of its node, found there."""
+
+    devices: tuple[DeviceNode, ...] = ()
+    init: str = ""
+    apparmor: str = ""
 
 
 class Container(Record, frozen=True):
@@ -39,15 +60,23 @@ class Container(Record, frozen=True):
     hostname: str
     account: ImageAccount
     capabilities: tuple[str, ...]
-    limits: Resources
-    reserved_bytes: int
+    resources: ResourceRequirements
     cgroup: str
     spec: ContainerSpec
     files: tuple[FileMount, ...] = ()
     mounts: tuple[Placed, ...] = ()
     deep_read_only: bool = True  # the kernel can make what is mounted below read-only, too
     architecture: str = "x86_64"
+    kernel: tuple[int, int] = (5, 0)
+    cgroups: Cgroups = Cgroups()
+    devices: tuple[DeviceNode, ...] = ()
+    init: str = ""  # a program of the node that becomes the first process; empty: none
+    apparmor: str = ""  # the node's profile for containers; empty where there is no AppArmor
     labels: Mapping[str, str] = {}
+
+    @property
+    def access(self) -> HostAccess:
+        return self.spec.host_access or HostAccess()
 
 
 def expanded(task: Task, context: TemplateContext) -> ContainerSpec:
@@ -80,10 +109,19 @@ def command(spec: ContainerSpec, image: RunConfig) -> tuple[str, ...]:
 
 
 def environment(
-    spec: ContainerSpec, image: RunConfig, *, account: ImageAccount, hostname: str
+    spec: ContainerSpec,
+    image: RunConfig,
+    *,
+    account: ImageAccount,
+    hostname: str,
+    surroundings: Mapping[str, str],
 ) -> tuple[str, ...]:
-    """Variables of the image, then of the spec, which win; a few that programs expect."""
-    merged = {"PATH": launching.PATH, "HOSTNAME": hostname}
+    """Variables of the image, then of the spec, which win; before them a few of the node.
+
+    Args:
+        surroundings: what the task is told of the resources that are its own.
+    """
+    merged = {"PATH": launching.PATH, "HOSTNAME": hostname, **surroundings}
     if spec.tty:
         merged["TERM"] = "xterm"
     for item in (*(image.env or ()), *spec.env):
@@ -101,33 +139,54 @@ def container(
     image: RunConfig,
     *,
     account: ImageAccount,
+    hostname: str,
     cgroup: str,
     files: tuple[FileMount, ...],
     mounts: tuple[Placed, ...],
-    deep_read_only: bool,
+    node: NodeFacts,
+    given: Given,
+    ports: tuple[PortConfig, ...],
     architecture: str,
-    capabilities_last: int,
     node_id: str,
 ) -> Container:
-    """The container of `task`, whose expanded spec is `spec`."""
-    hostname = spec.hostname or task.id[:SHORT_ID]
+    """The container of `task`, whose expanded spec is `spec`.
+
+    Args:
+        ports: those of the node that lead to it.
+    """
+    access = spec.host_access or HostAccess()
     return Container(
         argv=command(spec, image),
-        env=environment(spec, image, account=account, hostname=hostname),
+        env=environment(
+            spec,
+            image,
+            account=account,
+            hostname=hostname,
+            surroundings={
+                **launching.claims(task.assigned_generic_resources),
+                **(launching.port_variables(ports) if access.network else {}),
+            },
+        ),
         directory=spec.dir or image.working_dir or "/",
         hostname=hostname,
         account=account,
         capabilities=capabilities.effective(
-            add=spec.capability_add, drop=spec.capability_drop, last=capabilities_last
+            add=(capabilities.ALL,) if access.privileged else spec.capability_add,
+            drop=() if access.privileged else spec.capability_drop,
+            last=node.capabilities_last,
         ),
-        limits=defaults.limits(task.spec),
-        reserved_bytes=defaults.reservations(task.spec).memory_bytes,
+        resources=task.spec.resources or ResourceRequirements(),
         cgroup=cgroup,
         spec=spec,
         files=files,
         mounts=mounts,
-        deep_read_only=deep_read_only,
+        deep_read_only=node.kernel >= DEEP_READ_ONLY_SINCE,
         architecture=architecture,
+        kernel=node.kernel,
+        cgroups=node.cgroups,
+        devices=given.devices,
+        init=given.init,
+        apparmor=given.apparmor,
         labels=labels(task, spec, node_id=node_id),
     )
 

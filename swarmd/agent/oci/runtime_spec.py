@@ -4,56 +4,55 @@ from __future__ import annotations
 
 from typing import Any
 
+from swarmd.agent.oci import cgroups, devices, security
 from swarmd.agent.oci import mounts as describing
-from swarmd.agent.oci import seccomp
 from swarmd.agent.oci.container import Container
+from swarmd.model.host_access import Privileges
 
 VERSION = "1.0.2"
 TYPE_URL = "types.containerd.io/opencontainers/runtime-spec/1/Spec"
-CPU_PERIOD_US = 100_000
-CPU_QUOTA_US_MIN = 1_000
+INIT = "/dev/init"
+SHM_BYTES = 64 * 1024 * 1024
 
-# What tells of the machine, or acts on it, beyond what a container should see.
-_MASKED = [
-    "/proc/acpi", "/proc/asound", "/proc/interrupts", "/proc/kcore", "/proc/keys",
-    "/proc/latency_stats", "/proc/sched_debug", "/proc/scsi", "/proc/timer_list",
-    "/proc/timer_stats", "/sys/devices/virtual/powercap", "/sys/firmware",
-]  # fmt: skip
-_READ_ONLY = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"]
 _SAFE = ["nosuid", "noexec", "nodev"]
-# null, zero, full, random, urandom, tty, console, and pseudo-terminals.
-_DEVICES = (
-    ("c", 1, 3), ("c", 1, 5), ("c", 1, 7), ("c", 1, 8), ("c", 1, 9),
-    ("c", 5, 0), ("c", 5, 1), ("c", 5, 2), ("c", 136, None),
-)  # fmt: skip
+# As Docker: any user may ping, and listen on any port of its own network.
+_OWN_NETWORK_SYSCTLS = {
+    "net.ipv4.ping_group_range": "0 2147483647",
+    "net.ipv4.ip_unprivileged_port_start": "0",
+}
 
 
 def runtime_spec(container: Container) -> dict[str, Any]:
     """The document the runtime makes the container from."""
+    access = container.access
     propagation = describing.root_propagation(container.mounts)
+    network = {} if access.network else _OWN_NETWORK_SYSCTLS
     return {
         "ociVersion": VERSION,
         "process": process(container),
         "root": {"path": "rootfs", "readonly": container.spec.read_only},
-        "hostname": container.hostname,
+        **({} if access.uts else {"hostname": container.hostname}),
         "mounts": _mounts(container),
         "annotations": dict(container.labels),
         "linux": {
             "cgroupsPath": container.cgroup,
-            "resources": _resources(container),
-            "namespaces": [
-                {"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount", "cgroup")
-            ],
-            "sysctl": {
-                # As Docker: any user may ping, and listen on any port of its own network.
-                "net.ipv4.ping_group_range": "0 2147483647",
-                "net.ipv4.ip_unprivileged_port_start": "0",
-                **container.spec.sysctls,
+            "resources": {
+                "devices": devices.rules(
+                    container.devices, access.device_rules, privileged=access.privileged
+                ),
+                **cgroups.bounds(container.resources, container.cgroups),
             },
-            "seccomp": seccomp.profile(container.capabilities, architecture=container.architecture),
+            "devices": devices.nodes(container.devices),
+            "namespaces": _namespaces(container),
+            "sysctl": {**network, **container.spec.sysctls},
+            **security.system_calls(
+                container.spec,
+                container.capabilities,
+                architecture=container.architecture,
+                kernel=container.kernel,
+            ),
             **({"rootfsPropagation": propagation} if propagation else {}),
-            "maskedPaths": _MASKED,
-            "readonlyPaths": _READ_ONLY,
+            **security.paths(access),
         },
     }
 
@@ -64,6 +63,8 @@ def process(container: Container) -> dict[str, Any]:
     held = list(container.capabilities)
     # Root gets them by running a program; others only what they can gain by file capabilities.
     own = held if account.uid == 0 else []
+    profile = security.apparmor_profile(container.spec, default=container.apparmor)
+    first = [INIT, "--"] if container.init else []
     return {
         "terminal": container.spec.tty,
         "user": {
@@ -71,14 +72,28 @@ def process(container: Container) -> dict[str, Any]:
             "gid": account.gid,
             "additionalGids": list(account.groups),
         },
-        "args": list(container.argv),
+        "args": [*first, *container.argv],
         "env": list(container.env),
         "cwd": container.directory,
         "capabilities": {"bounding": held, "effective": own, "permitted": own},
         "rlimits": _rlimits(container),
         "oomScoreAdj": container.spec.oom_score_adj,
-        "noNewPrivileges": False,
+        "noNewPrivileges": (container.spec.privileges or Privileges()).no_new_privileges,
+        **({"apparmorProfile": profile} if profile else {}),
     }
+
+
+def _namespaces(container: Container) -> list[dict[str, str]]:
+    access = container.access
+    shared = {
+        "pid": access.pid,
+        "network": access.network,
+        "ipc": access.ipc,
+        "uts": access.uts,
+        "mount": False,
+        "cgroup": access.cgroup,
+    }
+    return [{"type": kind} for kind, is_shared in shared.items() if not is_shared]
 
 
 def _rlimits(container: Container) -> list[dict[str, Any]]:
@@ -98,6 +113,8 @@ def _unlimited(amount: int) -> int:
 
 
 def _mounts(container: Container) -> list[dict[str, Any]]:
+    access = container.access
+    kernel = "rw" if access.privileged else "ro"
     mounts = [
         _mount("/proc", "proc", *_SAFE),
         _mount("/dev", "tmpfs", "nosuid", "strictatime", "mode=755", "size=65536k"),
@@ -111,26 +128,31 @@ def _mounts(container: Container) -> list[dict[str, Any]]:
             "mode=0620",
             "gid=5",
         ),
-        _mount("/dev/shm", "tmpfs", *_SAFE, "mode=1777", "size=67108864", source="shm"),
-        _mount("/dev/mqueue", "mqueue", *_SAFE),
-        _mount("/sys", "sysfs", *_SAFE, "ro"),
-        _mount("/sys/fs/cgroup", "cgroup", *_SAFE, "relatime", "ro"),
+        *_shared_memory(container),
+        _mount("/sys", "sysfs", *_SAFE, kernel),
+        _mount("/sys/fs/cgroup", "cgroup", *_SAFE, "relatime", kernel),
     ]
-    for file in container.files:
-        mode = "ro" if file.read_only else "rw"
-        mounts.append(
-            {
-                "destination": file.target,
-                "type": "bind",
-                "source": file.source,
-                "options": ["rbind", "rprivate", mode],
-            }
-        )
+    if container.init:
+        mounts.append(_bind(container.init, INIT, "ro"))
+    mounts += [
+        _bind(file.source, file.target, "ro" if file.read_only else "rw")
+        for file in container.files
+    ]
     # What the task mounts itself takes the place of what every container has there.
     own = {mount.target for mount in container.mounts}
     return [mount for mount in mounts if mount["destination"] not in own] + [
         describing.mount(mount, deep_read_only=container.deep_read_only)
         for mount in container.mounts
+    ]
+
+
+def _shared_memory(container: Container) -> list[dict[str, Any]]:
+    if container.access.ipc:
+        return [_bind(path, path, "rw") for path in ("/dev/shm", "/dev/mqueue")]
+    size = container.access.shm_bytes or SHM_BYTES
+    return [
+        _mount("/dev/shm", "tmpfs", *_SAFE, "mode=1777", f"size={size}", source="shm"),
+        _mount("/dev/mqueue", "mqueue", *_SAFE),
     ]
 
 
@@ -143,28 +165,10 @@ def _mount(target: str, kind: str, *options: str, source: str = "") -> dict[str,
     }
 
 
-def _resources(container: Container) -> dict[str, Any]:
-    limits = container.limits
-    devices: list[dict[str, Any]] = [{"allow": False, "access": "rwm"}]
-    for kind, major, minor in _DEVICES:
-        rule: dict[str, Any] = {"allow": True, "type": kind, "major": major, "access": "rwm"}
-        if minor is not None:
-            rule["minor"] = minor
-        devices.append(rule)
-    # Nodes may be made, which archives want, but not used.
-    devices += [{"allow": True, "type": kind, "access": "m"} for kind in ("c", "b")]
-    resources: dict[str, Any] = {"devices": devices}
-    if limits.nano_cpus:
-        quota = max(limits.nano_cpus * CPU_PERIOD_US // 1_000_000_000, CPU_QUOTA_US_MIN)
-        resources["cpu"] = {"quota": quota, "period": CPU_PERIOD_US}
-    memory: dict[str, Any] = {}
-    if limits.memory_bytes:
-        # The limit covers swap as well.
-        memory = {"limit": limits.memory_bytes, "swap": limits.memory_bytes}
-    if container.reserved_bytes:
-        memory["reservation"] = container.reserved_bytes
-    if memory:
-        resources["memory"] = memory
-    if limits.pids:
-        resources["pids"] = {"limit": limits.pids}
-    return resources
+def _bind(source: str, target: str, mode: str) -> dict[str, Any]:
+    return {
+        "destination": target,
+        "type": "bind",
+        "source": source,
+        "options": ["rbind", "rprivate", mode],
+    }

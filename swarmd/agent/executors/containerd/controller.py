@@ -99,6 +99,10 @@ class ContainerController:
 
     # --- steps of the runner
 
+        if self._found.shares_network:
+            # The ports of the node that are the task's own, where its programs look for them.
+            own = {one.target_port: one.published_port for one in self._found.ports}
+            port = own.get(port, port)
     async def prepare(self) -> None:
         try:
             self._found = await self._executor.make(self)
@@ -199,10 +203,13 @@ class ContainerController:
         executor, task_id = self._executor, self.task.id
         await executor.belongings.deliver(self.task, self.spec)
         await executor.collect(self)
-        pid = await executor.tasks.create(task_id, tty=self.spec.tty)
+        pid = await executor.tasks.create(
+            task_id, tty=self.spec.tty, open_stdin=self.spec.open_stdin
+        )
         try:
-            await executor.network.connect(task_id, pid, found.address)
-            await executor.forwarder.add(task_id, found.address, found.ports)
+            if not found.shares_network:
+                await executor.network.connect(task_id, pid, found.address)
+                await executor.forwarder.add(task_id, found.address, found.ports)
             await executor.tasks.start(task_id)
         except BaseException:
             await executor.forwarder.remove(task_id)

@@ -24,7 +24,15 @@ from swarmd.agent.executors.containerd.engine import Engine, EngineDown
 from swarmd.agent.executors.containerd.files import STDERR, STDOUT, ContainerFiles
 from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.installation import Installation
-from swarmd.agent.executors.containerd.making import CGROUPS, EXIT, NODE, Found, Maker, found_in
+from swarmd.agent.executors.containerd.making import (
+    CGROUPS,
+    EXIT,
+    NODE,
+    NODE_ADDRESS,
+    Found,
+    Maker,
+    found_in,
+)
 from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.containerd.running import RunningTasks
 from swarmd.agent.executors.containerd.session import Sessions
@@ -37,6 +45,7 @@ from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
 from swarmd.agent.volumes.mounting import Mounter
+from swarmd.model.host_access import HostAccess
 from swarmd.model import reference
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
@@ -316,7 +325,8 @@ class ContainerdExecutor:
         for container in containers:
             task_id = TaskId(container.id)
             one = found_in(dict(container.labels), pid=pids.get(container.id, 0))
-            await self.network.hold(task_id, one.address)
+            if not one.shares_network:
+                await self.network.hold(task_id, one.address)
             self.ports.adopt(task_id, one.ports)
             found[task_id] = one
         return found
@@ -328,7 +338,8 @@ class ContainerdExecutor:
             await self.tasks.delete(controller.task.id)
             await self.released(controller.task.id)
             return
-        await self.forwarder.add(controller.task.id, found.address, found.ports)
+        if not found.shares_network:
+            await self.forwarder.add(controller.task.id, found.address, found.ports)
         await self.collect(controller)
 
     async def _delete(self, task_id: TaskId) -> None:

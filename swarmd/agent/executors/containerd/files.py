@@ -14,11 +14,12 @@ from pathlib import Path
 
 from swarmd.agent.executors.containerd.delivery import take_away
 from swarmd.agent.oci.container import FileMount
+from swarmd.model.host_access import HostAccess
 from swarmd.model.spec import ContainerSpec, DnsConfig
 from swarmd.rpc.pb.containerd import types_pb2
 
 READ_BYTES_MAX = 1024 * 1024
-STDOUT, STDERR = "stdout", "stderr"
+STDIN, STDOUT, STDERR = "stdin", "stdout", "stderr"
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _RESOLVED = Path("/run/systemd/resolve/resolv.conf")
 _LOCAL_HOSTS = (
@@ -45,8 +46,12 @@ class ContainerFiles:
         self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._write("hostname", f"{hostname}\n")
         self._write("hosts", hosts(spec.hosts, hostname=hostname, address=address))
-        self._write("resolv.conf", resolv_conf(spec.dns_config, node=_node_resolv_conf()))
-        for stream in (STDOUT, STDERR):
+        access = spec.host_access or HostAccess()
+        servers = resolv_conf(
+            spec.dns_config, node=_node_resolv_conf(), shares_network=access.network
+        )
+        self._write("resolv.conf", servers)
+        for stream in (STDIN, STDOUT, STDERR) if spec.open_stdin else (STDOUT, STDERR):
             path = self.directory / stream
             if not path.exists():
                 os.mkfifo(path, 0o600)
@@ -73,14 +78,19 @@ def hosts(lines: tuple[str, ...], *, hostname: str, address: IPv4Address) -> str
     return f"{_LOCAL_HOSTS}{extra}{address}\t{hostname}\n"
 
 
-def resolv_conf(config: DnsConfig | None, *, node: str) -> str:
+def resolv_conf(config: DnsConfig | None, *, node: str, shares_network: bool = False) -> str:
     """/etc/resolv.conf of a container: the node's, but for what the spec says.
 
-    Servers that listen on the node's loopback are left out: nobody answers there in a container.
+    Servers that listen on the node's loopback are left out, as nobody answers there in a container,
+    unless it shares the node's network.
     """
     config = config or DnsConfig()
     lines = [line for line in node.splitlines() if line and line[0] not in "#;"]
-    kept = [line for line in lines if not _overridden(line.split(), config)]
+    kept = [
+        line
+        for line in lines
+        if not _overridden(line.split(), config, loopback_answers=shares_network)
+    ]
     kept += [f"nameserver {server}" for server in config.nameservers]
     if config.search:
         kept.append(f"search {' '.join(config.search)}")
@@ -89,10 +99,11 @@ def resolv_conf(config: DnsConfig | None, *, node: str) -> str:
     return "".join(f"{line}\n" for line in kept)
 
 
-def _overridden(words: list[str], config: DnsConfig) -> bool:
+def _overridden(words: list[str], config: DnsConfig, *, loopback_answers: bool) -> bool:
     match words:
         case ["nameserver", server, *_]:
-            return bool(config.nameservers) or _is_loopback(server)
+            unreachable = _is_loopback(server) and not loopback_answers
+            return bool(config.nameservers) or unreachable
         case ["search" | "domain", *_]:
             return bool(config.search)
         case ["options", *_]:

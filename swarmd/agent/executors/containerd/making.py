@@ -17,7 +17,8 @@ import msgspec
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.executors.base import NodeContext
-from swarmd.agent.executors.containerd import words
+from swarmd.agent.executors.containerd import node_access, words
+from swarmd.agent.executors.containerd.apparmor import AppArmor
 from swarmd.agent.executors.containerd.client import Client, is_there_already
 from swarmd.agent.executors.containerd.files import ContainerFiles, layers, read_from_layers
 from swarmd.agent.executors.containerd.installation import Installation
@@ -25,26 +26,27 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.images.manifest import ImageHealth
 from swarmd.agent.images.store import Image
 from swarmd.agent.images.unpack import SNAPSHOTTER
+from swarmd.agent.oci import cgroups, users
 from swarmd.agent.oci import container as describing
-from swarmd.agent.oci import users
 from swarmd.agent.oci.runtime_spec import TYPE_URL, runtime_spec
 from swarmd.agent.volumes.filling import View
+from swarmd.model.host_access import HostAccess
 from swarmd.model.ids import TaskId
 from swarmd.model.record import Record
-from swarmd.model.spec import ContainerSpec, HealthConfig, PortConfig
+from swarmd.model.spec import ContainerSpec, HealthConfig, PortConfig, ResourceRequirements
 from swarmd.model.task import Task
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import containers_pb2, runc_pb2, snapshots_pb2
 
-RUNTIME = "io.containerd.runc.v2"
 CGROUPS = "swarmd-containers"
 # containerd takes no more for a label's name and value together.
 LABEL_BYTES_MAX = 4096
-# From here on the kernel can change all mounts of a tree at once.
-DEEP_READ_ONLY_SINCE = (5, 12)
 NODE, ADDRESS, PORTS, SIGNAL, EXIT, HEALTH = (
     f"swarmd.{word}" for word in ("node", "address", "ports", "signal", "exit", "health")
 )
+
+
+NODE_ADDRESS = IPv4Address("127.0.0.1")
 
 
 class Found(Record, frozen=True):
@@ -56,6 +58,11 @@ class Found(Record, frozen=True):
     health: HealthConfig | None = None  # of the image
     exit: Exit | None = None
     pid: int = 0  # while it runs
+
+    @property
+    def shares_network(self) -> bool:
+        """Whether it has the node's network instead of an address of its own."""
+        return self.address == NODE_ADDRESS
 
 
 def found_in(labels: Mapping[str, str], *, pid: int = 0) -> Found:
@@ -79,11 +86,20 @@ class Maker:
         self._node = node
         self._installation = installation
         self._runtime_root = runtime_root
-        self._capabilities_last = _last_capability()
-        self._deep_read_only = _kernel() >= DEEP_READ_ONLY_SINCE
+        self._facts = node_facts()
+        self._apparmor = AppArmor()
 
-    def cgroup(self, task_id: TaskId) -> str:
-        return f"/{CGROUPS}/{self._node.node_id}/{task_id}"
+    def cgroup(self, task_id: TaskId, spec: ContainerSpec | None = None) -> str:
+        """The cgroup of a task's container, below the parent that its spec may name."""
+        access = (spec.host_access if spec is not None else None) or HostAccess()
+        parent = access.cgroup_parent.rstrip("/") or f"/{CGROUPS}/{self._node.node_id}"
+        return f"{parent}/{task_id}"
+
+    def unenforced(self, task: Task) -> tuple[str, ...]:
+        """Sentences on the bounds of a task that this node can't enforce."""
+        return cgroups.unenforced(
+            task.spec.resources or ResourceRequirements(), self._facts.cgroups
+        )
 
     async def make(
         self,
@@ -107,7 +123,8 @@ class Maker:
         """
         mounts = await _snapshot(client, task.id, image.snapshot)
         account = await asyncio.to_thread(_account, spec, image, layers(mounts))
-        hostname = spec.hostname or task.id[: describing.SHORT_ID]
+        given = await asyncio.to_thread(node_access.given, spec, self._apparmor)
+        hostname = self._hostname(task, spec)
         await asyncio.to_thread(files.make, spec, hostname=hostname, address=address)
         placed = await place(_view(mounts))
         container = describing.container(
@@ -115,12 +132,14 @@ class Maker:
             spec,
             image.config.run,
             account=account,
-            cgroup=self.cgroup(task.id),
+            hostname=hostname,
+            cgroup=self.cgroup(task.id, spec),
             files=files.mounts(),
             mounts=placed,
-            deep_read_only=self._deep_read_only,
+            node=self._facts,
+            given=given,
+            ports=ports,
             architecture=self._node.platform.architecture,
-            capabilities_last=self._capabilities_last,
             node_id=self._node.node_id,
         )
         stop_signal = image.config.run.stop_signal
@@ -139,9 +158,7 @@ class Maker:
         record.id = record.snapshot_key = task.id
         record.image = image.name
         record.snapshotter = SNAPSHOTTER
-        record.runtime.name = RUNTIME
-        record.runtime.options.type_url = "containerd.runc.v1.Options"
-        record.runtime.options.value = self._options().SerializeToString()
+        self._set_runtime(record.runtime, spec)
         record.spec.type_url = TYPE_URL
         record.spec.value = msgspec.json.encode(runtime_spec(container))
         for name, value in labels.items():
@@ -155,11 +172,23 @@ class Maker:
             return found_in(dict(answer.container.labels))
         return found_in(labels)
 
-    def _options(self) -> runc_pb2.Options:
-        options = runc_pb2.Options(root=self._runtime_root)
-        if self._installation is not None:
-            options.binary_name = self._installation.runtime
-        return options
+    def _hostname(self, task: Task, spec: ContainerSpec) -> str:
+        access = spec.host_access or HostAccess()
+        if access.uts:
+            return self._node.hostname
+        if spec.hostname:
+            return spec.hostname
+        # A container that shares the node's network is known there by the node's name.
+        return self._node.hostname if access.network else task.id[: describing.SHORT_ID]
+
+    def _set_runtime(self, runtime: containers_pb2.Container.Runtime, spec: ContainerSpec) -> None:
+        wanted = (spec.host_access or HostAccess()).runtime
+        shim, program = node_access.runtime(wanted, self._installation)
+        runtime.name = shim
+        if shim == node_access.RUNC_SHIM:
+            options = runc_pb2.Options(root=self._runtime_root, binary_name=program)
+            runtime.options.type_url = "containerd.runc.v1.Options"
+            runtime.options.value = options.SerializeToString()
 
 
 def image_health(check: ImageHealth | None) -> str:
@@ -198,6 +227,23 @@ def _view(mounts: Any) -> View:
     """The root file system as a mount; there is one, with every snapshotter that we use."""
     [one] = mounts
     return View(kind=one.type, source=one.source, options=tuple(one.options))
+
+
+def node_facts() -> describing.NodeFacts:
+    """What containers depend on of this machine's kernel."""
+    return describing.NodeFacts(
+        kernel=_kernel(),
+        capabilities_last=_last_capability(),
+        cgroups=cgroups.detect(_text("/proc/mounts"), read=_text, exists=os.path.exists),
+    )
+
+
+def _text(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read()
+    except OSError:
+        return ""
 
 
 def _kernel() -> tuple[int, int]:

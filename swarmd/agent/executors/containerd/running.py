@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from swarmd.agent.executors.containerd.client import Client, is_missing, is_there_already
 from swarmd.agent.executors.containerd.engine import Engine
-from swarmd.agent.executors.containerd.files import STDERR, STDOUT, ContainerFiles
+from swarmd.agent.executors.containerd.files import STDERR, STDIN, STDOUT, ContainerFiles
 from swarmd.agent.images.unpack import SNAPSHOTTER
 from swarmd.model.errors import Code
 from swarmd.model.ids import TaskId
@@ -31,8 +31,12 @@ class RunningTasks:
         self._engine = engine
         self._files = files
 
-    async def create(self, task_id: TaskId, *, tty: bool) -> int:
-        """Make the first process, which waits for `start`; returns its id."""
+    async def create(self, task_id: TaskId, *, tty: bool, open_stdin: bool = False) -> int:
+        """Make the first process, which waits for `start`; returns its id.
+
+        Args:
+            open_stdin: what it reads from stays open, and is not at its end at once.
+        """
         client = await self._engine.client()
         mounts = await client.snapshots.Mounts(
             snapshots_pb2.MountsRequest(snapshotter=SNAPSHOTTER, key=task_id)
@@ -41,6 +45,7 @@ class RunningTasks:
         request = pb.CreateTaskRequest(
             container_id=task_id,
             rootfs=mounts.mounts,
+            stdin=files.pipe(STDIN) if open_stdin else "",
             stdout=files.pipe(STDOUT),
             stderr="" if tty else files.pipe(STDERR),
             terminal=tty,
