@@ -15,6 +15,9 @@ OVERLAY = "overlay"
 # Drivers whose networks are made by each node for itself: nothing is allocated for them.
 NODE_LOCAL_DRIVERS = ("bridge", "host", "ipvlan", "macvlan")
 VXLAN_IDS_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
+# Options of an overlay that its nodes heed; the first is set by being there.
+ENCRYPTED_OPTION = "encrypted"
+MTU_OPTION = "com.docker.network.driver.mtu"
 PREDEFINED_LABEL = "com.docker.swarm.predefined"
 
 

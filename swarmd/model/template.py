@@ -17,6 +17,7 @@ from msgspec.structs import replace
 
 from swarmd.model.record import Record
 from swarmd.model.spec import ContainerSpec, Mount
+from swarmd.model.task import Task
 
 # Quoted strings are matched as a whole, so that one may contain the closing braces.
 _ACTION = re.compile(r'\{\{((?:"(?:\\.|[^"\\])*"|[^"])*?)\}\}', re.DOTALL)
@@ -42,6 +43,25 @@ class TemplateContext(Record, frozen=True):
     task_name: str = ""
     task_slot: str = ""  # the node's id for a task without a slot
     task_ordinal: str = ""  # the slot counted from 0, empty for a task without a slot
+
+
+def template_context(
+    task: Task, *, node_id: str, hostname: str, os: str, arch: str
+) -> TemplateContext:
+    """What the templates of a task refer to on the node it is on."""
+    return TemplateContext(
+        service_id=task.service_id,
+        service_name=task.service_name,
+        service_labels=task.service_labels,
+        node_id=node_id,
+        node_hostname=hostname,
+        platform_os=os,
+        platform_architecture=arch,
+        task_id=task.id,
+        task_name=task.name,
+        task_slot=str(task.slot) if task.slot else node_id,
+        task_ordinal=str(task.ordinal) if task.slot else "",
+    )
 
 
 _PATHS: dict[str, Callable[[TemplateContext], str]] = {

@@ -11,6 +11,7 @@ from swarmd.model.spec import ContainerSpec, GenericResource, LogDriver, PortCon
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
 from swarmd.model.template import TemplateContext, TemplateError, expand_container
+from swarmd.model.template import template_context as template_context
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOG_BYTES_MAX = 10_000_000
@@ -72,24 +73,6 @@ def launch(task: Task, context: TemplateContext) -> Launch:
         grace_ns=defaults.stop_grace_period_ns(task.spec),
         log=log_policy(task.log_driver or task.spec.log_driver),
         spec=expanded,
-    )
-
-
-def template_context(
-    task: Task, *, node_id: str, hostname: str, os: str, arch: str
-) -> TemplateContext:
-    return TemplateContext(
-        service_id=task.service_id,
-        service_name=task.service_name,
-        service_labels=task.service_labels,
-        node_id=node_id,
-        node_hostname=hostname,
-        platform_os=os,
-        platform_architecture=arch,
-        task_id=task.id,
-        task_name=task.name,
-        task_slot=str(task.slot) if task.slot else node_id,
-        task_ordinal=str(task.ordinal) if task.slot else "",
     )
 
 
