@@ -16,6 +16,7 @@ from swarmd.model.errors import Rejection
 from swarmd.model.instant import SECOND
 from swarmd.orchestrator.planner import Planner
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.garbage import present_left_out
 from swarmd.store.changes import Committed, Transaction
 from swarmd.store.store import Store
 
@@ -44,7 +45,8 @@ class Engine:
         """Plan until cancelled; a crash of the planner is raised, for a new engine to start."""
         while True:
             try:
-                await self._plan()
+                with present_left_out():  # the store as it is, which makes passes even
+                    await self._plan()
             except Rejection as rejection:
                 # Leadership is about to be lost or handed over, or the disk is full.
                 log.warning("engine.write_failed reason=%s", rejection.message)

@@ -8,7 +8,6 @@ question takes longer on a busy leader, and nothing else does.
 from __future__ import annotations
 
 import asyncio
-import gc
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -24,6 +23,7 @@ from swarmd.orchestrator.whatif.hypothesis import ServiceCreated, ServiceUpdated
 from swarmd.rpc.pb import cluster as pb
 from swarmd.runtime.chance import RandomIds, system_rng
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.garbage import present_left_out
 from swarmd.store.changes import Object
 from swarmd.store.store import Store
 
@@ -91,13 +91,9 @@ class Rehearsals:
         self._waiting += 1
         try:
             async with self._turn:
-                # A full collection stops every thread. While a copy is at work, collections leave
-                # out what was there before it, so that they stay short.
-                gc.freeze()
-                try:
+                # A full collection stops every thread, the leader's too.
+                with present_left_out():
                     return await work()
-                finally:
-                    gc.unfreeze()
         finally:
             self._waiting -= 1
 

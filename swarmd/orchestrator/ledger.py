@@ -65,6 +65,13 @@ class Ledger:
         _note(self.dead, slot.key, not slot.current and bool(slot.history))
         _note(self.outdated, slot.key, bool(slot.current) and slot.outdated)
 
+    def file_at_rest(self, key: SlotKey) -> None:
+        """Enter a slot whose one task runs as it should."""
+        self.live[key] = None
+        for keys in (self.dead, self.outdated, self.leaving):
+            if keys:
+                keys.pop(key, None)
+
 
 def _note(keys: dict[SlotKey, None], key: SlotKey, member: bool) -> None:
     if member:

@@ -63,9 +63,12 @@ class Observer:
             self._learn_service(service)
         for task in self._view.tasks():
             self.fleet.track(task)
-            self.queue.observe(task)
-            self._note_failure(task)
+            if task.status.state < TaskState.ASSIGNED:
+                self.queue.observe(task)
+            elif task.status.state > TaskState.RUNNING:
+                self._note_failure(task)
             self.mark(task.service_id, slot_key(task))
+        self.fleet.put_in_order()
         self.queue.something_changed()
 
     def mark(self, service_id: ServiceId, key: SlotKey | None) -> None:

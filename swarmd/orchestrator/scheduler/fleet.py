@@ -9,11 +9,13 @@ from the list of nodes that changed since.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from swarmd.model.cluster import SchedulingConfig
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import Instant
 from swarmd.model.node import Node
+from swarmd.model.states import Strategy
 from swarmd.model.task import Task
 from swarmd.orchestrator.scheduler.failures import Failures
 from swarmd.orchestrator.scheduler.kinds import Kinds
@@ -24,6 +26,10 @@ from swarmd.orchestrator.scheduler.partition import Partition
 from swarmd.store.view import View
 
 PARTITIONS_MAX = 64  # kept; the least recently used one makes room
+ORDERED_AHEAD_MAX = 16
+# A service is common that is on so many nodes, and on one in so many of the fleet.
+SERVING_MANY = 64
+SERVING_SHARE = 4
 _JOURNAL_SLACK = 1024
 
 
@@ -32,6 +38,7 @@ class Fleet:
 
     def __init__(self, scheduling: SchedulingConfig | None = None) -> None:
         self.scheduling = scheduling or SchedulingConfig()
+        self.common_from = SERVING_MANY
         self.failures = Failures()
         self._infos: dict[NodeId, NodeInfo] = {}
         self._where: dict[TaskId, NodeInfo] = {}
@@ -164,7 +171,7 @@ class Fleet:
         partition = self._partitions.pop(key, None)
         end = self._journal_start + len(self._journal)
         if partition is None or partition.cursor < self._journal_start:
-            partition = Partition(attributes, order, self._infos.values())
+            partition = self._make(attributes, order)
         elif partition.cursor < end:
             fresh = self._journal[partition.cursor - self._journal_start :]
             partition.refresh(dict.fromkeys(fresh), self._infos)
@@ -173,6 +180,26 @@ class Fleet:
         if len(self._partitions) > PARTITIONS_MAX:
             del self._partitions[next(iter(self._partitions))]
         return partition
+
+    def _make(self, attributes: tuple[str, ...], order: Order) -> Partition:
+        shared = Order(order.strategy)
+        if order.service_id is not None and (attributes, shared) in self._partitions:
+            return self.partition(attributes, shared).reordered(order)
+        return Partition(attributes, order, self._infos.values())
+
+    def put_in_order(self) -> None:
+        """Make the orders that most groups will ask for, ahead of the first that does."""
+        if self.scheduling.strategy is not Strategy.SPREAD:
+            return
+        self.partition((), Order(Strategy.SPREAD))
+        common = (service_id for service_id in self._serving if self.is_common(service_id))
+        for service_id in islice(common, ORDERED_AHEAD_MAX):
+            self.partition((), Order(Strategy.SPREAD, service_id=service_id))
+
+    def is_common(self, service_id: ServiceId) -> bool:
+        """Whether a service is on so many nodes that keeping them in order for it alone pays."""
+        count = len(self._serving.get(service_id, ()))
+        return count >= self.common_from and count * SERVING_SHARE >= len(self._infos)
 
     def _uncount(self, info: NodeInfo, task_id: TaskId) -> None:
         load = info.drop(task_id)
@@ -194,6 +221,8 @@ class Fleet:
             self.kinds.remove(kind)
 
     def _changed(self, info: NodeInfo) -> None:
+        if not self._partitions:
+            return  # the first one is made of the nodes as they are then
         self._journal.append(info)
         if len(self._journal) > 4 * len(self._infos) + _JOURNAL_SLACK:
             self._journal_start += len(self._journal)

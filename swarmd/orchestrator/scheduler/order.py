@@ -1,6 +1,7 @@
 """In which order nodes are tried: the part of it that all tasks of a certain size share.
 
-Spread: nodes with few tasks first. Binpack: nodes in use before idle ones, so that idle ones stay
+Spread: nodes with few tasks first; for a service that is nearly everywhere, those with few tasks of
+it before that. Binpack: nodes in use before idle ones, so that idle ones stay
 idle; among those in use the one with least room for tasks of this size, among idle ones the one
 with most room, so that equal tasks end up on as few nodes as possible. Random: any fixed order.
 """
@@ -9,6 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+from swarmd.model.ids import ServiceId
 from swarmd.model.states import Strategy
 from swarmd.orchestrator.generic import Wanted
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
@@ -25,13 +27,20 @@ class Size(NamedTuple):
 
 
 class Order(NamedTuple):
-    """An order of nodes; `size` matters to binpack only and is that of the tasks to be placed."""
+    """An order of nodes.
+
+    `size` matters to binpack only and is that of the tasks to be placed. `service_id` matters to
+    spread only and is that of a service with tasks on so many nodes that an order of its own pays.
+    """
 
     strategy: Strategy
     size: Size = Size()
+    service_id: ServiceId | None = None
 
     def key(self, info: NodeInfo) -> Key:
         """Nodes with a smaller key are tried first; the caller settles ties by id."""
+        if self.service_id is not None:
+            return (info.active_of.get(self.service_id, 0), info.active)
         if self.strategy is not Strategy.BINPACK:
             return (info.active,)
         room = room_for(info, self.size)

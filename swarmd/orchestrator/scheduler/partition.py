@@ -55,6 +55,16 @@ class Partition:
         self._judged: dict[Statics, tuple[tuple[Cell, Verdict], ...]] = {}
         self._fill(infos)
 
+    def reordered(self, order: Order) -> Partition:
+        """The same cells with their nodes in another order; cheaper than making it anew."""
+        other = Partition(self._attributes, order, ())
+        for values, cell in self._cells.items():
+            twin = other._cells[values] = Cell(values)
+            twin.entries = sorted(other._entry(entry[-1]) for entry in cell.entries)
+            for entry in twin.entries:
+                other._places[entry[-2]] = (twin, entry)
+        return other
+
     def judged(self, statics: Statics) -> tuple[tuple[Cell, Verdict], ...]:
         """Every cell with the answer it gives to a requirement."""
         known = self._judged.get(statics)

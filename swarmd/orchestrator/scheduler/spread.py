@@ -22,8 +22,9 @@ from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.leaf import Drawn, Leaf, Level, Rank, Ranked
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
-from swarmd.orchestrator.scheduler.order import order_for
+from swarmd.orchestrator.scheduler.order import Order, order_for
 from swarmd.orchestrator.scheduler.partition import Cell, Entry
+from swarmd.orchestrator.scheduler.requirement import Requirement
 
 Judged: TypeAlias = tuple[Cell, int]  # a cell that can take tasks, and the wishes it misses
 Path: TypeAlias = tuple[str, ...]  # label values, one per level
@@ -42,10 +43,10 @@ class Placer:
         self._rng = rng
         self._service_id = filters.kind.service_id
         self._strategy = requirement.strategy or fleet.scheduling.strategy
-        self._order = order_for(self._strategy, requirement.size)
-        self._partition = fleet.partition(requirement.attributes, self._order)
         self._failing = fleet.failing(filters.kind.version, now)
         self._serving = fleet.serving(self._service_id)
+        self._order = self._order_of_choice(fleet, requirement)
+        self._partition = fleet.partition(requirement.attributes, self._order)
         judged = tuple(
             (cell, verdict.misses)
             for cell, verdict in self._partition.judged(requirement.statics)
@@ -60,9 +61,16 @@ class Placer:
         """The best node that can take one more task; None when there is none left."""
         return self._root.take() if self._root is not None else None
 
+    def _order_of_choice(self, fleet: Fleet, requirement: Requirement) -> Order:
+        """Ranking every node that a common service is on costs more than keeping them in order."""
+        if self._strategy is Strategy.SPREAD and fleet.is_common(self._service_id):
+            return Order(self._strategy, service_id=self._service_id)
+        return order_for(self._strategy, requirement.size)
+
     def _by_cell(self, fleet: Fleet) -> dict[Cell, list[NodeInfo]]:
         """Nodes whose rank is their own: they failed the service, run it, or have company."""
-        touched = dict(self._serving) if self._strategy is Strategy.SPREAD else {}
+        ranked_apart = self._strategy is Strategy.SPREAD and self._order.service_id is None
+        touched = dict(self._serving) if ranked_apart else {}
         others = dict.fromkeys(self._failing)
         if self._filters.company is not None:
             others.update(self._filters.company.exceptions())
@@ -151,7 +159,8 @@ class Placer:
         apart = self._apart
         company = self._filters.company
         usual = company.usual_misses if company is not None else 0
-        prefix = (0, 0) if self._strategy is Strategy.SPREAD else (0,)
+        own_apart = self._strategy is Strategy.SPREAD and self._order.service_id is None
+        prefix = (0, 0) if own_apart else (0,)  # no failures, and no tasks of the service
         for misses in sorted({misses for _, misses in judged}):
             orders = [cell.entries for cell, missed in judged if missed == misses]
             entries: Iterator[Entry] = iter(orders[0]) if len(orders) == 1 else heapq.merge(*orders)

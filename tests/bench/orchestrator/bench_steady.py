@@ -22,6 +22,7 @@ from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
+from swarmd.runtime.garbage import present_left_out
 from swarmd.store.changes import Create, SetTaskStatus
 from tests.bench.orchestrator.bench_planner import Bench
 from tests.support.cluster import START, a_node, a_service_spec, a_task_spec
@@ -107,14 +108,15 @@ def measure(nodes: int, tasks: int, services: int) -> None:
     fill(bench, nodes, tasks, services)
     gc.collect()
     store = resident() - before
-    started = time.process_time()
-    bench.elect()
-    scanned = time.process_time() - started
-    bench.settle()
-    recovered = time.process_time() - started
-    gc.collect()
-    whole = resident() - before
-    failed, joined = failures(bench, tasks), joins(bench)
+    with present_left_out():  # as the engine does for each term
+        started = time.process_time()
+        bench.elect()
+        scanned = time.process_time() - started
+        bench.settle()
+        recovered = time.process_time() - started
+        gc.collect()
+        whole = resident() - before
+        failed, joined = failures(bench, tasks), joins(bench)
     print(
         f"{nodes} nodes, {tasks} tasks, {services} services: store {store / MIB:.0f} MiB, with the "
         f"planner {whole / MIB:.0f} MiB; recovery {scanned:.3f} s, with its first pass "

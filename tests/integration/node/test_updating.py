@@ -125,11 +125,13 @@ def test_where_start_first_has_no_room_one_task_at_a_time_stops_first(swarm: Swa
 
 
 def test_a_drain_leads_tasks_away_and_says_what_it_waits_for(swarm: Swarm) -> None:
-    create(swarm, "--replicas", "4")
+    create(swarm, "--replicas", "4", "--min-available", "3")
     first, worker = first_of(swarm), node_id(swarm, "w1")
-    shown = swarm.command(first, "node", "drain", "--drain-order", "start-first", "--wait", worker)
+    shown = swarm.command(first, "node", "drain", "--drain-order", "stop-first", "--wait", worker)
     assert shown.rstrip().endswith("is empty.")
     assert running(swarm) == "4/4"
+    told = swarm.command(first, "events", "--since", "0", "--until", "0s", "-f", "type=task")
+    assert "3 tasks of web have to go on running (min-available)" in told
     other = node_id(swarm, "w2")
     drain = ("node", "drain", "--drain-order", "start-first", "--deadline", "2s", other)
     with pytest.raises(CommandFailed, match=r"not empty after 2s: web\.\d waits for") as late:

@@ -39,7 +39,8 @@ def test_nodes_differ_only_in_what_somebody_asks_about() -> None:
 def test_any_number_of_changes_leaves_a_partition_as_a_new_one_would_be() -> None:
     rng = random.Random(1)
     fleet = a_fleet([a_node(f"n{i}", labels={"zone": "a"}) for i in range(12)])
-    orders = (SPREAD, Order(Strategy.BINPACK, Size(10**9, 1 << 30)))
+    own = Order(Strategy.SPREAD, service_id=a_task("t0").service_id)
+    orders = (SPREAD, Order(Strategy.BINPACK, Size(10**9, 1 << 30)), own)
     for step in range(3000):
         number = rng.randrange(12)
         match rng.randrange(5):

@@ -21,7 +21,7 @@ from swarmd.model.states import Availability, PublishMode, Strategy, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.constraints import label_value, misses
 from swarmd.orchestrator.scheduler.filters import Filters
-from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.fleet import SERVING_MANY, Fleet
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 from swarmd.orchestrator.scheduler.order import order_for
 from swarmd.orchestrator.scheduler.placement import place
@@ -221,12 +221,24 @@ def best(  # type: ignore[no-untyped-def]
 
 
 @settings(max_examples=200, deadline=None)
-@given(nodes(), groups(), st.sampled_from([Strategy.SPREAD, Strategy.BINPACK]), st.integers(0, 99))
+@given(
+    nodes(),
+    groups(),
+    st.sampled_from([Strategy.SPREAD, Strategy.BINPACK]),
+    st.integers(0, 99),
+    st.sampled_from([1, SERVING_MANY]),
+)
 def test_cells_and_heaps_come_to_the_same_nodes_as_asking_everyone_every_time(
-    machines: list[Node], work: list[tuple[Task, int]], strategy: Strategy, seed: int
+    machines: list[Node],
+    work: list[tuple[Task, int]],
+    strategy: Strategy,
+    seed: int,
+    common_from: int,
 ) -> None:
     scheduling = SchedulingConfig(strategy=strategy)
     quick = a_fleet(machines, scheduling=scheduling)
+    quick.common_from = common_from
+    quick.put_in_order()
     slow = a_fleet(machines, scheduling=scheduling)
     assert run(quick, work, seed, as_scheduled) == run(slow, work, seed, as_referred)
 
