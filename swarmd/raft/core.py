@@ -143,6 +143,12 @@ class GuardedCore(CoreBooks):
         self._SyncObj__raftLeader = None
         self._postpone_election()
 
+    @property
+    def is_led(self) -> bool:
+        """Whether this member leads, or has heard a leader lately enough not to want another."""
+        silence = monotonic() - self.leader_heard
+        return self.leading or silence < self.patience * self.config.election_min_ns / 1e9
+
     def stop_following(self) -> None:
         """Forget the leader; called when it cannot be heard any more."""
         self._SyncObj__raftLeader = None

@@ -365,9 +365,10 @@ class RaftNode:
         if committed.was_removed(sender.raft_id):
             text = f"raft member {sender.raft_id} was removed from the cluster"
             return Goodbye(REMOVED, text)
-        if sender.raft_id in self._learning:
-            return None
-        if committed.node_was_removed(sender.node_id):
+        known = sender.raft_id in self._learning or self._core.configuration.find(sender.raft_id)
+        # Whoever is led has been told everything. Who is not may have missed that the node is back,
+        # and may be left without a leader for good if it doesn't listen to this one.
+        if not known and self._core.is_led and committed.node_was_removed(sender.node_id):
             return Goodbye(REFUSED, f"node {sender.node_id} is no manager of this cluster any more")
         return None
 

@@ -238,10 +238,5 @@ class Receiver:
         if message.term <= core.term:
             self._bridge.post(sender, HigherTerm(core.term))
             return
-        silence = monotonic() - core.leader_heard
-        if (
-            not core.leading
-            and silence >= core.patience * core.config.election_min_ns / 1e9
-            and up_to_date(self._journal, message.last_index, message.last_term)
-        ):
+        if not core.is_led and up_to_date(self._journal, message.last_index, message.last_term):
             self._bridge.post(sender, PreVoteReply(message.term))

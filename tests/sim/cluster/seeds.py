@@ -7,5 +7,6 @@ of its own beside this.
 FIXED = {
     39: "a leader with its clock set back let updates stand still",
     171: "a manager that lost its power while joining never asked again",
+    36: "a manager back from a restart would not listen to a leader that had joined anew",
     15: "the engine ended with a traceback when leadership was lost under a write",
 }
