@@ -21,6 +21,7 @@ from swarmd.agent.reporter import Report, Reporter
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import TaskId
 from swarmd.model.instant import SECOND
+from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.node import Node, NodeDescription
 from swarmd.model.secret import Config, Secret
 from swarmd.model.states import TaskState
@@ -32,6 +33,7 @@ from swarmd.rpc.convert import (
     task_status_from_pb,
     task_status_to_pb,
 )
+from swarmd.rpc.convert.cluster import REGISTRY_MIRROR
 from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import dispatcher as pb
@@ -79,6 +81,7 @@ class News(NamedTuple):
     managers: tuple[tuple[Remote, int], ...]  # with weights
     root_ca: bytes
     leader_addr: str
+    registry_mirrors: tuple[RegistryMirror, ...] = ()
 
 
 class Redescribed(Exception):
@@ -161,6 +164,7 @@ class Conversation:
             ),
             root_ca=message.RootCA,
             leader_addr=message.leader_addr,
+            registry_mirrors=tuple(map(REGISTRY_MIRROR.from_pb, message.registry_mirrors)),
         )
         self._on_news(news)
         return news

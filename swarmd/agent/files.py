@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from swarmd.agent.core.launch import Unfit
 from swarmd.agent.core.task_files import Missing, TaskFile, task_files
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.model.registry_login import NOBODY, Credentials, credentials_of, login_id_for
 from swarmd.model.secret import Config, Secret
 from swarmd.model.spec import ContainerSpec
 from swarmd.model.template import TemplateContext
@@ -75,6 +76,19 @@ class NodeFiles:
             ) from None
         except Unfit as error:
             raise TaskFailure(str(error)) from None
+
+    def login_for(self, image: str) -> Credentials:
+        """As whom the swarm pulls an image.
+
+        Raises:
+            TemporaryFailure: what the managers know of that has not come yet.
+        """
+        secret = self._secrets.get(login_id_for(image) or "")
+        if secret is not None and secret.internal:
+            return credentials_of(secret)
+        if not self._complete:
+            raise TemporaryFailure("waits for the credentials of its registry from a manager")
+        return NOBODY
 
     def __len__(self) -> int:
         return len(self._secrets) + len(self._configs)

@@ -20,12 +20,13 @@ from swarmd.agent.executors.session import Access
 from swarmd.agent.watched import WatchedController
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
-from swarmd.model.task import Task
+from swarmd.model.task import Task, TaskStatus
 from swarmd.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
 RETRY_S = 1.0
+TELL_S = 1.0  # between two words on what takes long
 
 
 class Runner:
@@ -52,6 +53,7 @@ class Runner:
         self._ending = False
         self._news = asyncio.Event()
         self._scope: asyncio.Timeout | None = None
+        self._telling: asyncio.TimerHandle | None = None
 
     @property
     def access(self) -> Access | None:
@@ -119,7 +121,7 @@ class Runner:
             controller = self._controller
             match step:
                 case Step.PREPARE:
-                    await controller.prepare()
+                    await self._prepare(controller)
                 case Step.START:
                     await controller.start()
                 case Step.WAIT:
@@ -136,6 +138,24 @@ class Runner:
         except TemporaryFailure as error:
             return Delayed(str(error))
         return DONE
+
+    async def _prepare(self, controller: Controller) -> None:
+        """Prepare, and say meanwhile what goes on if it takes long."""
+        self._tell_later(controller)
+        try:
+            await controller.prepare()
+        finally:
+            if self._telling is not None:
+                self._telling.cancel()
+
+    def _tell_later(self, controller: Controller) -> None:
+        self._telling = asyncio.get_running_loop().call_later(TELL_S, self._tell_doing, controller)
+
+    def _tell_doing(self, controller: Controller) -> None:
+        self._tell_later(controller)
+        if controller.doing:
+            now = Instant(self._clock.now())
+            self._set_status(task_machine.meanwhile(self.task.status, controller.doing, now=now))
 
     def _make_controller(self) -> Controller:
         controller = self._executor.controller(self.task)
@@ -162,6 +182,9 @@ class Runner:
             surroundings=controller.surroundings if controller else task_machine.NO_SURROUNDINGS,
             note=controller.note if controller and step is Step.START and outcome is DONE else "",
         )
+        self._set_status(status)
+
+    def _set_status(self, status: TaskStatus) -> None:
         if status == self.task.status:
             return
         self.task = replace(self.task, status=status)

@@ -49,6 +49,10 @@ class WatchedController:
         return self._inner.note
 
     @property
+    def doing(self) -> str:
+        return self._inner.doing
+
+    @property
     def access(self) -> Access | None:
         return self._inner.access
 

@@ -22,6 +22,7 @@ PORTION_BYTES = 256 * 1024
 LOAD_S_MAX = 1800.0
 CALL_S_MAX = 60.0
 SHORT_ID = 12
+SERVICE = "swarmd.v1.Images"
 
 
 @click.group(
@@ -30,7 +31,7 @@ SHORT_ID = 12
         "ls": Entry("swarmd.cli.image:ls", "List the images of this node"),
         "pull": Entry("swarmd.cli.image:pull", "Fetch images from their registries"),
         "load": Entry("swarmd.cli.image:load", "Take in an archive of `docker save`"),
-        "import": Entry("swarmd.cli.image:load", "The same as load"),
+        "import": Entry("swarmd.cli.image:import_", "Make an image of a root filesystem"),
         "rm": Entry("swarmd.cli.image:rm", "Remove images"),
     },
 )
@@ -100,29 +101,66 @@ def load(
             click.echo(f"Loaded image: {item.name}")
 
 
+@click.command("import")
+@click.option(
+    "-c", "--change", multiple=True, metavar="INSTRUCTION", help='As in CMD ["sh"], ENV A=b.'
+)
+@click.argument("file", type=click.File("rb"))
+@click.argument("name")
+@click.pass_obj
+def import_(target: Target, /, file: BinaryIO, name: str, change: tuple[str, ...]) -> None:
+    """Make an image of the root filesystem in a tar, packed or not; - is standard input.
+
+    \b
+    docker export box | swarmd image import --change 'CMD ["/bin/sh"]' - box:1
+    """
+    from swarmd.rpc.pb import images as pb
+
+    if file.isatty():
+        raise click.UsageError("a tar is expected in a file or on standard input")
+
+    async def portions() -> AsyncIterator[pb.ImportImageRequest]:
+        yield pb.ImportImageRequest(name=name, changes=change)
+        while data := file.read(PORTION_BYTES):
+            yield pb.ImportImageRequest(data=data)
+
+    answer = _call(target, lambda stub: stub.Import(portions(), timeout_s=LOAD_S_MAX))
+    click.echo(answer.image.id)
+
+
 @click.command()
 @click.option("-u", "--username", default="", help="Who to be for the registry [nobody].")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
+@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
 @click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
 @click.pass_obj
-def pull(target: Target, /, names: tuple[str, ...], username: str, password_stdin: bool) -> None:
+def pull(
+    target: Target, /, names: tuple[str, ...], username: str, password_stdin: bool, quiet: bool
+) -> None:
     """Fetch images from their registries, also those that the node has already.
 
     \b
     swarmd image pull nginx:1.27
     swarmd image pull --username me --password-stdin registry.example.com/app < password
     """
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.docker_logins import registry_auth
+    from swarmd.cli.pulling import pulled
     from swarmd.rpc.pb import images as pb
 
     if bool(username) != password_stdin:
         raise click.UsageError("--username and --password-stdin belong together")
     password = sys.stdin.readline().rstrip("\n") if password_stdin else ""
-    for name in names:
-        request = pb.PullImageRequest(name=name, username=username, password=password)
-        answer = _call(
-            target, lambda stub, request=request: stub.Pull(request, timeout_s=LOAD_S_MAX)
-        )
-        click.echo(f"{answer.image.name}: {answer.image.digest}")
+
+    async def work(client: Client) -> None:
+        for name in names:
+            request = pb.PullImageRequest(name=name, username=username, password=password)
+            if not username:
+                request.registry_auth = registry_auth(name)
+            image = await pulled(client.stub(SERVICE), request, quiet=quiet)
+            click.echo(f"{image.name}: {image.digest}")
+
+    run(target, work)
 
 
 @click.command()
@@ -151,7 +189,7 @@ def _call(target: Target, ask: Any) -> Any:
     from swarmd.cli.client import Client, run
 
     async def work(client: Client) -> Any:
-        return await ask(client.stub("swarmd.v1.Images"))
+        return await ask(client.stub(SERVICE))
 
     return run(target, work)
 

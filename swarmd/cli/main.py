@@ -19,6 +19,7 @@ ENTRIES = {
     "secret": Entry("swarmd.cli.secret:secret", "Secrets that services are given"),
     "config": Entry("swarmd.cli.config:config", "Configs that services are given"),
     "image": Entry("swarmd.cli.image:image", "Images of this node"),
+    "registry": Entry("swarmd.cli.registry:registry", "Logins of the swarm to registries"),
     "volume": Entry("swarmd.cli.volume:volume", "Volumes of this node"),
     "events": Entry("swarmd.cli.events:events", "Show what changes in the swarm, and why"),
     "rebalance": Entry("swarmd.cli.rebalance:rebalance", "Move tasks to where they fit best now"),

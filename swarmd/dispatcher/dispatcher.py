@@ -35,6 +35,8 @@ from swarmd.model.errors import Code, Rejection, not_found
 from swarmd.model.ids import NodeId, SessionId, TaskId
 from swarmd.model.instant import HOUR, SECOND, Instant
 from swarmd.model.node import Node, NodeDescription, NodeStatus
+from swarmd.model.registry_login import login_id_for
+from swarmd.model.secret import Secret
 from swarmd.model.states import NodeState, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.rpc.call import Line
@@ -321,13 +323,19 @@ class Dispatcher:
                     self._node_changed(change)
                 case Kind.CLUSTER:
                     self._cluster_changed(change)
+                case Kind.SECRET:
+                    self._secret_changed(change)
                 case Kind.SERVICE:
                     continue
 
     def _task_changed(self, change: Change) -> None:
         old = change.old if isinstance(change.old, Task) else None
         new = change.new if isinstance(change.new, Task) else None
-        if old is not None and new is not None and not concerns_the_node(old, new):
+        if (
+            old is not None
+            and new is not None
+            and not concerns_the_node(old, new, self.store.login_version)
+        ):
             return
         for task in (old, new):
             link = self._links.get(task.node_id) if task is not None and task.node_id else None
@@ -335,6 +343,18 @@ class Dispatcher:
                 link.note(TaskId(change.id))
                 self._dirty[link.node_id] = self._dirty.get(link.node_id, 0) + 1
                 self._work.set()
+
+    def _secret_changed(self, change: Change) -> None:
+        """Secrets don't change while tasks use them, but logins to registries do."""
+        if not any(isinstance(row, Secret) and row.internal for row in (change.old, change.new)):
+            return
+        for link in self._links.values():
+            for task in self.store.tasks_of_node(link.node_id):
+                container = task.spec.container_spec
+                if container is not None and login_id_for(container.image) == change.id:
+                    link.note(task.id)
+                    self._dirty[link.node_id] = self._dirty.get(link.node_id, 0) + 1
+                    self._work.set()
 
     def _node_changed(self, change: Change) -> None:
         node_id = NodeId(change.id)
@@ -350,12 +370,12 @@ class Dispatcher:
 
     def _cluster_changed(self, change: Change) -> None:
         self._set_period()
-        roots = [
-            cluster.root_ca.ca_cert
+        known = [
+            (cluster.root_ca.ca_cert, cluster.spec.registry_mirrors)
             for cluster in (change.old, change.new)
             if isinstance(cluster, Cluster)
         ]
-        if len(set(roots)) > 1:
+        if len(set(known)) > 1:
             self.refresh()
 
     async def _ring(self) -> None:

@@ -122,6 +122,9 @@ def session_message(
         peer = message.managers.add(weight=MANAGER_WEIGHT)
         peer.peer.node_id = manager.node_id
         peer.peer.addr = manager.addr
+    cluster = view.find_cluster()
+    for mirror in cluster.spec.registry_mirrors if cluster is not None else ():
+        message.registry_mirrors.add(registry=mirror.registry, url=mirror.url)
     if not message.managers:
         raise AssertionError("a session message without managers would leave the agent with nobody")
     return message

@@ -59,7 +59,7 @@ class DispatcherService:
         link = self._dispatcher.link_of(node_id, request.session_id)
         with link.listen() as bell:
             bell.wants_tasks = True
-            chain = AssignmentChain(node_id)
+            chain = AssignmentChain(node_id, store.login_version)
             yield assignments_message(chain.begin(store.tasks_of_node(node_id)), store)
             while True:
                 await bell.wait()

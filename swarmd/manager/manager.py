@@ -35,9 +35,11 @@ from swarmd.manager.exec_broker import EXEC, EXEC_BROKER, ExecBroker
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.patience import election_patience
+from swarmd.manager.registries_service import REGISTRIES, RegistriesService
 from swarmd.manager.replica import Replica
 from swarmd.manager.role_manager import RoleManager
 from swarmd.manager.swarm_clock import SwarmClock
+from swarmd.manager.wanted_images import WANTED_IMAGES, WantedImagesService
 from swarmd.manager.watch_service import WATCH, WatchService
 from swarmd.manager.writer import Writer
 from swarmd.model.env import Env, Ids
@@ -67,6 +69,7 @@ MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
     *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
+    *(REGISTRIES, WANTED_IMAGES),
 )
 
 
@@ -179,6 +182,10 @@ class Manager:
         implementations: dict[str, object] = {
             CONTROL: control,
             UPDATES: control,
+            REGISTRIES: RegistriesService(
+                self.store, self.writer, read_barrier=self.consensus.read_barrier
+            ),
+            WANTED_IMAGES: WantedImagesService(self.store),
             CLUSTER: ClusterService(
                 self.store,
                 self.writer,

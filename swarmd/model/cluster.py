@@ -6,6 +6,7 @@ from collections.abc import Mapping
 
 from swarmd.model.ids import ClusterId
 from swarmd.model.instant import HOUR, MILLISECOND, SECOND, Instant
+from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.node import Oversell
 from swarmd.model.record import Record
 from swarmd.model.spec import LogDriver
@@ -68,6 +69,7 @@ class ClusterSpec(Record, frozen=True):
     ca_config: CAConfig = CAConfig()
     task_defaults: TaskDefaults = TaskDefaults()
     scheduling: SchedulingConfig = SchedulingConfig()
+    registry_mirrors: tuple[RegistryMirror, ...] = ()  # for all nodes, after their own
     allow: tuple[str, ...] = ()  # what tasks may have of nodes that do not say it themselves
 
 

@@ -21,13 +21,16 @@ from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.node import NodeExecutor
 from swarmd.agent.files import NodeFiles
+from swarmd.agent.images.mirrors import Mirrors
 from swarmd.agent.leases import Leases
+from swarmd.agent.policy import NodePolicy
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession, Manager
 from swarmd.agent.worker import Worker
 from swarmd.lb.kernel import Balancer, BalancerReport, choose
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
 from swarmd.lb.proxy.settings import ALL_ADDRESSES
+from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.node import NodeDescription
 from swarmd.model.spec import GenericResource
 from swarmd.model.states import Protocol
@@ -53,6 +56,8 @@ class AgentHalf:
     Args:
         labels: of the engine.
         generic_resources: what the node has besides CPU and memory.
+        registry_mirrors: of this node alone.
+        allow: what tasks may have of the node; None leaves it to the cluster.
         remotes: managers to call first.
         on_remotes: told the whole list of managers when it has changed, for keeping it.
     """
@@ -63,8 +68,10 @@ class AgentHalf:
         security: SecurityContext,
         labels: Mapping[str, str],
         generic_resources: tuple[GenericResource, ...],
+        registry_mirrors: tuple[RegistryMirror, ...],
         paths: Paths,
         data_addr: str,
+        allow: tuple[str, ...] | None,
         remotes: Iterable[Remote],
         on_remotes: Callable[[tuple[Remote, ...]], None],
         clock: Clock,
@@ -94,8 +101,10 @@ class AgentHalf:
             clock=clock,
             leases=leases,
             files=files,
+            policy=NodePolicy(hostname, own=allow, protected=(paths.state_dir,)),
             published=self._published,
             ports_start=_ports_start(security.node_id) if shares_machine else None,
+            mirrors=Mirrors(registry_mirrors),
         )
         self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
         place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
@@ -181,6 +190,7 @@ class AgentHalf:
 
     def _on_message(self, news: News) -> None:
         self.leader_addr = news.leader_addr
+        self.executor.mirrors.set_cluster(news.registry_mirrors)
         self.keeper.observe_node(news.node)
         self.keeper.observe_root(news.root_ca)
 

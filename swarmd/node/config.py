@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.spec import GenericResource
 
 
@@ -21,4 +22,6 @@ class DaemonConfig(Struct, frozen=True, kw_only=True):
     log_level: str = "info"
     log_json: bool = False
     labels: Mapping[str, str] = {}  # of the engine, for constraints on engine.labels
+    registry_mirrors: tuple[RegistryMirror, ...] = ()  # asked before those of the cluster
     generic_resources: tuple[GenericResource, ...] = ()  # what the node has besides CPU and memory
+    allow: tuple[str, ...] | None = None  # what tasks may have of it; None: as the file or cluster says

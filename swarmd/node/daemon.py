@@ -125,7 +125,7 @@ class Daemon:
             for number in (signal.SIGTERM, signal.SIGINT):
                 loop.add_signal_handler(number, self.request_stop)
             self._router.register(LOCAL, LocalService(self))
-            self._router.register(IMAGES, ImageService(self))
+            self._router.register(IMAGES, ImageService(self, clock=self._clock))
             self._router.register(VOLUMES, VolumeService(self))
             await self._open_socket()
             self._tasks.keep(self._relay.watch, name="relay.watch")

@@ -4,20 +4,24 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 from swarmd.agent.executors.containerd.engine import EngineDown
-from swarmd.agent.executors.node import NodeExecutor
-from swarmd.agent.images.auth import Credentials
-from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
-from swarmd.agent.images.store import Image, ImageStore
+from swarmd.agent.images import rootfs
+from swarmd.agent.images.problems import BadImage
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
 from swarmd.model.reference import BadReference, parse
 from swarmd.rpc.call import Call
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import images as pb
+from swarmd.runtime.clock import Clock
+
+from .image_access import image_message
+from .registry_calls import RegistryCalls
 
 if TYPE_CHECKING:
     from .daemon import Daemon
@@ -25,90 +29,96 @@ if TYPE_CHECKING:
 IMAGES = "swarmd.v1.Images"
 
 
-class ImageService:
+class ImageService(RegistryCalls):
     """Answers for one daemon; everybody who reaches the socket may ask everything."""
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    def __init__(self, daemon: Daemon, *, clock: Clock) -> None:
+        super().__init__(daemon)
+        self._clock = clock
 
     async def List(self, call: Call, request: pb.ListImagesRequest) -> pb.ListImagesResponse:
-        try:
-            images = await self._store().images()
-        except (EngineDown, RpcError) as error:
-            raise Rejection(Code.UNAVAILABLE, str(error)) from None
-        return pb.ListImagesResponse(images=map(_message, images))
+        with _explained():
+            images = await self._access.store().images()
+        return pb.ListImagesResponse(images=map(image_message, images))
 
     async def Load(
         self, call: Call, requests: AsyncIterator[pb.LoadImagesRequest]
     ) -> pb.LoadImagesResponse:
-        store = self._store()
-        name = ""
-        # On the disk of the state: /tmp may be small, and an image large.
-        spool = self._daemon.paths.worker
-        try:
-            with tempfile.NamedTemporaryFile(dir=spool, prefix="image-", suffix=".tar") as file:
-                async for request in requests:
-                    name = name or request.name
-                    await asyncio.to_thread(file.write, request.data)
-                await asyncio.to_thread(file.flush)
-                images = await store.import_archive(Path(file.name), name=name)
-        except (BadImage, BadReference) as error:
-            raise invalid(str(error)) from None
-        except OSError as error:
-            raise failed_precondition(
-                f"the archive cannot be stored below {spool}: {error.strerror or error}"
-            ) from None
-        except (EngineDown, RpcError) as error:
-            raise Rejection(Code.UNAVAILABLE, str(error)) from None
-        return pb.LoadImagesResponse(images=map(_message, images))
+        store = self._access.store()
+        with self._spool() as directory:
+            archive = directory / "archive.tar"
+            first = await _received(requests, archive)
+            images = await store.import_archive(archive, name=first.name if first else "")
+        return pb.LoadImagesResponse(images=map(image_message, images))
 
-    async def Pull(self, call: Call, request: pb.PullImageRequest) -> pb.PullImageResponse:
-        self._store()
-        puller = self._executor().puller
-        assert puller is not None
-        credentials = Credentials(request.username, request.password)
-        try:
-            image = await puller.pull(parse(request.name), credentials)
-        except (BadImage, BadReference) as error:
-            raise invalid(str(error)) from None
-        except NoSuchImage as error:
-            raise Rejection(Code.NOT_FOUND, str(error)) from None
-        except (Unreachable, EngineDown, RpcError, OSError) as error:
-            raise Rejection(Code.UNAVAILABLE, str(error)) from None
-        return pb.PullImageResponse(image=_message(image))
+    async def Import(
+        self, call: Call, requests: AsyncIterator[pb.ImportImageRequest]
+    ) -> pb.ImportImageResponse:
+        store = self._access.store()
+        with self._spool() as directory:
+            layer = directory / "layer.tar"
+            first = await _received(requests, layer)
+            if first is None or not first.name:
+                raise invalid("the image that is made of the root filesystem needs a name")
+            name = parse(first.name)
+            if name.digest:
+                raise BadReference(f"image {first.name!r} can't be given a digest")
+            run = rootfs.configuration(first.changes)
+            item = await asyncio.to_thread(
+                rootfs.image_of,
+                layer,
+                directory / "config.json",
+                run=run,
+                platform=self._access.executor().platform,
+                created=_rfc3339(self._clock.now()),
+            )
+            (image,) = await store.take_in(item, (str(name),), _open)
+        return pb.ImportImageResponse(image=image_message(image))
 
     async def Remove(self, call: Call, request: pb.RemoveImageRequest) -> pb.RemoveImageResponse:
-        try:
-            removed = await self._store().remove(parse(request.name))
-        except BadReference as error:
-            raise invalid(str(error)) from None
-        except (EngineDown, RpcError) as error:
-            raise Rejection(Code.UNAVAILABLE, str(error)) from None
+        with _explained():
+            removed = await self._access.store().remove(parse(request.name))
         if not removed:
             raise Rejection(Code.NOT_FOUND, f"this node has no image {request.name}")
         return pb.RemoveImageResponse()
 
-    def _store(self) -> ImageStore:
-        executor = self._executor()
-        if executor.images is None:
-            raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
-        return executor.images
-
-    def _executor(self) -> NodeExecutor:
-        member = self._daemon.member
-        if member is None:
+    @contextmanager
+    def _spool(self) -> Iterator[Path]:
+        """A directory for what arrives: on the disk of the state, as /tmp may be small."""
+        where = self._daemon.paths.worker
+        try:
+            with _explained(), tempfile.TemporaryDirectory(dir=where, prefix="image-") as name:
+                yield Path(name)
+        except OSError as error:
             raise failed_precondition(
-                "this node is not part of a swarm; `swarmd init` or `swarmd join` first"
-            )
-        return member.agent.executor
+                f"the archive cannot be stored below {where}: {error.strerror or error}"
+            ) from None
 
 
-def _message(image: Image) -> pb.Image:
-    message = pb.Image(
-        name=parse(image.name).familiar,
-        digest=image.digest,
-        id=image.config_digest,
-        size_bytes=image.size_bytes,
-    )
-    message.created_at.FromNanoseconds(image.created_ns)
-    return message
+def _open(path: str) -> BinaryIO:
+    return open(path, "rb")
+
+
+async def _received(requests: AsyncIterator[Any], path: Path) -> Any:
+    """Write what arrives into a file; returns the first message, None if none came."""
+    first = None
+    with path.open("wb") as file:
+        write: Callable[[bytes], int] = file.write
+        async for request in requests:
+            first = request if first is None else first
+            await asyncio.to_thread(write, request.data)
+    return first
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    try:
+        yield
+    except (BadImage, BadReference) as error:
+        raise invalid(str(error)) from None
+    except (EngineDown, RpcError) as error:
+        raise Rejection(Code.UNAVAILABLE, str(error)) from None
+
+
+def _rfc3339(now_ns: int) -> str:
+    return datetime.fromtimestamp(now_ns // 1_000_000_000, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

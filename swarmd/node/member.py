@@ -26,6 +26,7 @@ from swarmd.store.changes import Transaction
 from . import settings as settings_file
 from .address import DEFAULT_PORT, split
 from .agent_half import AgentHalf
+from .allowance import own_words
 from .config import DaemonConfig
 from .manager_half import ManagerHalf
 from .paths import Paths
@@ -64,8 +65,10 @@ class ClusterMember:
             security=security,
             labels=config.labels,
             generic_resources=config.generic_resources,
+            registry_mirrors=config.registry_mirrors,
             paths=paths,
             data_addr=settings.data_addr,
+            allow=own_words(config, paths),
             remotes=[Remote(remote.addr, remote.node_id) for remote in settings.remotes],
             on_remotes=self._keep_remotes,
             clock=clock,

@@ -39,4 +39,5 @@ class Paths:
         self.format = state_dir / "format"
         self.lock = state_dir / "lock"
         self.log = state_dir / "daemon.log"
+        self.allow = state_dir / "allow"  # written by people
         self.endpoints = self.worker / "endpoints.json"

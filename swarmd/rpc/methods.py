@@ -41,9 +41,11 @@ _FILES = (
     pb.watch,
     pb.cluster,
     pb.endpoints,
+    pb.errands,
     pb.exec_,
     pb.images,
     pb.local,
+    pb.registries,
     pb.updates,
     pb.volumes,
 )

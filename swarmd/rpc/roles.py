@@ -59,6 +59,8 @@ _BY_SERVICE: dict[str, Access] = {
     _SWARMKIT + "Watch": _MANAGERS,
     _OWN + "Cluster": _MANAGERS,
     _OWN + "Endpoints": _NODES,
+    _OWN + "ClusterVolumes": _MANAGERS,
+    _OWN + "Errands": _NODES,
     _OWN + "Exec": _MANAGERS,
     _OWN + "ExecBroker": _NODES,
     _OWN + "Images": _LOCAL_ONLY,
@@ -66,7 +68,9 @@ _BY_SERVICE: dict[str, Access] = {
     _OWN + "Local": _LOCAL_ONLY,
     _OWN + "NodeLifecycle": _NODES,
     _OWN + "Relays": _MANAGERS,
+    _OWN + "Registries": _MANAGERS,
     _OWN + "Updates": _MANAGERS,
+    _OWN + "WantedImages": _NODES,
 }
 
 _BY_METHOD: dict[str, Access] = {
@@ -94,6 +98,8 @@ _ROUTING: dict[str, Routing] = {
     # Made from committed state with versions that all managers share, so any of them can serve it
     # and a watcher of a follower notices nothing of an election.
     _OWN + "Endpoints": _HERE,
+    _OWN + "ClusterVolumes": _FORWARDED,
+    _OWN + "Errands": _FORWARDED,
     _OWN + "Exec": _FORWARDED,
     _OWN + "ExecBroker": _FORWARDED,
     _OWN + "Images": Routing(network=Answers.NOBODY, socket=Answers.HERE),
@@ -101,7 +107,9 @@ _ROUTING: dict[str, Routing] = {
     _OWN + "Local": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "NodeLifecycle": _FORWARDED,
     _OWN + "Relays": Routing(network=Answers.LEADER, socket=Answers.NOBODY),
+    _OWN + "Registries": _FORWARDED,
     _OWN + "Updates": _FORWARDED,
+    _OWN + "WantedImages": _HERE,
 }
 
 _DENIED = Access()

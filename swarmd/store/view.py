@@ -108,6 +108,11 @@ class View(Catalogue):
     def services_using_network(self, network_id: str) -> tuple[Service, ...]:
         return self._services.by("network", network_id)
 
+    def login_version(self, secret_id: str) -> int | None:
+        """The version of a login to a registry; None when there is no such login."""
+        secret = self._secrets.find(secret_id)
+        return secret.version if secret is not None and secret.internal else None
+
     def services_using_secret(self, secret_id: str) -> tuple[Service, ...]:
         return self._services.by("secret", secret_id)
 

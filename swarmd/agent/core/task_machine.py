@@ -130,6 +130,13 @@ def after(
     return changed if changed == status else replace(changed, timestamp=now)
 
 
+def meanwhile(status: TaskStatus, doing: str, *, now: Instant) -> TaskStatus:
+    """The status of a task whose step goes on, with what it is about in place of its message."""
+    if status.message == doing and not status.err:
+        return status
+    return replace(status, message=doing, err="", timestamp=now)
+
+
 def merged(known: Task, sent: Task) -> Task | None:
     """The task to go on with when the manager sends `sent`; None when nothing new was said.
 

@@ -48,6 +48,11 @@ class Controller(Protocol):
         ...
 
     @property
+    def doing(self) -> str:
+        """What goes on while the task is prepared, if that takes long; else empty."""
+        ...
+
+    @property
     def access(self) -> Access | None:
         """The way into the task while it runs; None where the executor knows none."""
         ...

@@ -18,9 +18,11 @@ from swarmd.agent.executors.containerd.installation import Installation, find_in
 from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.process import ProcessExecutor
 from swarmd.agent.files import NodeFiles
+from swarmd.agent.images.mirrors import Mirrors
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.store import ImageStore
 from swarmd.agent.leases import Leases
+from swarmd.agent.policy import NodePolicy
 from swarmd.agent.volumes.mounting import Mounter
 from swarmd.agent.volumes.store import VolumeStore
 from swarmd.lb.kernel import Balancer
@@ -41,6 +43,8 @@ class NodeExecutor:
         make_proxy: for the ports of the node that lead to containers.
         found: what to run containers by, or why there can't be any.
         files: the secrets and configs of the node's tasks.
+        mirrors: of registries, for the images of containers.
+        policy: what tasks may have of the node; without, what the cluster allows.
         containerd_address: socket of a containerd to use; without, the node runs one of its own.
     """
 
@@ -57,11 +61,17 @@ class NodeExecutor:
         files: NodeFiles | None = None,
         found: Installation | str | None = None,
         containerd_address: str = "",
+        policy: NodePolicy | None = None,
+        mirrors: Mirrors | None = None,
     ) -> None:
+        self.mirrors = mirrors if mirrors is not None else Mirrors()
         found = found if found is not None else find_installation()
         files = files if files is not None else NodeFiles()
+        self.platform = node.platform
         self.volumes = VolumeStore(directory / "volumes", now=clock.now)
-        mounter = Mounter(self.volumes, hostname=node.hostname)
+        if policy is None:
+            policy = NodePolicy(node.hostname, protected=(directory,))
+        mounter = Mounter(self.volumes, hostname=node.hostname, policy=policy)
         self.processes = ProcessExecutor(
             directory,
             node,
@@ -79,7 +89,7 @@ class NodeExecutor:
             return
         engine = Engine(directory / "containerd", found, address=containerd_address)
         images = ImageStore(engine, node.platform, lease_id=RandomIds().new, now=clock.now)
-        self.puller = Puller(images, directory / "downloads", node.platform)
+        self.puller = Puller(images, directory / "downloads", node.platform, mirrors=self.mirrors)
         self.images = images
         self.containers = ContainerdExecutor(
             directory / "containers",
@@ -93,6 +103,7 @@ class NodeExecutor:
             ports=self.processes.ports,
             mounter=mounter,
             node_files=files,
+            policy=policy,
             logs=directory / "logs",
             published=published,
         )

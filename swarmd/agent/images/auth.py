@@ -1,40 +1,16 @@
-"""How a registry wants to be asked: challenges, tokens, credentials. Pure."""
+"""How a registry wants to be asked: challenges and tokens. Pure."""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import re
 from urllib.parse import urlencode
 
 import msgspec
 
 from swarmd.model.record import Record
+from swarmd.model.registry_login import Credentials
 
 _PARAMETER = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"|(\w+)=([^\s,"]+)')
-
-
-class Credentials(Record, frozen=True):
-    """Who we are to a registry; anonymous when empty."""
-
-    username: str = ""
-    password: str = ""
-    identity_token: str = ""
-
-    def __repr__(self) -> str:
-        return f"Credentials({self.username!r}, ***)"
-
-    @property
-    def basic(self) -> str:
-        """The header of basic authentication; empty for nobody."""
-        if not self.username:
-            return ""
-        pair = f"{self.username}:{self.password}".encode()
-        return f"Basic {base64.b64encode(pair).decode()}"
-
-
-class BadCredentials(ValueError):
-    """The text holds no credentials; it is not repeated in the message."""
 
 
 class Challenge(Record, frozen=True):
@@ -46,35 +22,9 @@ class Challenge(Record, frozen=True):
     scope: str = ""
 
 
-class _Encoded(msgspec.Struct, frozen=True):
-    username: str = ""
-    password: str = ""
-    auth: str = ""
-    identitytoken: str = ""
-
-
 class _Token(msgspec.Struct, frozen=True):
     token: str = ""
     access_token: str = ""
-
-
-def decode_credentials(text: str) -> Credentials:
-    """Credentials as clients send them along with a spec: base64 of a JSON object.
-
-    Raises:
-        BadCredentials
-    """
-    if not text:
-        return Credentials()
-    try:
-        data = base64.b64decode(text.replace("-", "+").replace("_", "/") + "==")
-        found = msgspec.json.decode(data, type=_Encoded)
-        if found.auth and not found.username:
-            username, _, password = base64.b64decode(found.auth + "==").decode().partition(":")
-            return Credentials(username, password, found.identitytoken)
-    except (binascii.Error, msgspec.DecodeError, UnicodeDecodeError):
-        raise BadCredentials("the credentials for the registry cannot be read") from None
-    return Credentials(found.username, found.password, found.identitytoken)
 
 
 def parse_challenge(header: str) -> Challenge | None:

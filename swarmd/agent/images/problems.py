@@ -11,5 +11,9 @@ class NoSuchImage(Exception):
     """Nobody who was asked has the image, or shows it to us."""
 
 
+class Denied(NoSuchImage):
+    """A registry has no such image, or none that it shows to who asked."""
+
+
 class Unreachable(Exception):
     """The image could not be had just now; trying again may help."""

@@ -2,31 +2,44 @@
 
 What arrives lies in files named by digest until the image is complete, so that a pull that broke
 off, or a daemon that was killed, goes on where it was. Pulls of the same name wait for the first.
+
+The mirrors of an image's registry are asked first and as nobody; what a mirror hasn't, or gets
+wrong, the next one is asked for, and in the end the registry. There one login after the other is
+tried until one is shown the image.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple, TypeVar
 
 from swarmd.agent.images import manifest as documents
 from swarmd.agent.images.archive import Archived
-from swarmd.agent.images.auth import Credentials
-from swarmd.agent.images.manifest import INDEXES, MANIFESTS, Descriptor
-from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
+from swarmd.agent.images.fetching import Fetch, Fetching
+from swarmd.agent.images.manifest import INDEXES, MANIFESTS
+from swarmd.agent.images.mirrors import Mirrors
+from swarmd.agent.images.problems import BadImage, Denied, NoSuchImage, Unreachable
 from swarmd.agent.images.registry import Registry
 from swarmd.agent.images.store import Image, ImageStore
 from swarmd.model.reference import Reference
+from swarmd.model.registry_login import NOBODY, Credentials
 from swarmd.model.spec import Platform
 
 log = logging.getLogger(__name__)
 
-LAYERS_AT_ONCE = 3
-ATTEMPTS = 3
 NESTING_MAX = 3
+Logins = Sequence[Credentials]
+_Answer = TypeVar("_Answer")
+
+
+class Source(NamedTuple):
+    """Somebody to ask for an image."""
+
+    registry: Registry
+    is_mirror: bool
 
 
 class Puller:
@@ -34,6 +47,8 @@ class Puller:
 
     Args:
         directory: for what has arrived and is not an image yet.
+        mirrors: of registries; may change at any time.
+        on_pulled: called when there is an image more.
     """
 
     def __init__(
@@ -42,58 +57,115 @@ class Puller:
         directory: Path,
         platform: Platform,
         *,
-        make_registry: Callable[[Reference, Credentials], Registry] = Registry,
+        mirrors: Mirrors | None = None,
+        on_pulled: Callable[[], None] = lambda: None,
     ) -> None:
+        self.mirrors = mirrors if mirrors is not None else Mirrors()
         self._store = store
         self._directory = directory
         self._platform = platform
-        self._make_registry = make_registry
+        self._on_pulled = on_pulled
         self._pulling: dict[str, asyncio.Lock] = {}
-        self._fetching: dict[str, asyncio.Lock] = {}
+        self._fetches: dict[str, Fetch] = {}
+        self._fetching = Fetching(store, directory)
 
-    async def ensure(self, reference: Reference, credentials: Credentials) -> Image:
+    async def ensure(self, reference: Reference, logins: Callable[[], Logins]) -> Image:
         """The image of that name: the node's own, or else the registry's.
 
+        Args:
+            logins: asked only if the node has to pull.
+
         Raises:
-            NoSuchImage, BadImage, Unreachable, and the store's.
+            NoSuchImage, BadImage, Unreachable, and what the store and `logins` raise.
         """
-        name = str(reference)
-        async with self._pulling.setdefault(name, asyncio.Lock()):
+        async with self._turn(reference):
             image = await self._store.find(reference)
-            return image if image is not None else await self._pull(reference, credentials)
+            return image if image is not None else await self._pull(reference, logins())
 
-    async def pull(self, reference: Reference, credentials: Credentials) -> Image:
+    async def pull(self, reference: Reference, logins: Logins) -> Image:
         """The image that the registry has under that name just now."""
-        async with self._pulling.setdefault(str(reference), asyncio.Lock()):
-            return await self._pull(reference, credentials)
+        async with self._turn(reference):
+            return await self._pull(reference, logins)
 
-    async def _pull(self, reference: Reference, credentials: Credentials) -> Image:
-        registry = self._make_registry(reference, credentials)
+    async def resolve(self, reference: Reference, logins: Logins) -> str:
+        """The digest of what the registry has under that name just now.
+
+        Raises:
+            NoSuchImage, BadImage, Unreachable
+        """
+
+        async def ask(source: Source) -> str:
+            name = reference.digest or reference.tag
+            _, data = await asyncio.to_thread(source.registry.manifest, name)
+            return documents.digest_of(data)
+
+        return await self._first_answer(reference, logins, ask)
+
+    def progress(self, reference: Reference) -> Fetch | None:
+        """How far the pull of an image has come; None when it isn't being pulled."""
+        return self._fetches.get(str(reference))
+
+    def _turn(self, reference: Reference) -> asyncio.Lock:
+        return self._pulling.setdefault(str(reference), asyncio.Lock())
+
+    async def _pull(self, reference: Reference, logins: Logins) -> Image:
+        async def ask(source: Source) -> Image:
+            return await self._pull_from(source.registry, reference)
+
+        try:
+            image = await self._first_answer(reference, logins, ask)
+        finally:
+            self._fetches.pop(str(reference), None)
+        self._on_pulled()
+        return image
+
+    async def _first_answer(
+        self, reference: Reference, logins: Logins, ask: Callable[[Source], Awaitable[_Answer]]
+    ) -> _Answer:
+        denial = NoSuchImage(f"no such image: {reference.familiar}")
+        for source in self._sources(reference, logins):
+            try:
+                return await ask(source)
+            except Denied as error:
+                denial = error
+            except (NoSuchImage, BadImage, Unreachable) as error:
+                if not source.is_mirror:
+                    raise
+                log.warning("image.mirror.passed_over image=%s reason=%s", reference, error)
+        raise denial
+
+    def _sources(self, reference: Reference, logins: Logins) -> Iterator[Source]:
+        for url in self.mirrors.of(reference.registry):
+            yield Source(Registry(reference, mirror=url), True)
+        for login in dict.fromkeys(logins or (NOBODY,)):
+            yield Source(Registry(reference, login), False)
+
+    async def _pull_from(self, registry: Registry, reference: Reference) -> Image:
         kind, data = await self._manifest(registry, reference.digest or reference.tag)
         manifest = documents.parse_manifest(data)
-        log.info("image.pulling image=%s layers=%d", reference, len(manifest.layers))
-        self._directory.mkdir(mode=0o700, parents=True, exist_ok=True)
-        at_once = asyncio.Semaphore(LAYERS_AT_ONCE)
-        wanted = {part.digest: part for part in (manifest.config, *manifest.layers)}
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                for part in wanted.values():
-                    tasks.create_task(self._fetch(registry, part, at_once))
-        except* (BadImage, NoSuchImage, Unreachable) as group:
-            raise first_of(group) from None
+        parts = {part.digest: part for part in (manifest.config, *manifest.layers)}
+        log.info(
+            "image.pulling image=%s from=%s layers=%d",
+            reference, registry.name, len(manifest.layers),
+        )  # fmt: skip
+        fetch = Fetch(tuple(parts.values()))
+        self._fetches[str(reference)] = fetch
+        await self._fetching.fetch(registry, fetch)
         item = Archived(
             names=(str(reference),),
             manifest=data,
             manifest_type=kind or MANIFESTS[0],
-            blobs={digest: str(self._file(digest)) for digest in wanted},
+            blobs={digest: str(self._fetching.file(digest)) for digest in parts},
         )
         try:
             (image,) = await self._store.take_in(item, item.names, _open)
         except FileNotFoundError:
             # Content that was here when we looked has been collected meanwhile.
             raise Unreachable(f"{reference} was not complete any more; will try again") from None
-        for digest in wanted:
-            self._file(digest).unlink(missing_ok=True)
+        except BadImage:
+            self._fetching.forget(parts)
+            raise
+        self._fetching.forget(parts)
         log.info("image.pulled image=%s digest=%s", reference, image.digest)
         return image
 
@@ -106,32 +178,6 @@ class Puller:
             name = documents.select(documents.parse_index(data), self._platform).digest
         raise BadImage("the indexes of the image are nested too deeply")
 
-    async def _fetch(
-        self, registry: Registry, part: Descriptor, at_once: asyncio.Semaphore
-    ) -> None:
-        # Two images may share a layer; two threads must not share its file.
-        async with at_once, self._fetching.setdefault(part.digest, asyncio.Lock()):
-            if await self._store.has_blob(part.digest):
-                return
-            for attempt in range(1, ATTEMPTS + 1):
-                try:
-                    await asyncio.to_thread(registry.fetch, part, self._file(part.digest))
-                    return
-                except Unreachable:
-                    if attempt == ATTEMPTS:
-                        raise
-
-    def _file(self, digest: str) -> Path:
-        return self._directory / digest.replace(":", "-")
-
 
 def _open(path: str) -> BinaryIO:
     return open(path, "rb")
-
-
-def first_of(group: BaseExceptionGroup[BaseException]) -> BaseException:
-    """One of the errors that several downloads ended with."""
-    error: BaseException = group
-    while isinstance(error, BaseExceptionGroup):
-        error = error.exceptions[0]
-    return error

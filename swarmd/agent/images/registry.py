@@ -1,8 +1,9 @@
 """A registry, asked over HTTP by the OCI distribution protocol; everything here blocks.
 
 Registries on this machine's loopback may be spoken to in plain; all others need TLS. Credentials
-go to the registry and its token service, never to where it redirects. What arrives is checked
-against digest and length as it comes, so that a registry that lies costs no more than it announced.
+go to the registry and its token service, never to a mirror nor to where it redirects. What arrives
+is checked against digest and length as it comes, so that a registry that lies costs no more than it
+announced.
 """
 
 from __future__ import annotations
@@ -12,11 +13,11 @@ import http.client
 import ipaddress
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from urllib.parse import urlencode, urlsplit
 
 from swarmd.agent.images import auth
-from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.manifest import (
     DOCUMENT_BYTES_MAX,
     INDEXES,
@@ -24,25 +25,42 @@ from swarmd.agent.images.manifest import (
     Descriptor,
     digest_of,
 )
-from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
+from swarmd.agent.images.problems import BadImage, Denied, NoSuchImage, Unreachable
 from swarmd.model.reference import DOCKER_HUB, Reference
+from swarmd.model.registry_login import NOBODY, Credentials
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
 SILENCE_S_MAX = 30.0
 CHUNK_BYTES = 256 * 1024
+CLIENT_ID = "swarmd"
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
 
 
 class Registry:
-    """The repository of one image in its registry."""
+    """The repository of one image in its registry, or in a mirror of that.
 
-    def __init__(self, reference: Reference, credentials: Credentials = Credentials()) -> None:  # noqa: B008 - frozen
+    Args:
+        mirror: asked in place of the registry: scheme, host and perhaps a path.
+    """
+
+    def __init__(
+        self, reference: Reference, credentials: Credentials = NOBODY, *, mirror: str = ""
+    ) -> None:
+        self.name = urlsplit(mirror).netloc if mirror else reference.registry
         self._reference = reference
         self._credentials = credentials
         self._authorization = ""
-        host = DOCKER_HUB_HOST if reference.registry == DOCKER_HUB else reference.registry
-        scheme = "http" if is_loopback(host) else "https"
-        self._base = f"{scheme}://{host}/v2/{reference.path}"
+        self._root = f"{(mirror or _url(reference.registry)).rstrip('/')}/v2/"
+        self._base = f"{self._root}{reference.path}"
+
+    def check_login(self) -> None:
+        """Ask whether the registry knows us.
+
+        Raises:
+            NoSuchImage, Unreachable: it does not, or cannot be asked.
+        """
+        with self._open(self._root) as answer:
+            _read(answer, DOCUMENT_BYTES_MAX)
 
     def manifest(self, name: str) -> tuple[str, bytes]:
         """A manifest or index by tag or digest: its media type and content.
@@ -55,11 +73,16 @@ class Registry:
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
             data = _read(answer, DOCUMENT_BYTES_MAX)
         if name.startswith("sha256:") and digest_of(data) != name:
-            raise BadImage(f"{self._reference.registry} answers for {name} with something else")
+            raise BadImage(f"{self.name} answers for {name} with something else")
         return kind, data
 
-    def fetch(self, blob: Descriptor, path: Path) -> None:
+    def fetch(
+        self, blob: Descriptor, path: Path, *, on_size: Callable[[int], None] = lambda _: None
+    ) -> None:
         """Bring a blob into a file, going on where an earlier attempt broke off.
+
+        Args:
+            on_size: told how much there is whenever more has come, in this thread.
 
         Raises:
             NoSuchImage, Unreachable: what has arrived stays for the next attempt.
@@ -84,15 +107,12 @@ class Registry:
                             break
                         digest.update(chunk)
                         file.write(chunk)
+                        on_size(size)
         if size < blob.size:
-            raise Unreachable(
-                f"{self._reference.registry} broke off after {size} of {blob.size} bytes of a layer"
-            )
+            raise Unreachable(f"{self.name} broke off after {size} of {blob.size} bytes of a layer")
         if size > blob.size or f"sha256:{digest.hexdigest()}" != blob.digest:
             path.unlink()
-            raise BadImage(
-                f"{self._reference.registry} sent something else than {blob.digest} promises"
-            )
+            raise BadImage(f"{self.name} sent something else than {blob.digest} promises")
 
     def _open(self, url: str, *, accept: str = "", **headers: str) -> http.client.HTTPResponse:
         if accept:
@@ -120,15 +140,15 @@ class Registry:
         challenge = auth.parse_challenge(header)
         if challenge is None or challenge.scheme == "basic":
             return self._credentials.basic
-        scope = f"repository:{self._reference.path}:pull"
+        scope = f"repository:{self._reference.path}:pull" if self._reference.path else ""
         url = auth.token_url(challenge, scope=scope, credentials=self._credentials)
         parts = urlsplit(url)
         if parts.scheme != "https" and not is_loopback(parts.netloc):
-            raise NoSuchImage(
-                f"{self._reference.registry} wants credentials sent to {parts.netloc} in plain"
-            )
+            raise NoSuchImage(f"{self.name} wants credentials sent to {parts.netloc} in plain")
         request = urllib.request.Request(url)
-        if self._credentials.basic:
+        if self._credentials.identity_token:
+            request = self._refresh_request(challenge, scope)
+        elif self._credentials.basic:
             request.add_unredirected_header("Authorization", self._credentials.basic)
         try:
             with _send(request) as answer:
@@ -138,17 +158,35 @@ class Registry:
                 raise self._explained(error.code) from None
         return f"Bearer {token}" if token else ""
 
+    def _refresh_request(self, challenge: auth.Challenge, scope: str) -> urllib.request.Request:
+        """The request for a token in exchange for the one that we were given to keep."""
+        form = {
+            "grant_type": "refresh_token",
+            "service": challenge.service,
+            "scope": challenge.scope or scope,
+            "client_id": CLIENT_ID,
+            "refresh_token": self._credentials.identity_token,
+        }
+        return urllib.request.Request(challenge.realm, data=urlencode(form).encode())
+
     def _explained(self, code: int) -> Exception:
         reference = self._reference
         if code == http.client.NOT_FOUND:
             return NoSuchImage(f"no such image: {reference.familiar}")
         if code in (http.client.UNAUTHORIZED, http.client.FORBIDDEN):
             who = self._credentials.username or "anybody"
-            return NoSuchImage(
-                f"no such image: {reference.familiar}, or {reference.registry} does not show it "
+            if not reference.path:
+                return Denied(f"{self.name} does not take the credentials of {who}")
+            return Denied(
+                f"no such image: {reference.familiar}, or {self.name} does not show it "
                 f"to {who}; check the name and the credentials"
             )
-        return Unreachable(f"{reference.registry} answers {code}; will try again")
+        return Unreachable(f"{self.name} answers {code}; will try again")
+
+
+def _url(registry: str) -> str:
+    host = DOCKER_HUB_HOST if registry == DOCKER_HUB else registry
+    return f"{'http' if is_loopback(host) else 'https'}://{host}"
 
 
 def is_loopback(host: str) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from swarmd.dispatcher.core.files import FileKey, FileUse, files_of
+from swarmd.dispatcher.core.files import FileKey, FileUse, LoginVersion, files_of, no_logins
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -51,11 +51,13 @@ def same_to_the_agent(old: Task, new: Task) -> bool:
     return _same(old, new)
 
 
-def concerns_the_node(old: Task, new: Task) -> bool:
+def concerns_the_node(old: Task, new: Task, login_version: LoginVersion = no_logins) -> bool:
     """Whether a node has to hear of a task's change, or of files that it needs no more."""
     if not same_to_the_agent(old, new):
         return True
-    return old.status is not new.status and files_of(old) != files_of(new)
+    if old.status is new.status:
+        return False
+    return files_of(old, login_version) != files_of(new, login_version)
 
 
 def _same(old: Task, new: Task) -> bool:
@@ -74,8 +76,9 @@ def belongs(task: Task | None, node_id: NodeId) -> bool:
 class AssignmentChain:
     """The assignments of one stream to one node: what was sent, and the next step."""
 
-    def __init__(self, node_id: NodeId) -> None:
+    def __init__(self, node_id: NodeId, login_version: LoginVersion = no_logins) -> None:
         self._node_id = node_id
+        self._login_version = login_version
         self._sent: dict[TaskId, Task] = {}
         self._files = FileUse()
         self._position = 0
@@ -88,7 +91,7 @@ class AssignmentChain:
         mine = tuple(task for task in tasks if belongs(task, self._node_id))
         self._sent = {task.id: task for task in mine}
         for task in mine:
-            self._files.put(task.id, files_of(task))
+            self._files.put(task.id, files_of(task, self._login_version))
         return self._step(complete=True, updates=mine, removed=())
 
     def advance(
@@ -106,7 +109,7 @@ class AssignmentChain:
                 if sent is None or not same_to_the_agent(sent, task):
                     updates.append(task)
                 self._sent[task_id] = task
-                self._files.put(task_id, files_of(task))
+                self._files.put(task_id, files_of(task, self._login_version))
             elif sent is not None:
                 del self._sent[task_id]
                 removed.append(task_id)

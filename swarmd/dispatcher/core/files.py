@@ -1,39 +1,62 @@
 """Which secrets and configs a node must have: those its tasks refer to, and no others.
 
 A file is with a node from the first task that refers to it until the last such task has stopped for
-good or is gone. What is in the file is read from the store when it is sent.
+good or is gone. What is in the file is read from the store when it is sent. The swarm's login to
+the registry of a task's image is such a file, too, and the only kind that changes while in use.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
-from swarmd.model.ids import TaskId
+from swarmd.model.ids import SecretId, TaskId
+from swarmd.model.registry_login import login_id_for
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.store.changes import Kind
 
 
 class FileKey(NamedTuple):
-    """A secret or a config, by its id."""
+    """A secret or a config, by its id; a login also by its version."""
 
     kind: Kind
     id: str
+    version: int = 0
+
+
+LoginVersion = Callable[[SecretId], int | None]
+
+
+def no_logins(_: SecretId) -> None:
+    """The `LoginVersion` of a swarm that is logged in nowhere."""
 
 
 _NONE: frozenset[FileKey] = frozenset()
 
 
-def files_of(task: Task) -> frozenset[FileKey]:
-    """What the task needs now; a task that has stopped for good needs nothing."""
+def files_of(task: Task, login_version: LoginVersion = no_logins) -> frozenset[FileKey]:
+    """What the task needs now; a task that has stopped for good needs nothing.
+
+    Args:
+        login_version: of a login, by its id; None when there is none.
+    """
     container = task.spec.container_spec
-    if container is None or not (container.secrets or container.configs):
+    if container is None or task.status.state > TaskState.RUNNING:
         return _NONE
-    if task.status.state > TaskState.RUNNING:
+    login = login_of(container.image, login_version)
+    if not (login or container.secrets or container.configs):
         return _NONE
     secrets = (FileKey(Kind.SECRET, reference.secret_id) for reference in container.secrets)
     configs = (FileKey(Kind.CONFIG, reference.config_id) for reference in container.configs)
-    return frozenset((*secrets, *configs))
+    return frozenset((*login, *secrets, *configs))
+
+
+def login_of(image: str, login_version: LoginVersion) -> tuple[FileKey, ...]:
+    """The login that an image is pulled with, if the swarm has one."""
+    secret_id = login_id_for(image) if image else None
+    version = login_version(secret_id) if secret_id else None
+    return (FileKey(Kind.SECRET, secret_id, version),) if secret_id and version else ()
 
 
 class FileUse:
@@ -59,13 +82,19 @@ class FileUse:
                 del self._users[key]
 
     def step(self) -> tuple[tuple[FileKey, ...], tuple[FileKey, ...]]:
-        """Files to give and files to take away since the last step; both count as done."""
+        """Files to give and files to take away since the last step; both count as done.
+
+        A version that takes the place of another is given, and the other is not taken away.
+        """
         if not self._users and not self._sent:
             return (), ()
         given = tuple(key for key in self._users if key not in self._sent)
-        taken = tuple(key for key in self._sent if key not in self._users)
+        gone = tuple(key for key in self._sent if key not in self._users)
         for key in given:
             self._sent[key] = None
-        for key in taken:
+        for key in gone:
             del self._sent[key]
-        return given, taken
+        if not gone:
+            return given, ()
+        present = {(key.kind, key.id) for key in self._sent}
+        return given, tuple(key for key in gone if (key.kind, key.id) not in present)

@@ -28,6 +28,7 @@ from swarmd.model.cluster import (
     TaskDefaults,
 )
 from swarmd.model.instant import SECOND
+from swarmd.model.mirrors import RegistryMirror
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import (
     ITEMS,
@@ -37,6 +38,7 @@ from swarmd.rpc.convert.codecs import (
     VERSION,
     always,
     duration_or,
+    each,
     optional,
     scalar_or,
 )
@@ -54,6 +56,12 @@ def _get_negated(message: Any, name: str) -> bool:
     return not getattr(message, name)
 
 
+REGISTRY_MIRROR = Mapping(
+    RegistryMirror,
+    extensions.RegistryMirror,
+    field("registry", "registry", SCALAR),
+    field("url", "url", SCALAR),
+)
 SCHEDULING = Mapping(
     SchedulingConfig,
     extensions.SchedulingConfig,
@@ -140,6 +148,7 @@ CLUSTER_SPEC = Mapping(
         ),
     ),
     field("scheduling", "scheduling", always(SCHEDULING)),
+    field("registry_mirrors", "registry_mirrors", each(REGISTRY_MIRROR)),
     field("allow", "allow", ITEMS),
     present=("annotations",),
 )

@@ -18,11 +18,13 @@ from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as types
 from swarmd.rpc.pb.docker.swarmkit.v1 import watch_pb2 as watch
 from swarmd.rpc.pb.swarmd.v1 import cluster_pb2 as cluster
 from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
+from swarmd.rpc.pb.swarmd.v1 import errands_pb2 as errands
 from swarmd.rpc.pb.swarmd.v1 import exec_pb2 as exec_
 from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as extensions
 from swarmd.rpc.pb.swarmd.v1 import history_pb2 as history
 from swarmd.rpc.pb.swarmd.v1 import images_pb2 as images
 from swarmd.rpc.pb.swarmd.v1 import local_pb2 as local
+from swarmd.rpc.pb.swarmd.v1 import registries_pb2 as registries
 from swarmd.rpc.pb.swarmd.v1 import updates_pb2 as updates
 from swarmd.rpc.pb.swarmd.v1 import volumes_pb2 as volumes
 
@@ -32,6 +34,7 @@ __all__ = [
     "control",
     "dispatcher",
     "endpoints",
+    "errands",
     "exec_",
     "extensions",
     "health",
@@ -41,6 +44,7 @@ __all__ = [
     "logbroker",
     "objects",
     "raft",
+    "registries",
     "resource",
     "snapshot",
     "specs",

@@ -29,6 +29,7 @@ class FakeController:
         self.held: dict[str, asyncio.Event] = {}
         self.surroundings = Surroundings(container=ContainerStatus(pid=7))
         self.note = ""
+        self.doing = ""
         self.access: Access | None = None
 
     async def _do(self, name: str) -> None:

@@ -33,8 +33,10 @@ WORKER_SERVICES = {
     "docker.swarmkit.v1.LogBroker",
     "docker.swarmkit.v1.ResourceAllocator",
     "swarmd.v1.Endpoints",
+    "swarmd.v1.Errands",
     "swarmd.v1.ExecBroker",
     "swarmd.v1.NodeLifecycle",
+    "swarmd.v1.WantedImages",
 }
 LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
 

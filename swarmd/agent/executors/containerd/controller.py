@@ -74,7 +74,11 @@ class ContainerController:
 
     @property
     def note(self) -> str:
-        return self._executor.network.note
+        return self._executor.note(self.task, self.spec)
+
+    @property
+    def doing(self) -> str:
+        return self._executor.pulling(self.spec.image)
 
     # --- the way in
 
@@ -95,14 +99,14 @@ class ContainerController:
     def address_of(self, port: int) -> tuple[str, int]:
         if self._found is None:
             raise AssertionError("a container that runs was made, and has an address")
-        return str(self._found.address), port
-
-    # --- steps of the runner
-
         if self._found.shares_network:
             # The ports of the node that are the task's own, where its programs look for them.
             own = {one.target_port: one.published_port for one in self._found.ports}
             port = own.get(port, port)
+        return str(self._found.address), port
+
+    # --- steps of the runner
+
     async def prepare(self) -> None:
         try:
             self._found = await self._executor.make(self)

@@ -40,15 +40,16 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.files import NodeFiles
-from swarmd.agent.images.auth import BadCredentials, decode_credentials
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.oci.container import expanded
+from swarmd.agent.policy import NodePolicy
 from swarmd.agent.volumes.mounting import Mounter
-from swarmd.model.host_access import HostAccess
 from swarmd.model import reference
+from swarmd.model.host_access import HostAccess
 from swarmd.model.ids import TaskId
-from swarmd.model.spec import PortConfig
+from swarmd.model.registry_login import NOBODY, BadCredentials, Credentials, decode_credentials
+from swarmd.model.spec import ContainerSpec, PortConfig
 from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import Task
 from swarmd.rpc.errors import RpcError
@@ -69,6 +70,7 @@ class ContainerdExecutor:
     Args:
         directory: for what belongs to containers; their logs go to `logs`.
         keeper: logs their output.
+        policy: what containers may have of the node.
         published: ports on which the node answers for services; they are not given to tasks.
     """
 
@@ -86,6 +88,7 @@ class ContainerdExecutor:
         ports: Ports,
         mounter: Mounter,
         node_files: NodeFiles,
+        policy: NodePolicy,
         logs: Path,
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
     ) -> None:
@@ -99,7 +102,9 @@ class ContainerdExecutor:
         self._directory = directory
         self._logs = logs
         self._keeper = keeper
+        self._node_files = node_files
         self._published = published
+        self._policy = policy
         self.belongings = Belongings(
             node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
         )
@@ -177,11 +182,23 @@ class ContainerdExecutor:
 
     # --- for controllers
 
+    def pulling(self, image: str) -> str:
+        """How far the pull of an image has come, as a phrase; empty when there is none."""
+        fetch = self.puller.progress(reference.parse(image))
+        return fetch.phrase(reference.parse(image).familiar) if fetch is not None else ""
+
+    def note(self, task: Task, spec: ContainerSpec) -> str:
+        """What the user should know of a container that runs here: what it can't reach or have."""
+        said = self._maker.unenforced(task)
+        if not (spec.host_access or HostAccess()).network and self.network.note:
+            said = (self.network.note, *said)
+        return "; ".join(said)
+
     async def make(self, controller: ContainerController) -> Found:
         """Make a task's container, with its image if need be."""
         task, spec = controller.task, controller.spec
-        credentials = decode_credentials(spec.registry_auth)
-        image = await self.puller.ensure(reference.parse(spec.image), credentials)
+        self._policy.check(spec, task.allow)
+        image = await self.puller.ensure(reference.parse(spec.image), lambda: self._logins(spec))
         client = await self.engine.client()
         self.engine.trim_log()
         address = NODE_ADDRESS
@@ -291,6 +308,12 @@ class ContainerdExecutor:
         await asyncio.to_thread(_remove_cgroups, self.node.node_id)
 
     # --- inside
+
+    def _logins(self, spec: ContainerSpec) -> tuple[Credentials, ...]:
+        """As whom to pull: the spec's own credentials first, which may have expired since."""
+        own = decode_credentials(spec.registry_auth)
+        swarms = self._node_files.login_for(spec.image)
+        return tuple(login for login in (own, swarms) if login != NOBODY)
 
     def _allocate(self, task: Task) -> tuple[PortConfig, ...]:
         self.ports.publish("node", self._published())

@@ -1,18 +1,12 @@
-"""What registries ask of clients, and what clients send along."""
+"""What registries ask of clients."""
 
 from __future__ import annotations
-
-import base64
-import json
 
 import pytest
 
 from swarmd.agent.images import auth
-from swarmd.agent.images.auth import Challenge, Credentials
-
-
-def encoded(**fields: str) -> str:
-    return base64.urlsafe_b64encode(json.dumps(fields).encode()).decode()
+from swarmd.agent.images.auth import Challenge
+from swarmd.model.registry_login import Credentials
 
 
 def test_a_bearer_challenge_leads_to_a_token():
@@ -41,17 +35,3 @@ def test_tokens_have_two_names_and_may_be_missing():
     assert auth.parse_token(b'{"token": "a"}') == "a"
     assert auth.parse_token(b'{"access_token": "b", "expires_in": 60}') == "b"
     assert auth.parse_token(b"<html>") == ""
-
-
-def test_credentials_arrive_in_both_forms_of_docker():
-    pair = base64.b64encode(b"me:p:w").decode()
-    assert auth.decode_credentials(encoded(auth=pair)) == Credentials("me", "p:w")
-    assert auth.decode_credentials(encoded(username="me", password="x")) == Credentials("me", "x")
-    assert auth.decode_credentials("") == Credentials()
-
-
-def test_credentials_that_cannot_be_read_are_not_repeated():
-    with pytest.raises(auth.BadCredentials) as refusal:
-        auth.decode_credentials("c2VjcmV0IQ==")
-    assert "secret" not in str(refusal.value)
-    assert "word" not in repr(Credentials("me", "word"))

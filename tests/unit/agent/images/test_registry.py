@@ -10,11 +10,11 @@ from threading import Thread
 
 import pytest
 
-from swarmd.agent.images.auth import Credentials
 from swarmd.agent.images.manifest import Descriptor
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
 from swarmd.agent.images.registry import Registry
 from swarmd.model.reference import parse
+from swarmd.model.registry_login import Credentials
 
 CONTENT = bytes(range(256)) * 400
 BLOB = Descriptor(digest=f"sha256:{hashlib.sha256(CONTENT).hexdigest()}", size=len(CONTENT))

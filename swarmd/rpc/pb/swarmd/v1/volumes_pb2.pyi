@@ -88,3 +88,49 @@ class RemoveVolumeRequest(_message.Message):
 class RemoveVolumeResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class NodeVolume(_message.Message):
+    __slots__ = ("node_id", "volume")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    volume: Volume
+    def __init__(self, node_id: _Optional[str] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ...) -> None: ...
+
+class AbsentNode(_message.Message):
+    __slots__ = ("node_id", "reason")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    reason: str
+    def __init__(self, node_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
+
+class ListClusterVolumesRequest(_message.Message):
+    __slots__ = ("node_ids",)
+    NODE_IDS_FIELD_NUMBER: _ClassVar[int]
+    node_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListClusterVolumesResponse(_message.Message):
+    __slots__ = ("volumes", "absent")
+    VOLUMES_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_FIELD_NUMBER: _ClassVar[int]
+    volumes: _containers.RepeatedCompositeFieldContainer[NodeVolume]
+    absent: _containers.RepeatedCompositeFieldContainer[AbsentNode]
+    def __init__(self, volumes: _Optional[_Iterable[_Union[NodeVolume, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[AbsentNode, _Mapping]]] = ...) -> None: ...
+
+class CreateClusterVolumeRequest(_message.Message):
+    __slots__ = ("node_id", "volume")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    volume: CreateVolumeRequest
+    def __init__(self, node_id: _Optional[str] = ..., volume: _Optional[_Union[CreateVolumeRequest, _Mapping]] = ...) -> None: ...
+
+class RemoveClusterVolumeRequest(_message.Message):
+    __slots__ = ("node_id", "volume")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    VOLUME_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    volume: RemoveVolumeRequest
+    def __init__(self, node_id: _Optional[str] = ..., volume: _Optional[_Union[RemoveVolumeRequest, _Mapping]] = ...) -> None: ...

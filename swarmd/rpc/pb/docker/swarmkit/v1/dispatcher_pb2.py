@@ -25,9 +25,10 @@ _sym_db = _symbol_database.Default()
 from swarmd.rpc.pb.docker.swarmkit.v1 import objects_pb2 as docker_dot_swarmkit_dot_v1_dot_objects__pb2
 from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as docker_dot_swarmkit_dot_v1_dot_types__pb2
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
+from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as swarmd_dot_v1_dot_extensions__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#docker/swarmkit/v1/dispatcher.proto\x12\x12\x64ocker.swarmkit.v1\x1a docker/swarmkit/v1/objects.proto\x1a\x1e\x64ocker/swarmkit/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\"\xd2\x01\n\nAssignment\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x18.docker.swarmkit.v1.TaskH\x00\x12,\n\x06secret\x18\x02 \x01(\x0b\x32\x1a.docker.swarmkit.v1.SecretH\x00\x12,\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.ConfigH\x00\x12\x36\n\x06volume\x18\x04 \x01(\x0b\x32$.docker.swarmkit.v1.VolumeAssignmentH\x00\x42\x06\n\x04item\"\xb9\x01\n\x10\x41ssignmentChange\x12\x32\n\nassignment\x18\x01 \x01(\x0b\x32\x1e.docker.swarmkit.v1.Assignment\x12\x45\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x35.docker.swarmkit.v1.AssignmentChange.AssignmentAction\"*\n\x10\x41ssignmentAction\x12\n\n\x06UPDATE\x10\x00\x12\n\n\x06REMOVE\x10\x01\"\xd5\x01\n\x12\x41ssignmentsMessage\x12\x39\n\x04type\x18\x01 \x01(\x0e\x32+.docker.swarmkit.v1.AssignmentsMessage.Type\x12\x12\n\napplies_to\x18\x02 \x01(\t\x12\x12\n\nresults_in\x18\x03 \x01(\t\x12\x35\n\x07\x63hanges\x18\x04 \x03(\x0b\x32$.docker.swarmkit.v1.AssignmentChange\"%\n\x04Type\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"(\n\x12\x41ssignmentsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"&\n\x10HeartbeatRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\">\n\x11HeartbeatResponse\x12)\n\x06period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\xe9\x01\n\x0eSessionMessage\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x04node\x18\x02 \x01(\x0b\x32\x18.docker.swarmkit.v1.Node\x12\x32\n\x08managers\x18\x03 \x03(\x0b\x32 .docker.swarmkit.v1.WeightedPeer\x12\x41\n\x16network_bootstrap_keys\x18\x04 \x03(\x0b\x32!.docker.swarmkit.v1.EncryptionKey\x12\x0e\n\x06RootCA\x18\x05 \x01(\x0c\x12\x14\n\x0bleader_addr\x18\xe8\x07 \x01(\t\"^\n\x0eSessionRequest\x12\x38\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32#.docker.swarmkit.v1.NodeDescription\x12\x12\n\nsession_id\x18\x02 \x01(\t\"7\n\x0cTasksMessage\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.docker.swarmkit.v1.Task\"\"\n\x0cTasksRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\xd1\x01\n\x17UpdateTaskStatusRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12M\n\x07updates\x18\x03 \x03(\x0b\x32<.docker.swarmkit.v1.UpdateTaskStatusRequest.TaskStatusUpdate\x1aS\n\x10TaskStatusUpdate\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0b\x32\x1e.docker.swarmkit.v1.TaskStatus\"\x1a\n\x18UpdateTaskStatusResponse\"\xb9\x01\n\x19UpdateVolumeStatusRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12Q\n\x07updates\x18\x02 \x03(\x0b\x32@.docker.swarmkit.v1.UpdateVolumeStatusRequest.VolumeStatusUpdate\x1a\x35\n\x12VolumeStatusUpdate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bunpublished\x18\x02 \x01(\x08\"\x1c\n\x1aUpdateVolumeStatusResponse2\xd4\x04\n\nDispatcher\x12S\n\x07Session\x12\".docker.swarmkit.v1.SessionRequest\x1a\".docker.swarmkit.v1.SessionMessage0\x01\x12X\n\tHeartbeat\x12$.docker.swarmkit.v1.HeartbeatRequest\x1a%.docker.swarmkit.v1.HeartbeatResponse\x12m\n\x10UpdateTaskStatus\x12+.docker.swarmkit.v1.UpdateTaskStatusRequest\x1a,.docker.swarmkit.v1.UpdateTaskStatusResponse\x12s\n\x12UpdateVolumeStatus\x12-.docker.swarmkit.v1.UpdateVolumeStatusRequest\x1a..docker.swarmkit.v1.UpdateVolumeStatusResponse\x12R\n\x05Tasks\x12 .docker.swarmkit.v1.TasksRequest\x1a .docker.swarmkit.v1.TasksMessage\"\x03\x88\x02\x01\x30\x01\x12_\n\x0b\x41ssignments\x12&.docker.swarmkit.v1.AssignmentsRequest\x1a&.docker.swarmkit.v1.AssignmentsMessage0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n#docker/swarmkit/v1/dispatcher.proto\x12\x12\x64ocker.swarmkit.v1\x1a docker/swarmkit/v1/objects.proto\x1a\x1e\x64ocker/swarmkit/v1/types.proto\x1a\x1egoogle/protobuf/duration.proto\x1a\x1aswarmd/v1/extensions.proto\"\xd2\x01\n\nAssignment\x12(\n\x04task\x18\x01 \x01(\x0b\x32\x18.docker.swarmkit.v1.TaskH\x00\x12,\n\x06secret\x18\x02 \x01(\x0b\x32\x1a.docker.swarmkit.v1.SecretH\x00\x12,\n\x06\x63onfig\x18\x03 \x01(\x0b\x32\x1a.docker.swarmkit.v1.ConfigH\x00\x12\x36\n\x06volume\x18\x04 \x01(\x0b\x32$.docker.swarmkit.v1.VolumeAssignmentH\x00\x42\x06\n\x04item\"\xb9\x01\n\x10\x41ssignmentChange\x12\x32\n\nassignment\x18\x01 \x01(\x0b\x32\x1e.docker.swarmkit.v1.Assignment\x12\x45\n\x06\x61\x63tion\x18\x02 \x01(\x0e\x32\x35.docker.swarmkit.v1.AssignmentChange.AssignmentAction\"*\n\x10\x41ssignmentAction\x12\n\n\x06UPDATE\x10\x00\x12\n\n\x06REMOVE\x10\x01\"\xd5\x01\n\x12\x41ssignmentsMessage\x12\x39\n\x04type\x18\x01 \x01(\x0e\x32+.docker.swarmkit.v1.AssignmentsMessage.Type\x12\x12\n\napplies_to\x18\x02 \x01(\t\x12\x12\n\nresults_in\x18\x03 \x01(\t\x12\x35\n\x07\x63hanges\x18\x04 \x03(\x0b\x32$.docker.swarmkit.v1.AssignmentChange\"%\n\x04Type\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"(\n\x12\x41ssignmentsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"&\n\x10HeartbeatRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\">\n\x11HeartbeatResponse\x12)\n\x06period\x18\x01 \x01(\x0b\x32\x19.google.protobuf.Duration\"\x9f\x02\n\x0eSessionMessage\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12&\n\x04node\x18\x02 \x01(\x0b\x32\x18.docker.swarmkit.v1.Node\x12\x32\n\x08managers\x18\x03 \x03(\x0b\x32 .docker.swarmkit.v1.WeightedPeer\x12\x41\n\x16network_bootstrap_keys\x18\x04 \x03(\x0b\x32!.docker.swarmkit.v1.EncryptionKey\x12\x0e\n\x06RootCA\x18\x05 \x01(\x0c\x12\x14\n\x0bleader_addr\x18\xe8\x07 \x01(\t\x12\x34\n\x10registry_mirrors\x18\xf2\x07 \x03(\x0b\x32\x19.swarmd.v1.RegistryMirror\"^\n\x0eSessionRequest\x12\x38\n\x0b\x64\x65scription\x18\x01 \x01(\x0b\x32#.docker.swarmkit.v1.NodeDescription\x12\x12\n\nsession_id\x18\x02 \x01(\t\"7\n\x0cTasksMessage\x12\'\n\x05tasks\x18\x01 \x03(\x0b\x32\x18.docker.swarmkit.v1.Task\"\"\n\x0cTasksRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\xd1\x01\n\x17UpdateTaskStatusRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12M\n\x07updates\x18\x03 \x03(\x0b\x32<.docker.swarmkit.v1.UpdateTaskStatusRequest.TaskStatusUpdate\x1aS\n\x10TaskStatusUpdate\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12.\n\x06status\x18\x02 \x01(\x0b\x32\x1e.docker.swarmkit.v1.TaskStatus\"\x1a\n\x18UpdateTaskStatusResponse\"\xb9\x01\n\x19UpdateVolumeStatusRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\x12Q\n\x07updates\x18\x02 \x03(\x0b\x32@.docker.swarmkit.v1.UpdateVolumeStatusRequest.VolumeStatusUpdate\x1a\x35\n\x12VolumeStatusUpdate\x12\n\n\x02id\x18\x01 \x01(\t\x12\x13\n\x0bunpublished\x18\x02 \x01(\x08\"\x1c\n\x1aUpdateVolumeStatusResponse2\xd4\x04\n\nDispatcher\x12S\n\x07Session\x12\".docker.swarmkit.v1.SessionRequest\x1a\".docker.swarmkit.v1.SessionMessage0\x01\x12X\n\tHeartbeat\x12$.docker.swarmkit.v1.HeartbeatRequest\x1a%.docker.swarmkit.v1.HeartbeatResponse\x12m\n\x10UpdateTaskStatus\x12+.docker.swarmkit.v1.UpdateTaskStatusRequest\x1a,.docker.swarmkit.v1.UpdateTaskStatusResponse\x12s\n\x12UpdateVolumeStatus\x12-.docker.swarmkit.v1.UpdateVolumeStatusRequest\x1a..docker.swarmkit.v1.UpdateVolumeStatusResponse\x12R\n\x05Tasks\x12 .docker.swarmkit.v1.TasksRequest\x1a .docker.swarmkit.v1.TasksMessage\"\x03\x88\x02\x01\x30\x01\x12_\n\x0b\x41ssignments\x12&.docker.swarmkit.v1.AssignmentsRequest\x1a&.docker.swarmkit.v1.AssignmentsMessage0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -36,42 +37,42 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_DISPATCHER'].methods_by_name['Tasks']._loaded_options = None
   _globals['_DISPATCHER'].methods_by_name['Tasks']._serialized_options = b'\210\002\001'
-  _globals['_ASSIGNMENT']._serialized_start=158
-  _globals['_ASSIGNMENT']._serialized_end=368
-  _globals['_ASSIGNMENTCHANGE']._serialized_start=371
-  _globals['_ASSIGNMENTCHANGE']._serialized_end=556
-  _globals['_ASSIGNMENTCHANGE_ASSIGNMENTACTION']._serialized_start=514
-  _globals['_ASSIGNMENTCHANGE_ASSIGNMENTACTION']._serialized_end=556
-  _globals['_ASSIGNMENTSMESSAGE']._serialized_start=559
-  _globals['_ASSIGNMENTSMESSAGE']._serialized_end=772
-  _globals['_ASSIGNMENTSMESSAGE_TYPE']._serialized_start=735
-  _globals['_ASSIGNMENTSMESSAGE_TYPE']._serialized_end=772
-  _globals['_ASSIGNMENTSREQUEST']._serialized_start=774
-  _globals['_ASSIGNMENTSREQUEST']._serialized_end=814
-  _globals['_HEARTBEATREQUEST']._serialized_start=816
-  _globals['_HEARTBEATREQUEST']._serialized_end=854
-  _globals['_HEARTBEATRESPONSE']._serialized_start=856
-  _globals['_HEARTBEATRESPONSE']._serialized_end=918
-  _globals['_SESSIONMESSAGE']._serialized_start=921
-  _globals['_SESSIONMESSAGE']._serialized_end=1154
-  _globals['_SESSIONREQUEST']._serialized_start=1156
-  _globals['_SESSIONREQUEST']._serialized_end=1250
-  _globals['_TASKSMESSAGE']._serialized_start=1252
-  _globals['_TASKSMESSAGE']._serialized_end=1307
-  _globals['_TASKSREQUEST']._serialized_start=1309
-  _globals['_TASKSREQUEST']._serialized_end=1343
-  _globals['_UPDATETASKSTATUSREQUEST']._serialized_start=1346
-  _globals['_UPDATETASKSTATUSREQUEST']._serialized_end=1555
-  _globals['_UPDATETASKSTATUSREQUEST_TASKSTATUSUPDATE']._serialized_start=1472
-  _globals['_UPDATETASKSTATUSREQUEST_TASKSTATUSUPDATE']._serialized_end=1555
-  _globals['_UPDATETASKSTATUSRESPONSE']._serialized_start=1557
-  _globals['_UPDATETASKSTATUSRESPONSE']._serialized_end=1583
-  _globals['_UPDATEVOLUMESTATUSREQUEST']._serialized_start=1586
-  _globals['_UPDATEVOLUMESTATUSREQUEST']._serialized_end=1771
-  _globals['_UPDATEVOLUMESTATUSREQUEST_VOLUMESTATUSUPDATE']._serialized_start=1718
-  _globals['_UPDATEVOLUMESTATUSREQUEST_VOLUMESTATUSUPDATE']._serialized_end=1771
-  _globals['_UPDATEVOLUMESTATUSRESPONSE']._serialized_start=1773
-  _globals['_UPDATEVOLUMESTATUSRESPONSE']._serialized_end=1801
-  _globals['_DISPATCHER']._serialized_start=1804
-  _globals['_DISPATCHER']._serialized_end=2400
+  _globals['_ASSIGNMENT']._serialized_start=186
+  _globals['_ASSIGNMENT']._serialized_end=396
+  _globals['_ASSIGNMENTCHANGE']._serialized_start=399
+  _globals['_ASSIGNMENTCHANGE']._serialized_end=584
+  _globals['_ASSIGNMENTCHANGE_ASSIGNMENTACTION']._serialized_start=542
+  _globals['_ASSIGNMENTCHANGE_ASSIGNMENTACTION']._serialized_end=584
+  _globals['_ASSIGNMENTSMESSAGE']._serialized_start=587
+  _globals['_ASSIGNMENTSMESSAGE']._serialized_end=800
+  _globals['_ASSIGNMENTSMESSAGE_TYPE']._serialized_start=763
+  _globals['_ASSIGNMENTSMESSAGE_TYPE']._serialized_end=800
+  _globals['_ASSIGNMENTSREQUEST']._serialized_start=802
+  _globals['_ASSIGNMENTSREQUEST']._serialized_end=842
+  _globals['_HEARTBEATREQUEST']._serialized_start=844
+  _globals['_HEARTBEATREQUEST']._serialized_end=882
+  _globals['_HEARTBEATRESPONSE']._serialized_start=884
+  _globals['_HEARTBEATRESPONSE']._serialized_end=946
+  _globals['_SESSIONMESSAGE']._serialized_start=949
+  _globals['_SESSIONMESSAGE']._serialized_end=1236
+  _globals['_SESSIONREQUEST']._serialized_start=1238
+  _globals['_SESSIONREQUEST']._serialized_end=1332
+  _globals['_TASKSMESSAGE']._serialized_start=1334
+  _globals['_TASKSMESSAGE']._serialized_end=1389
+  _globals['_TASKSREQUEST']._serialized_start=1391
+  _globals['_TASKSREQUEST']._serialized_end=1425
+  _globals['_UPDATETASKSTATUSREQUEST']._serialized_start=1428
+  _globals['_UPDATETASKSTATUSREQUEST']._serialized_end=1637
+  _globals['_UPDATETASKSTATUSREQUEST_TASKSTATUSUPDATE']._serialized_start=1554
+  _globals['_UPDATETASKSTATUSREQUEST_TASKSTATUSUPDATE']._serialized_end=1637
+  _globals['_UPDATETASKSTATUSRESPONSE']._serialized_start=1639
+  _globals['_UPDATETASKSTATUSRESPONSE']._serialized_end=1665
+  _globals['_UPDATEVOLUMESTATUSREQUEST']._serialized_start=1668
+  _globals['_UPDATEVOLUMESTATUSREQUEST']._serialized_end=1853
+  _globals['_UPDATEVOLUMESTATUSREQUEST_VOLUMESTATUSUPDATE']._serialized_start=1800
+  _globals['_UPDATEVOLUMESTATUSREQUEST_VOLUMESTATUSUPDATE']._serialized_end=1853
+  _globals['_UPDATEVOLUMESTATUSRESPONSE']._serialized_start=1855
+  _globals['_UPDATEVOLUMESTATUSRESPONSE']._serialized_end=1883
+  _globals['_DISPATCHER']._serialized_start=1886
+  _globals['_DISPATCHER']._serialized_end=2482
 # @@protoc_insertion_point(module_scope)

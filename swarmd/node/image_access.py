@@ -1,0 +1,54 @@
+"""The way from a daemon's calls to the images of its node."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from swarmd.agent.executors.node import NodeExecutor
+from swarmd.agent.images.puller import Puller
+from swarmd.agent.images.store import Image, ImageStore
+from swarmd.model.errors import failed_precondition
+from swarmd.model.reference import parse
+from swarmd.rpc.pb import images as pb
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+
+
+class ImageAccess:
+    """Finds what calls work on, or says why there is nothing."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+
+    def executor(self) -> NodeExecutor:
+        member = self._daemon.member
+        if member is None:
+            raise failed_precondition(
+                "this node is not part of a swarm; `swarmd init` or `swarmd join` first"
+            )
+        return member.agent.executor
+
+    def store(self) -> ImageStore:
+        executor = self.executor()
+        if executor.images is None:
+            raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
+        return executor.images
+
+    def puller(self) -> Puller:
+        self.store()
+        puller = self.executor().puller
+        if puller is None:
+            raise AssertionError("whoever has images can pull them")
+        return puller
+
+
+def image_message(image: Image) -> pb.Image:
+    message = pb.Image(
+        name=parse(image.name).familiar,
+        digest=image.digest,
+        id=image.config_digest,
+        size_bytes=image.size_bytes,
+    )
+    message.created_at.FromNanoseconds(image.created_ns)
+    return message

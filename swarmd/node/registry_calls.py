@@ -1,0 +1,144 @@
+"""The calls of `swarmd.v1.Images` for which a registry is asked."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine, Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
+
+from swarmd.agent.executors.containerd.engine import EngineDown
+from swarmd.agent.images.fetching import Fetch, first_of
+from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
+from swarmd.agent.images.registry import Registry
+from swarmd.agent.images.store import Image
+from swarmd.model import reference
+from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.reference import BadReference, Reference
+from swarmd.model.registry_login import (
+    NOBODY,
+    BadCredentials,
+    Credentials,
+    credentials_of,
+    decode_credentials,
+    login_id,
+)
+from swarmd.model.secret import Secret
+from swarmd.rpc.call import Call
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.pb import images as pb
+from swarmd.runtime.supervise import Supervisor
+from swarmd.store.changes import Kind
+
+from .image_access import ImageAccess, image_message
+
+if TYPE_CHECKING:
+    from .daemon import Daemon
+
+PROGRESS_S = 0.2
+# A service is created all the same if its registry takes longer to name a digest.
+RESOLVE_S = 10.0
+
+
+class RegistryCalls:
+    """Pulls for one daemon; on a manager with the swarm's logins."""
+
+    def __init__(self, daemon: Daemon) -> None:
+        self._daemon = daemon
+        self._access = ImageAccess(daemon)
+        self._pulls = Supervisor("pulls")
+
+    async def Pull(
+        self, call: Call, request: pb.PullImageRequest
+    ) -> AsyncIterator[pb.PullImageResponse]:
+        puller = self._access.puller()
+        with _explained():
+            name = reference.parse(request.name)
+            logins = self._logins(
+                name,
+                Credentials(request.username, request.password),
+                decode_credentials(request.registry_auth),
+            )
+            outcome: asyncio.Future[Image] = asyncio.get_running_loop().create_future()
+            pulling = self._pulls.spawn(_into(outcome, puller.pull(name, logins)), name=str(name))
+            try:
+                said = None
+                while not (await asyncio.wait({outcome}, timeout=PROGRESS_S))[0]:
+                    progress = _progress(puller.progress(name))
+                    if progress is not None and progress != said:
+                        yield progress
+                        said = progress
+                yield pb.PullImageResponse(image=image_message(outcome.result()))
+            finally:
+                pulling.cancel()
+
+    async def Resolve(self, call: Call, request: pb.ResolveImageRequest) -> pb.ResolveImageResponse:
+        puller = self._access.puller()
+        with _explained():
+            name = reference.parse(request.name)
+            logins = self._logins(name, decode_credentials(request.registry_auth))
+            try:
+                async with asyncio.timeout(RESOLVE_S):
+                    digest = await puller.resolve(name, logins)
+            except TimeoutError:
+                raise Unreachable(
+                    f"{name.registry} named no digest within {RESOLVE_S:g} s"
+                ) from None
+        return pb.ResolveImageResponse(digest=digest)
+
+    async def CheckLogin(self, call: Call, request: pb.CheckLoginRequest) -> pb.CheckLoginResponse:
+        login = Credentials(request.username, request.password, request.identity_token)
+        with _explained():
+            registry = request.registry or reference.DOCKER_HUB
+            reference.parse(f"{registry}/image")
+            asked = Registry(Reference(registry=registry, path=""), login)
+            await asyncio.to_thread(asked.check_login)
+        return pb.CheckLoginResponse()
+
+    def _logins(self, name: Reference, *own: Credentials) -> tuple[Credentials, ...]:
+        """As whom to ask, one after the other: as the caller says, or as the swarm."""
+        given = tuple(login for login in own if login != NOBODY)
+        member = self._daemon.member
+        manager = member.managing.manager if member is not None else None
+        if given or manager is None:
+            return given
+        secret = manager.store.find(Kind.SECRET, login_id(name.registry))
+        return (credentials_of(secret),) if isinstance(secret, Secret) and secret.internal else ()
+
+
+def _progress(fetch: Fetch | None) -> pb.PullImageResponse | None:
+    if fetch is None:
+        return None
+    return pb.PullImageResponse(
+        bytes_done=fetch.bytes_done, bytes_total=fetch.bytes_total, unpacking=fetch.is_complete
+    )
+
+
+async def _into(outcome: asyncio.Future[Image], work: Coroutine[Any, Any, Image]) -> None:
+    """Leave the result, or what went wrong, to whoever waits."""
+    try:
+        outcome.set_result(await work)
+    except Exception as error:
+        outcome.set_exception(error)
+
+
+@contextmanager
+def _explained() -> Iterator[None]:
+    """Turn what can go wrong with images into answers to calls."""
+    try:
+        yield
+    except BaseExceptionGroup as group:
+        raise _answer(first_of(group)) from None
+    except Exception as error:
+        raise _answer(error) from None
+
+
+def _answer(error: BaseException) -> BaseException:
+    match error:
+        case BadImage() | BadReference() | BadCredentials():
+            return invalid(str(error))
+        case NoSuchImage():
+            return Rejection(Code.NOT_FOUND, str(error))
+        case Unreachable() | EngineDown() | RpcError() | OSError():
+            return Rejection(Code.UNAVAILABLE, str(error))
+    return error
