@@ -30,6 +30,14 @@ if TYPE_CHECKING:
 @click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats.")
 @click.option("--cert-expiry", type=DURATION, help="Life of node certificates.")
 @click.option("--task-history-limit", type=int, help="Ended tasks kept per slot.")
+@click.option(
+    "--allow",
+    multiple=True,
+    metavar="WORD,...",
+    help="What tasks may have of nodes that do not say it themselves: privileged, devices, "
+    "network, pid, ipc, uts, cgroupns, userns, shm-size, security-opt, runtime, cgroup-parent, "
+    "all, none; bind=DIR and no-bind restrict mounts of directories.",
+)
 @click.pass_obj
 def update(
     target: Target,
@@ -44,6 +52,7 @@ def update(
     dispatcher_heartbeat: int | None,
     cert_expiry: int | None,
     task_history_limit: int | None,
+    allow: tuple[str, ...],
 ) -> None:
     """Change settings of the whole swarm; what is not named stays as it is.
 
@@ -54,6 +63,12 @@ def update(
 
     from swarmd.cli.client import Client, run
     from swarmd.cli.scheduling import changed_rebalance, changed_scheduling
+    from swarmd.cli.values import allowed_words
+
+    try:
+        granted = allowed_words(allow)
+    except ValueError as error:
+        raise click.UsageError(f"--allow: {error}") from None
 
     def changed(spec: ClusterSpec) -> ClusterSpec:
         if dispatcher_heartbeat is not None:
@@ -65,6 +80,8 @@ def update(
         if task_history_limit is not None:
             limits = replace(spec.orchestration, task_history_retention_limit=task_history_limit)
             spec = replace(spec, orchestration=limits)
+        if allow:
+            spec = replace(spec, allow=granted)
         scheduling = changed_scheduling(spec.scheduling, strategy, oversell_cpu, oversell_memory)
         rebalancing = changed_rebalance(
             scheduling.rebalance, rebalance, rebalance_max_moves, rebalance_cooldown

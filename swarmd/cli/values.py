@@ -8,6 +8,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from swarmd.model import permissions
 from swarmd.model.spec import (
     DiscreteResource,
     GenericResource,
@@ -105,6 +106,11 @@ def _offered(kind: str, values: list[str]) -> list[GenericResource]:
         raise ValueError(f"{kind} has a number and something else; give one number, or names only")
     amount = DiscreteResource(kind=kind, value=int(values[0]))
     return [GenericResource(discrete_resource_spec=amount)]
+
+
+def allowed_words(texts: Iterable[str]) -> tuple[str, ...]:
+    """`privileged,pid`, `bind=/srv`, `all`, `none`: what tasks may have of nodes."""
+    return permissions.checked(word.strip() for text in texts for word in text.split(","))
 
 
 def preference(text: str) -> PlacementPreference:

@@ -24,4 +24,4 @@ class DaemonConfig(Struct, frozen=True, kw_only=True):
     labels: Mapping[str, str] = {}  # of the engine, for constraints on engine.labels
     registry_mirrors: tuple[RegistryMirror, ...] = ()  # asked before those of the cluster
     generic_resources: tuple[GenericResource, ...] = ()  # what the node has besides CPU and memory
-    allow: tuple[str, ...] | None = None  # what tasks may have of it; None: as the file or cluster says
+    allow: tuple[str, ...] | None = None  # what tasks may have; None: the file's or cluster's words

@@ -57,4 +57,5 @@ def new_task(
         job_iteration=iteration,
         replaces=replaces,
         lease_ns=modes.lease_ns(service.spec.mode.stateful),
+        allow=cluster.spec.allow if cluster else (),
     )

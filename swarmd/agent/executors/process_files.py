@@ -76,7 +76,7 @@ class ProcessFiles:
                 "all; use fewer"
             )
         await asyncio.to_thread(self._check_targets, launch, files)
-        await self._mounter.placed(task.id, spec.mounts)
+        await self._mounter.placed(task.id, spec.mounts, allow=task.allow)
 
     async def words(
         self, task: Task, launch: Launch, context: TemplateContext
@@ -89,7 +89,7 @@ class ProcessFiles:
         spec = launch.spec
         if not (spec.mounts or spec.secrets or spec.configs):
             return {}
-        mounts = await self._mounter.placed(task.id, spec.mounts)
+        mounts = await self._mounter.placed(task.id, spec.mounts, allow=task.allow)
         files = self._files_of(launch, context)
         return {
             "mounts": [mount_words(mount) for mount in mounts],

@@ -10,6 +10,7 @@ from swarmd.agent.core import mounts as describing
 from swarmd.agent.core.launch import Unfit
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.executors.base import TaskFailure
+from swarmd.agent.policy import NodePolicy
 from swarmd.agent.volumes.store import Fill, VolumeProblem, VolumeStore
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import BindOptions, Mount, VolumeOptions
@@ -19,24 +20,29 @@ from swarmd.model.states import MountType
 class Mounter:
     """Makes ready what the tasks of one node mount."""
 
-    def __init__(self, volumes: VolumeStore, *, hostname: str) -> None:
+    def __init__(
+        self, volumes: VolumeStore, *, hostname: str, policy: NodePolicy | None = None
+    ) -> None:
         self.volumes = volumes
         self._hostname = hostname
+        self._policy = policy or NodePolicy(hostname)
 
     async def placed(
         self,
         task_id: TaskId,
         mounts: tuple[Mount, ...],
         *,
+        allow: tuple[str, ...] = (),
         fill: Callable[[Mount], Fill | None] = lambda _: None,
     ) -> tuple[Placed, ...]:
         """The mounts of a task, whose volumes it then holds.
 
         Args:
+            allow: what the cluster lets the task have of the node.
             fill: what an empty volume begins with.
 
         Raises:
-            TaskFailure: a bind's source isn't there, or a volume can't be had.
+            TaskFailure: a bind's source isn't there or allowed, or a volume can't be had.
         """
         sources: dict[str, str] = {}
         try:
@@ -44,8 +50,9 @@ class Mounter:
             for number, mount in enumerate(mounts):
                 match mount.type:
                     case MountType.BIND:
-                        await asyncio.to_thread(self._check_bind, mount)
-                        sources[mount.target] = mount.source
+                        sources[mount.target] = await asyncio.to_thread(
+                            self._bind_source, mount, allow
+                        )
                     case MountType.VOLUME:
                         sources[mount.target] = await self._volume(
                             task_id, number, mount, _fill_of(mount, fill)
@@ -69,18 +76,19 @@ class Mounter:
         given = mount.volume_options or VolumeOptions()
         return await self.volumes.use(task_id, mount.source, given, fill=fill)
 
-    def _check_bind(self, mount: Mount) -> None:
-        if os.path.lexists(mount.source) and os.path.exists(mount.source):
-            return
+    def _bind_source(self, mount: Mount, allow: tuple[str, ...]) -> str:
+        source = self._policy.bind_source(mount.source, allow)
+        if os.path.exists(source):
+            return source
         if (mount.bind_options or BindOptions()).create_mountpoint:
             try:
-                os.makedirs(mount.source, exist_ok=True)
+                os.makedirs(source, exist_ok=True)
             except OSError as error:
                 raise TaskFailure(
                     f"bind source path {mount.source} can't be made on node {self._hostname}: "
                     f"{error.strerror}"
                 ) from None
-            return
+            return source
         raise TaskFailure(
             f"bind source path does not exist: {mount.source} on node {self._hostname}; make it, "
             "constrain the service to nodes that have it, or have it made by bind-create-src"

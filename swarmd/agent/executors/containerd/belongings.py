@@ -61,7 +61,7 @@ class Belongings:
             return lambda into: fill_from(view, target_of(mount), into, near=directory)
 
         targets = tuple(file.target for file in self._files_of(task, spec))
-        mounts = await self._mounter.placed(task.id, spec.mounts, fill=fill)
+        mounts = await self._mounter.placed(task.id, spec.mounts, allow=task.allow, fill=fill)
         return mounts + delivery.file_mounts(directory, targets)
 
     async def deliver(self, task: Task, spec: ContainerSpec) -> None:
@@ -72,7 +72,7 @@ class Belongings:
         """
         files = self._files_of(task, spec)
         # Again, for an earlier attempt to bring it up that failed has let go of its volumes.
-        await self._mounter.placed(task.id, spec.mounts)
+        await self._mounter.placed(task.id, spec.mounts, allow=task.allow)
         await asyncio.to_thread(delivery.deliver, self._directory(task.id), files)
 
     async def ended(self, task_id: TaskId) -> None:
