@@ -100,6 +100,14 @@ class ProxyBalancer:
         """The latest report."""
         return self._report
 
+    @property
+    def unanswered(self) -> frozenset[PortKey]:
+        """Ports that can't be had at any of the addresses."""
+        everywhere = len(self._place.listen)
+        return frozenset(
+            key for key, entry in self._open.items() if len(entry.missing) == everywhere
+        )
+
     def stats(self) -> dict[PortKey, FrontendStats]:
         return {key: entry.served.counters.snapshot() for key, entry in self._open.items()}
 

@@ -1,0 +1,192 @@
+"""Published ports of a node whose kernel balances: what the kernel can, and the proxy the rest.
+
+The kernel leads IPv4 connections to tasks on the ingress network. The proxy holds those ports, so
+that no other program takes them, answers them over IPv6, and serves the services that have tasks on
+nodes without an ingress network. A port that another program has got is left to it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec.structs import replace
+
+from swarmd.lb.core.mesh import MeshPort, MeshState, mesh_state, split
+from swarmd.lb.core.plan import PortKey
+from swarmd.lb.core.tables import Backend, Tables
+from swarmd.lb.core.virtual import departed, retired
+from swarmd.lb.kernel import BalancerReport, FrontendStats
+from swarmd.lb.nft.mesh import NftMesh
+from swarmd.lb.nft.mesh_text import NAMESPACE_ADDRESS
+from swarmd.lb.proxy import ProxyBalancer
+from swarmd.lb.virtual import Tended
+from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.instant import SECOND, Instant
+from swarmd.model.states import Protocol
+from swarmd.network.core.tables import NetworkTable
+from swarmd.network.kernel.nft import NftError
+from swarmd.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+# Nodes that are later than this with the news of a stopped task have lost their managers.
+RESCUE_NS = 60 * SECOND
+UDP_REST_NS = 1 * SECOND
+VERIFY_EVERY_NS = 10 * SECOND
+_NO_TASK = TaskId("")
+
+
+class MeshBalancer:
+    """Implements `Balancer`, given the ingress network's table as well.
+
+    Args:
+        ingress: the path of the ingress namespace, which is there once a table was handed in.
+        make_proxy: makes a proxy that listens at the given addresses.
+        on_report: told every change of the report, also between tables.
+    """
+
+    name = "nft"
+
+    def __init__(
+        self,
+        node_id: NodeId,
+        ingress: Path,
+        *,
+        make_proxy: Callable[[tuple[str, ...], Callable[[BalancerReport], None]], ProxyBalancer],
+        on_report: Callable[[BalancerReport], None] = lambda _: None,
+        clock: Clock,
+    ) -> None:
+        self._node_id = node_id
+        self._clock = clock
+        self._mesh = NftMesh(ingress)
+        self._on_report = on_report
+        self._four = make_proxy(("0.0.0.0",), lambda _: self._look_again())
+        self._six = make_proxy(("::",), lambda _: self._publish())
+        self._published = Tables()
+        self._ingress: NetworkTable | None = None
+        self._state: MeshState | None = None
+        self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
+        self._resting: list[tuple[Instant, frozenset[str]]] = []
+        self._gone: frozenset[str] = frozenset()
+        self._problem = ""
+        self._report = BalancerReport(version=0)
+        self._verified_at = Instant(0)
+        self._at_work = asyncio.Lock()
+        self._again = asyncio.Event()
+
+    async def use(self, ingress: NetworkTable | None) -> None:
+        """Balance over this ingress network from the next `apply` on; None: there is none."""
+        now = Instant(self._clock.monotonic())
+        before = (self._ingress,) if self._ingress is not None else ()
+        after = (ingress,) if ingress is not None else ()
+        self._gone |= departed(before, after)
+        leaving = retired(before, after)
+        if leaving:
+            self._resting.append((Instant(now + UDP_REST_NS), leaving))
+        for table in before:
+            for task_id, endpoint in table.endpoints.items():
+                if endpoint.node_id == self._node_id and (
+                    ingress is None or task_id not in ingress.endpoints
+                ):
+                    until = Instant(now + RESCUE_NS)
+                    self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint.service_id, until))
+        self._ingress = ingress
+
+    async def apply(self, tables: Tables) -> BalancerReport:
+        self._published = tables
+        async with self._at_work:
+            await self._bring()
+        return self._report
+
+    async def tend(self) -> Tended:
+        """To be called each second: moves UDP clients on, tries again, repairs what drifted."""
+        now = self._clock.monotonic()
+        rested = frozenset(
+            address for due, addresses in self._resting if due <= now for address in addresses
+        )
+        self._resting = [row for row in self._resting if row[0] > now]
+        repaired = 0
+        async with self._at_work:
+            try:
+                if rested and self._state is not None:
+                    await asyncio.to_thread(self._mesh.release_udp, rested)
+                if self._problem or self._again.is_set():
+                    await self._bring()
+                elif self._state is not None and now - self._verified_at >= VERIFY_EVERY_NS:
+                    self._verified_at = Instant(now)
+                    repaired = await asyncio.to_thread(self._mesh.repair, self._state)
+            except (NftError, OSError) as error:
+                self._problem = f"published ports are not up to date: {error}"
+                self._publish()
+        return Tended(repaired=repaired, problems=self._report.problems)
+
+    def stats(self) -> dict[PortKey, FrontendStats]:
+        return {**self._six.stats(), **self._four.stats()}
+
+    async def close(self) -> None:
+        await self._four.close()
+        await self._six.close()
+        if self._state is not None:
+            self._state = None
+            await asyncio.to_thread(self._mesh.close)
+
+    async def _bring(self) -> None:
+        self._again.clear()
+        shared = split(self._published)
+        now = self._clock.monotonic()
+        self._stopped = {key: row for key, row in self._stopped.items() if row[1] > now}
+        stopped = {address: service_id for address, (service_id, _) in self._stopped.items()}
+        state = None
+        if self._ingress is not None:
+            state = mesh_state(shared.ports, self._ingress, self._node_id, stopped)
+        kernel = shared.ports if state is not None else ()
+        rest = shared.rest if state is not None else self._published
+        await self._four.apply(_with(rest, kernel, self._published, backend=None))
+        await self._six.apply(_with(rest, kernel, self._published, backend=NAMESPACE_ADDRESS))
+        ours = tuple(port for port in kernel if port.key not in self._four.unanswered)
+        self._problem = ""
+        if state is not None:
+            gone, self._gone = self._gone, frozenset()
+            try:
+                await asyncio.to_thread(self._mesh.apply, state, ours, gone)
+            except (NftError, OSError) as error:
+                self._gone |= gone
+                self._problem = f"published ports are not up to date: {error}"
+        self._state = state
+        self._publish()
+
+    def _look_again(self) -> None:
+        """A port was freed, or taken: who answers it may be another now."""
+        self._again.set()
+        self._publish()
+
+    def _publish(self) -> None:
+        problems = dict.fromkeys((*self._four.report.problems, *self._six.report.problems))
+        if self._problem:
+            problems[self._problem] = None
+        report = BalancerReport(self._published.version, tuple(problems))
+        if report != self._report:
+            self._report = report
+            self._on_report(report)
+
+
+def _with(
+    rest: Tables, kernel: tuple[MeshPort, ...], published: Tables, *, backend: str | None
+) -> Tables:
+    """The proxy's table: its own services, and the kernel's with at most one backend."""
+    backends = () if backend is None else (Backend(_NO_TASK, NodeId(""), backend),)
+    held = {port.key for port in kernel if port.key.protocol is not Protocol.SCTP}
+    services = dict(rest.services)
+    for service_id, row in published.services.items():
+        if service_id in services:
+            continue
+        ports = tuple(
+            replace(port, target_port=port.published_port)
+            for port in row.ports
+            if PortKey(port.protocol, port.published_port) in held
+        )
+        services[service_id] = replace(row, ports=ports, backends=backends)
+    return Tables(published.version, services)

@@ -1,0 +1,249 @@
+"""Nodes with an ingress namespace each, tasks behind them, a client: as the data plane has them.
+
+The nodes' ingress namespaces share one segment, as their overlay makes it look. Every task answers
+a connection with its name and the address it sees.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from uuid import uuid4
+
+from swarmd.lb.core.mesh import MeshPort, Source, mesh_state
+from swarmd.lb.core.plan import PortKey
+from swarmd.lb.nft.mesh import NftMesh
+from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.states import Protocol
+from swarmd.network.core.tables import Endpoint, NetworkTable, Peer, Subnet, mac_of
+from swarmd.network.kernel import netns
+
+PUBLISHED = 8080
+TARGET = 80
+PATIENCE_S = 5.0
+CLIENT = "192.0.2.99"
+SERVICE = ServiceId("s")
+
+
+class Task:
+    def __init__(self, name: str, node: str, number: int, path: Path) -> None:
+        self.name = name
+        self.node = node
+        self.address = f"10.77.0.{number}"
+        self.path = path
+        self.ready = True
+        self._sockets: list[socket.socket] = []
+        self._threads: list[threading.Thread] = []
+
+    def serve(self) -> None:
+        def listen() -> None:
+            for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
+                sock = socket.socket(socket.AF_INET, kind)
+                sock.bind(("", TARGET))
+                self._sockets.append(sock)
+            self._sockets[0].listen(100)
+
+        netns.inside(self.path, listen)
+        for sock, serve in zip(self._sockets, (self._tcp, self._udp), strict=True):
+            self._threads.append(threading.Thread(target=serve, args=(sock,)))
+            self._threads[-1].start()
+
+    def stop(self) -> None:
+        for sock in self._sockets:
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads:
+            thread.join()
+        for sock in self._sockets:
+            sock.close()
+        self._sockets.clear()
+        self._threads.clear()
+
+    def _tcp(self, sock: socket.socket) -> None:
+        while True:
+            try:
+                accepted, (address, _) = sock.accept()
+            except OSError:
+                return
+            with accepted:
+                accepted.send(f"{self.name} {address}".encode())
+
+    def _udp(self, sock: socket.socket) -> None:
+        while True:
+            _, sender = sock.recvfrom(100)
+            if sender is None:
+                return
+            sock.sendto(f"{self.name} {sender[0]}".encode(), sender)
+
+
+class Node:
+    def __init__(self, name: str, number: int, directory: Path) -> None:
+        self.name = name
+        self.number = number
+        self.underlay = f"192.0.2.{number}"
+        self.ingress_address = f"10.77.0.{number + 1}"
+        self.path = directory / f"{name}-node"
+        self.ingress = directory / f"{name}-ingress"
+        self.mesh = NftMesh(self.ingress, node=self.path)
+
+
+class MeshWorld:
+    """Three nodes n1, n2, n3; `tasks` says on which node each task is, as in `{"a": "n1"}`."""
+
+    def __init__(self, directory: Path, tasks: dict[str, str]) -> None:
+        self._directory = directory
+        self._wire = directory / "wire"
+        self.client = directory / "client"
+        self.nodes = {f"n{n}": Node(f"n{n}", n, directory) for n in (1, 2, 3)}
+        self.tasks = {
+            name: Task(name, node, 11 + n, directory / f"task-{name}")
+            for n, (name, node) in enumerate(tasks.items())
+        }
+
+    def build(self) -> None:
+        netns.create(self._wire)
+        run(self._wire, "link add out type bridge", "link set out up")
+        run(self._wire, "link add in type bridge", "link set in up")
+        netns.create(self.client)
+        self._plug(self.client, "eth0", "out", f"{CLIENT}/24")
+        for node in self.nodes.values():
+            self._build_node(node)
+        for task in self.tasks.values():
+            self._build_task(task)
+
+    def destroy(self) -> None:
+        for task in self.tasks.values():
+            task.stop()
+        for path in self._directory.iterdir():
+            netns.remove(path)
+        self._directory.rmdir()
+
+    def apply(self, *names: str, source: Source = Source.KEEP) -> None:
+        """Have these nodes (all when none is named) follow what the tasks are like now."""
+        table = self.table()
+        targets = tuple(task.address for task in self.tasks.values() if task.ready)
+        ports = tuple(
+            MeshPort(PortKey(protocol, PUBLISHED), TARGET, targets, source)
+            for protocol in (Protocol.TCP, Protocol.UDP)
+            if targets
+        )
+        for name in names or self.nodes:
+            state = mesh_state(ports, table, NodeId(name), {})
+            assert state is not None
+            self.nodes[name].mesh.apply(state, ports, frozenset())
+
+    def table(self) -> NetworkTable:
+        return NetworkTable(
+            network_id=NetworkId("ingress"),
+            name="ingress",
+            ingress=True,
+            subnets=(Subnet("10.77.0.0/24"),),
+            peers={
+                NodeId(node.name): Peer(NodeId(node.name), node.underlay, (node.ingress_address,))
+                for node in self.nodes.values()
+            },
+            endpoints={
+                TaskId(task.name): Endpoint(
+                    TaskId(task.name), SERVICE, NodeId(task.node), (task.address,), ready=task.ready
+                )
+                for task in self.tasks.values()
+            },
+        )
+
+    def _build_node(self, node: Node) -> None:
+        netns.create(node.path)
+        self._plug(node.path, "eth0", "out", f"{node.underlay}/24")
+        netns.create(node.ingress)
+        run(
+            node.ingress,
+            "link set lo up",
+            f"link add br0 address {mac_of(node.ingress_address)} type bridge",
+        )
+        run(node.ingress, "link set br0 up", f"addr add {node.ingress_address}/24 dev br0")
+        run(
+            node.ingress,
+            f"link add vx0 type veth peer name {node.name} netns {self._wire}",
+            "link set vx0 master br0 up",
+        )
+        run(self._wire, f"link set {node.name} master in up")
+        run(
+            node.path,
+            f"link add ing0 type veth peer name gw0 netns {node.ingress}",
+            "addr add 169.254.77.1/30 dev ing0",
+            "link set ing0 up",
+        )
+        run(
+            node.ingress,
+            "addr add 169.254.77.2/30 dev gw0",
+            "link set gw0 up",
+            "route add default via 169.254.77.1",
+        )
+
+    def _build_task(self, task: Task) -> None:
+        node = self.nodes[task.node]
+        netns.create(task.path)
+        run(
+            node.ingress,
+            f"link add t{task.name} type veth "
+            f"peer name eth0 address {mac_of(task.address)} netns {task.path}",
+            f"link set t{task.name} master br0 up",
+        )
+        run(
+            task.path,
+            "link set lo up",
+            "link set eth0 up",
+            f"addr add {task.address}/24 dev eth0",
+            f"route add default via {node.ingress_address}",
+        )
+        task.serve()
+
+    def _plug(self, path: Path, name: str, bridge: str, address: str) -> None:
+        run(
+            path,
+            "link set lo up",
+            f"link add {name} type veth peer name p{path.name[:12]} netns {self._wire}",
+        )
+        run(self._wire, f"link set p{path.name[:12]} master {bridge} up")
+        run(path, f"addr add {address} dev {name}", f"link set {name} up")
+
+
+def run(path: Path, *commands: str) -> None:
+    batch = "".join(f"{command}\n" for command in commands).encode()
+    netns.inside(
+        path,
+        lambda: subprocess.run(["ip", "-batch", "-"], input=batch, check=True, capture_output=True),
+    )
+
+
+@contextmanager
+def mesh_world(**tasks: str) -> Iterator[MeshWorld]:
+    made = MeshWorld(Path("/run") / f"swarmd-test-{uuid4().hex[:8]}", tasks)
+    try:
+        made.build()
+        yield made
+    finally:
+        made.destroy()
+
+
+def ask(
+    path: Path, address: str, *, port: int = PUBLISHED, source_port: int = 0
+) -> tuple[str, str]:
+    """Who answers a new connection, and which address it saw."""
+
+    def connect() -> socket.socket:
+        sock = socket.socket()
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.settimeout(PATIENCE_S)
+        if source_port:
+            sock.bind(("", source_port))
+        sock.connect((address, port))
+        return sock
+
+    with netns.inside(path, connect) as sock:
+        name, saw = sock.recv(100).decode().split()
+    return name, saw
