@@ -141,13 +141,13 @@ class Agreement:
     def _check_turn(self, new: Task, store: Store) -> None:
         """A task may begin when those before it in its slot have stopped, unless told otherwise."""
         service = store.find_service(new.service_id)
-        if service is None or not new.slot:
+        if service is None or not new.slot or new.replaces:  # a move runs beside what it replaces
             return
         if _overlaps(service) or new.updated_at - new.created_at >= STOP_WAIT_NS:
             return
         for other in store.tasks_of_service(service.id):
             older = other.slot == new.slot and other.created_at < new.created_at
-            if older and not has_stopped(other, store) and new.replaces != other.id:
+            if older and not has_stopped(other, store):
                 self._accuse(f"task {new.name} may run while {other.name} has not stopped")
 
     def _accuse(self, reason: str) -> None:

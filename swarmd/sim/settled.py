@@ -31,11 +31,10 @@ def service_problems(service: Service, store: Store) -> Iterator[str]:
         return
     wanted = [task for task in tasks if task.desired_state is TaskState.RUNNING]
     waiting = _waiting(service, wanted, store)
-    if not waiting:
+    if not waiting:  # else an update waits, too
         yield from _places(service, wanted, store)
-        if service.update_status is not None and service.update_status.state in _UNDER_WAY:
-            yield f"service {service.spec.name} is still {service.update_status.state.value}"
-    yield from _running(service, [task for task in wanted if task not in waiting])
+        yield from _up_to_date(service, wanted)
+    yield from _running([task for task in wanted if task not in waiting])
     yield from _ports(service)
 
 
@@ -56,14 +55,20 @@ def _places(service: Service, wanted: list[Task], store: Store) -> Iterator[str]
             yield f"{number} tasks are wanted in {name}.{place}"
 
 
-def _running(service: Service, wanted: list[Task]) -> Iterator[str]:
+def _up_to_date(service: Service, wanted: list[Task]) -> Iterator[str]:
+    for task in wanted:
+        if task.spec_version != service.spec_version and task.spec != service.spec.task_template:
+            yield f"task {task.name} has an old spec"
+    if service.update_status is not None and service.update_status.state in _UNDER_WAY:
+        yield f"service {service.spec.name} is still {service.update_status.state.value}"
+
+
+def _running(wanted: list[Task]) -> Iterator[str]:
     for task in wanted:
         if task.status.state is not TaskState.RUNNING:
             yield f"task {task.name} is {task.status.state.word}: {task.status.err}"
         elif task.status.unready:
             yield f"task {task.name} is {task.status.unready}"
-        elif task.spec_version != service.spec_version and task.spec != service.spec.task_template:
-            yield f"task {task.name} runs an old spec"
 
 
 def _ports(service: Service) -> Iterator[str]:

@@ -1,7 +1,8 @@
 """Rules that hold between records, kept by refusing the action that would break one. Pure.
 
 Names are unique within a kind, whatever their case; a resource needs the extension that names its
-kind. Everything else is the business of whoever proposes.
+kind; a slot gets no second task that may run beside the first, whoever creates them at the same
+moment. Everything else is the business of whoever proposes.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from swarmd.model.errors import Code, Rejection, invalid
 from swarmd.model.network import Network
 from swarmd.model.secret import Config, Secret
 from swarmd.model.service import Service
+from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.store.changes import Delete, Kind, Object, kind_of
 from swarmd.store.view import View
@@ -36,6 +38,22 @@ def put_refusal(record: Object, view: View) -> Rejection | None:
     return _name_conflict(record, view)
 
 
+def create_refusal(record: Object, view: View) -> Rejection | None:
+    """Why a record may not come into being, though it might be stored if it were there already."""
+    if type(record) is not Task:
+        return put_refusal(record, view)
+    if not record.slot or not _may_run(record):
+        return None
+    for other in view.tasks_of_slot(record.service_id, record.slot):
+        alike = _edition(record) == _edition(other)
+        if alike and _may_run(other) and record.replaces != other.id:
+            return Rejection(
+                Code.ALREADY_EXISTS,
+                f"slot {record.slot} of {record.service_name} has a task already: {other.id}",
+            )
+    return None
+
+
 def delete_refusal(action: Delete, view: View) -> Rejection | None:
     """Why a record may not be removed; None when it may."""
     if action.kind is not Kind.EXTENSION:
@@ -49,6 +67,16 @@ def delete_refusal(action: Delete, view: View) -> Rejection | None:
     return invalid(
         f"extension {extension.name} is in use by the resources {listed}{more}; remove them first"
     )
+
+
+def _may_run(task: Task) -> bool:
+    wanted = TaskState.RUNNING <= task.desired_state <= TaskState.COMPLETE
+    return wanted and not task.status.state.terminal
+
+
+def _edition(task: Task) -> tuple[int, int | None]:
+    """What two tasks of a slot have in common unless they may overlap: a version, or a run."""
+    return (task.spec_version if task.job_iteration is None else 0, task.job_iteration)
 
 
 def _name_conflict(record: Object, view: View) -> Rejection | None:

@@ -30,7 +30,7 @@ from swarmd.store.changes import (
     Update,
     kind_of,
 )
-from swarmd.store.integrity import delete_refusal, put_refusal
+from swarmd.store.integrity import create_refusal, delete_refusal, put_refusal
 from swarmd.store.view import View
 
 Listener = Callable[[Committed], None]
@@ -156,7 +156,7 @@ class Store(View):
         record, kind = action.record, kind_of(action.record)
         if self.find(kind, record.id) is not None:
             return Rejection(Code.ALREADY_EXISTS, f"{kind.value} {record.id} already exists")
-        refusal = put_refusal(record, self)
+        refusal = create_refusal(record, self)
         if refusal is not None:
             return refusal
         record = replace(record, version=index, created_at=now, updated_at=now)

@@ -112,6 +112,29 @@ def test_ids_and_service_names_are_taken_once_whatever_the_case() -> None:
     assert "name conflicts with an existing object" in refusal.message
 
 
+def test_a_slot_gets_no_second_task_that_may_run_unless_it_comes_to_replace_the_first() -> None:
+    store = Store()
+    running = TaskState.RUNNING
+    apply(store, (Create(a_task("one", desired_state=running)),))
+    newcomers = (
+        a_task("twin", desired_state=running),
+        a_task("heir", desired_state=running, replaces=TaskId("one")),
+        a_task("late", desired_state=running, replaces=TaskId("gone")),
+        a_task("next version", desired_state=running, spec_version=2),
+        a_task("prepared", desired_state=TaskState.READY),
+        a_task("run 2", desired_state=running, job_iteration=2),
+    )
+    applied = apply(store, *((Create(task),) for task in newcomers))
+    assert [refusal is None for refusal in applied.refusals] == [
+        *(False, True, False),
+        *(True, True, True),
+    ]
+    apply(
+        store, (SetDesiredState(TaskId("one"), TaskState.SHUTDOWN),), (Delete(Kind.TASK, "heir"),)
+    )
+    assert apply(store, (Create(newcomers[0]),)).refusals == (None,)
+
+
 def test_one_refusal_undoes_an_atomic_transaction_and_no_other() -> None:
     store = Store()
     apply(store, (Create(a_service("old")), Create(a_task("t"))))
