@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING
 
 import click
 
-from swarmd.cli.params import COUNT, DURATION, OVERSELL
+from swarmd.cli.params import COUNT, DURATION, MIRROR, OVERSELL
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
     from swarmd.model.cluster import ClusterSpec
+    from swarmd.model.mirrors import RegistryMirror
 
 
 @click.command()
@@ -30,6 +31,14 @@ if TYPE_CHECKING:
 @click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats.")
 @click.option("--cert-expiry", type=DURATION, help="Life of node certificates.")
 @click.option("--task-history-limit", type=int, help="Ended tasks kept per slot.")
+@click.option(
+    "--registry-mirror-add",
+    multiple=True,
+    type=MIRROR,
+    metavar="[REGISTRY=]URL",
+    help="All nodes ask it for a registry's images first [docker.io].",
+)
+@click.option("--registry-mirror-rm", multiple=True, metavar="URL")
 @click.option(
     "--allow",
     multiple=True,
@@ -52,6 +61,8 @@ def update(
     dispatcher_heartbeat: int | None,
     cert_expiry: int | None,
     task_history_limit: int | None,
+    registry_mirror_add: tuple[RegistryMirror, ...],
+    registry_mirror_rm: tuple[str, ...],
     allow: tuple[str, ...],
 ) -> None:
     """Change settings of the whole swarm; what is not named stays as it is.
@@ -82,6 +93,10 @@ def update(
             spec = replace(spec, orchestration=limits)
         if allow:
             spec = replace(spec, allow=granted)
+        removed = {url.rstrip("/") for url in registry_mirror_rm}
+        kept = (row for row in spec.registry_mirrors if row.url not in removed)
+        mirrors = tuple(dict.fromkeys((*kept, *registry_mirror_add)))
+        spec = replace(spec, registry_mirrors=mirrors)
         scheduling = changed_scheduling(spec.scheduling, strategy, oversell_cpu, oversell_memory)
         rebalancing = changed_rebalance(
             scheduling.rebalance, rebalance, rebalance_max_moves, rebalance_cooldown

@@ -60,6 +60,12 @@ def _pair(text: str) -> Any:
     return pair(text)
 
 
+def _mirror(text: str) -> Any:
+    from swarmd.model.mirrors import parse_mirror
+
+    return parse_mirror(text)
+
+
 def _resource(text: str) -> Any:
     from swarmd.cli.values import reserved_resource
 
@@ -111,3 +117,4 @@ PAIR = Reads("key=value", _pair)
 COUNT = click.IntRange(min=0)
 OVERSELL = click.FloatRange(0.0, 100.0)
 RATIO = click.FloatRange(0.0, 1.0)
+MIRROR = Reads("mirror", _mirror)

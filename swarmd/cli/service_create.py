@@ -15,7 +15,7 @@ import click
 
 from swarmd.cli.listing import options
 from swarmd.cli.mode_options import MODES
-from swarmd.cli.service_options import CREATE, DRY_RUN, SHARED, WAITING, changes
+from swarmd.cli.service_options import CREATE, DRY_RUN, IMAGE, SHARED, WAITING, changes
 from swarmd.cli.target import Target
 
 
@@ -23,7 +23,7 @@ from swarmd.cli.target import Target
 @click.option("--name", help="Name of the service [after the image or command].")
 @click.option("--mode", type=click.Choice(MODES), default="replicated")
 @click.option("--process", is_flag=True, help="Run a command on the hosts, without an image.")
-@options(SHARED, CREATE, WAITING)
+@options(SHARED, CREATE, IMAGE, WAITING)
 @DRY_RUN
 @click.argument("words", nargs=-1, required=True, metavar="IMAGE|COMMAND [ARG...]")
 @click.pass_obj
@@ -40,6 +40,7 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
     from swarmd.cli import whatif
     from swarmd.cli.client import Client, run
     from swarmd.cli.outcome import conclude
+    from swarmd.cli.pinning import located
     from swarmd.cli.progress import Awaited
     from swarmd.cli.references import known_references, with_ids
     from swarmd.cli.supposed import service_created
@@ -52,7 +53,8 @@ def create(target: Target, /, words: tuple[str, ...], **flags: Any) -> None:
             supposed = [service_created(with_ids(spec, known))]
             whatif.show(await whatif.simulate(client, supposed), flags["output"])
             return
-        service = await client.create_service(with_ids(spec, known))
+        wanted = await located(client, with_ids(spec, known), flags)
+        service = await client.create_service(wanted)
         await conclude(client, [Awaited(service)], target.clock, flags)
 
     run(target, work)

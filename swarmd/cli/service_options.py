@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from swarmd.cli import container_options
 from swarmd.cli.health_options import OPTIONS as HEALTH_OPTIONS
 from swarmd.cli.health_options import health_fields
 from swarmd.cli.mode_options import OPTIONS as MODE_OPTIONS
@@ -67,6 +68,7 @@ SHARED: list[Any] = [
     click.option("--stop-signal", metavar="SIGNAL", help="Asks the task to stop [SIGTERM]."),
     click.option("--stop-grace-period", type=DURATION, help="Then it is killed [10s]."),
     *HEALTH_OPTIONS,
+    *container_options.SHARED,
     click.option("--limit-cpu", type=CPUS, help="At most so many CPUs."),
     click.option("--limit-memory", type=SIZE, help="At most so much memory."),
     click.option("--limit-pids", type=COUNT, help="At most so many processes."),
@@ -122,6 +124,7 @@ CREATE: list[Any] = [
         help="Mounts a volume, or a directory of the node.",
     ),
     click.option("-p", "--publish", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET[/udp]"),
+    *container_options.CREATE,
 ]
 UPDATE: list[Any] = [
     click.option("--image", help="Image to run from now on."),
@@ -154,12 +157,22 @@ UPDATE: list[Any] = [
     click.option("--mount-rm", multiple=True, metavar="TARGET"),
     click.option("--publish-add", multiple=True, type=PORTS, metavar="[PUBLISHED:]TARGET"),
     click.option("--publish-rm", multiple=True, type=PORTS, metavar="TARGET[/udp]"),
+    *container_options.UPDATE,
     click.option("--force", is_flag=True, help="Replace all tasks even if nothing changed."),
 ]
 
 DRY_RUN = click.option(
     "--dry-run", is_flag=True, help="Only show where tasks would run, and which would not."
 )
+
+IMAGE: list[Any] = [
+    click.option(
+        "--with-registry-auth", is_flag=True, help="Give nodes this machine's `docker login`."
+    ),
+    click.option(
+        "--no-resolve-image", is_flag=True, help="Keep the image's tag, which may come to move."
+    ),
+]
 
 WAITING: list[Any] = [
     click.option("-d", "--detach", is_flag=True, help="Do not wait until the tasks run."),
@@ -199,7 +212,8 @@ def changes(flags: dict[str, Any]) -> Any:
         mode=mode_fields(flags),
         labels=dict(_either(flags, "label")),
         labels_removed=_removed(flags, "label"),
-        container=_container(flags),
+        container={**_container(flags), **container_options.scalar_fields(flags)},
+        surroundings=container_options.container_changes(flags),
         health=health_fields(flags),
         container_labels=dict(_either(flags, "container_label")),
         container_labels_removed=_removed(flags, "container_label"),
@@ -213,6 +227,7 @@ def changes(flags: dict[str, Any]) -> Any:
             pids=flags["limit_pids"],
         ),
         reservations=_given(nano_cpus=flags["reserve_cpu"], memory_bytes=flags["reserve_memory"]),
+        swap=container_options.swap_fields(flags),
         restart=_restart(flags),
         constraints=_either(flags, "constraint"),
         constraints_removed=_removed(flags, "constraint"),
@@ -233,7 +248,7 @@ def changes(flags: dict[str, Any]) -> Any:
         ports=tuple(port for ports in _either(flags, "publish") for port in ports),
         ports_removed=tuple(port for ports in _removed(flags, "publish") for port in ports),
         endpoint_mode=ResolutionMode(mode) if mode else None,
-        networks=_either(flags, "network"),
+        networks=container_options.without_host(_either(flags, "network")),
         networks_removed=_removed(flags, "network"),
         secrets=_either(flags, "secret"),
         secrets_removed=_removed(flags, "secret"),

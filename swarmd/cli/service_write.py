@@ -9,12 +9,12 @@ import click
 
 from swarmd.cli.completion import service_names
 from swarmd.cli.listing import options
-from swarmd.cli.service_options import DRY_RUN, SHARED, UPDATE, WAITING, changes
+from swarmd.cli.service_options import DRY_RUN, IMAGE, SHARED, UPDATE, WAITING, changes
 from swarmd.cli.target import Target
 
 
 @click.command(context_settings={"allow_interspersed_args": False})
-@options(SHARED, UPDATE, WAITING)
+@options(SHARED, UPDATE, IMAGE, WAITING)
 @DRY_RUN
 @click.option("--rollback", is_flag=True, help="Go back to the previous spec instead.")
 @click.argument("service", metavar="SERVICE", shell_complete=service_names)
@@ -38,6 +38,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     from swarmd.cli.errors import CliError
     from swarmd.cli.lookup import find_service
     from swarmd.cli.outcome import conclude
+    from swarmd.cli.pinning import changed_image
     from swarmd.cli.progress import Awaited
     from swarmd.cli.references import Known, by_id, known_references, with_ids
     from swarmd.cli.supposed import service_updated
@@ -57,9 +58,10 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
-    def changed(spec: ServiceSpec, known: Known) -> ServiceSpec:
+    def changed(spec: ServiceSpec, known: Known, image: dict[str, Any]) -> ServiceSpec:
+        asked = replace(wanted, container={**wanted.container, **image})
         try:
-            spec = with_ids(apply(spec, by_id(wanted, known)), known)
+            spec = with_ids(apply(spec, by_id(asked, known)), known)
         except ValueError as error:
             raise CliError(f"{service}: {error}") from None
         if not words:
@@ -76,7 +78,7 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
         if flags["dry_run"]:
             spec = found.previous_spec
             if not flags["rollback"]:
-                spec = changed(found.spec, await known_references(client, wanted))
+                spec = changed(found.spec, await known_references(client, wanted), {})
             if spec is None:
                 raise CliError(f"service {service} has no previous spec to go back to")
             supposed = [service_updated(found.id, spec)]
@@ -86,7 +88,10 @@ def update(target: Target, /, service: str, words: tuple[str, ...], **flags: Any
             updated = await client.roll_back_service(found.id)
         else:
             known = await known_references(client, wanted)
-            updated = await client.update_service(found.id, lambda spec: changed(spec, known))
+            image = await changed_image(client, found.spec, flags)
+            updated = await client.update_service(
+                found.id, lambda spec: changed(spec, known, image)
+            )
         item = Awaited(updated, rolling_back=flags["rollback"])
         await conclude(client, [item], target.clock, flags)
 

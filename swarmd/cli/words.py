@@ -41,6 +41,9 @@ def short(identifier: str) -> str:
 
 def current_state(task: Task, now: int) -> str:
     """`Running 5 minutes ago`; a future timestamp, from a clock ahead of ours, counts as now."""
+    state = task.status.state
+    if state is TaskState.PREPARING and task.status.message not in ("", state.word):
+        return f"Preparing: {task.status.message}"
     return f"{task.status.state.word.capitalize()} {age(now - task.status.timestamp)}"
 
 
@@ -61,7 +64,9 @@ def program(spec: TaskSpec) -> str:
     if container is None:
         return ""
     if container.image:
-        return container.image
+        name, _, digest = container.image.partition("@")
+        # Whoever gave a tag knows it by that; what it was pinned to is for `inspect`.
+        return name if digest and ":" in name.rpartition("/")[2] else container.image
     command = shlex.join((*container.command, *container.args))
     if len(command) > COMMAND_LENGTH_MAX:
         command = command[: COMMAND_LENGTH_MAX - 1] + "…"

@@ -51,4 +51,5 @@ def image_message(image: Image) -> pb.Image:
         size_bytes=image.size_bytes,
     )
     message.created_at.FromNanoseconds(image.created_ns)
+    message.used_at.FromNanoseconds(image.used_ns)
     return message

@@ -72,7 +72,7 @@ class ImageService(RegistryCalls):
                 platform=self._access.executor().platform,
                 created=_rfc3339(self._clock.now()),
             )
-            (image,) = await store.take_in(item, (str(name),), _open)
+            (image,) = await store.take_in(item, (str(name),), _open, loaded=True)
         return pb.ImportImageResponse(image=image_message(image))
 
     async def Remove(self, call: Call, request: pb.RemoveImageRequest) -> pb.RemoveImageResponse:

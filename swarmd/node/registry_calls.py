@@ -77,6 +77,8 @@ class RegistryCalls:
         with _explained():
             name = reference.parse(request.name)
             logins = self._logins(name, decode_credentials(request.registry_auth))
+            if await self._is_loaded(name):
+                return pb.ResolveImageResponse()
             try:
                 async with asyncio.timeout(RESOLVE_S):
                     digest = await puller.resolve(name, logins)
@@ -94,6 +96,14 @@ class RegistryCalls:
             asked = Registry(Reference(registry=registry, path=""), login)
             await asyncio.to_thread(asked.check_login)
         return pb.CheckLoginResponse()
+
+    async def _is_loaded(self, name: Reference) -> bool:
+        """Whether somebody has given this node the image by hand, as one does without registry."""
+        store = self._access.store()
+        if not store.may_have_images:
+            return False
+        image = await store.find(name)
+        return image is not None and image.is_loaded
 
     def _logins(self, name: Reference, *own: Credentials) -> tuple[Credentials, ...]:
         """As whom to ask, one after the other: as the caller says, or as the swarm."""

@@ -20,12 +20,12 @@ from swarmd.cli.target import Target
 from swarmd.manager.cluster_service import ClusterService
 from swarmd.manager.control import Control, ControlEnv, ManagerMember
 from swarmd.manager.watch_service import WatchService
-from swarmd.model.errors import Rejection
+from swarmd.model.errors import Code, Rejection
 from swarmd.model.instant import SECOND
 from swarmd.rpc.call import Call, Peer
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.methods import SERVICES, Method
-from swarmd.rpc.pb import local, logbroker
+from swarmd.rpc.pb import images, local, logbroker
 from swarmd.store.changes import Transaction
 from tests.support.api import CountedIds
 from tests.support.cluster import Swarm
@@ -118,6 +118,22 @@ def a_line(task_id: str, text: str, *, stderr: bool = False) -> logbroker.LogMes
     return message
 
 
+class LocalImages:
+    """The part of `swarmd.v1.Images` that names digests, by what a test has put into it."""
+
+    def __init__(self) -> None:
+        self.digests: dict[str, str] = {}
+        self.requests: list[images.ResolveImageRequest] = []
+
+    def Resolve(
+        self, call: Call, request: images.ResolveImageRequest
+    ) -> images.ResolveImageResponse:
+        self.requests.append(request)
+        if request.name not in self.digests:
+            raise Rejection(Code.NOT_FOUND, f"no such image: {request.name}")
+        return images.ResolveImageResponse(digest=self.digests[request.name])
+
+
 class LogStore:
     """`docker.swarmkit.v1.Logs` over a list of messages."""
 
@@ -162,7 +178,7 @@ class _Invocation:
         self._method = method
         self._function = function
 
-    def __call__(self, request: Any) -> Any:
+    def __call__(self, request: Any, *, timeout_s: float | None = None) -> Any:
         travelled = self._method.parse_request(request.SerializeToString())
         call = Call(Peer(local=True), self._method.path)
         if self._method.server_streaming:
@@ -194,6 +210,7 @@ class Daemon:
         self.swarm = Swarm(nodes=nodes)
         self.local = LocalDaemon()
         self.logs = LogStore()
+        self.images = LocalImages()
         self.members: tuple[ManagerMember, ...] = (
             ManagerMember("n1", 1, "10.0.0.1:2377", leader=True, reachable=True),
         )
@@ -227,6 +244,7 @@ class Daemon:
                 env=lambda: self.swarm.env,
             ),
             "swarmd.v1.Local": self.local,
+            "swarmd.v1.Images": self.images,
             "docker.swarmkit.v1.Watch": WatchService(self.swarm.store),
         }
 

@@ -61,7 +61,7 @@ class Puller:
         on_pulled: Callable[[], None] = lambda: None,
     ) -> None:
         self.mirrors = mirrors if mirrors is not None else Mirrors()
-        self._store = store
+        self.store = store
         self._directory = directory
         self._platform = platform
         self._on_pulled = on_pulled
@@ -79,7 +79,7 @@ class Puller:
             NoSuchImage, BadImage, Unreachable, and what the store and `logins` raise.
         """
         async with self._turn(reference):
-            image = await self._store.find(reference)
+            image = await self.store.find(reference)
             return image if image is not None else await self._pull(reference, logins())
 
     async def pull(self, reference: Reference, logins: Logins) -> Image:
@@ -158,7 +158,7 @@ class Puller:
             blobs={digest: str(self._fetching.file(digest)) for digest in parts},
         )
         try:
-            (image,) = await self._store.take_in(item, item.names, _open)
+            (image,) = await self.store.take_in(item, item.names, _open)
         except FileNotFoundError:
             # Content that was here when we looked has been collected meanwhile.
             raise Unreachable(f"{reference} was not complete any more; will try again") from None

@@ -24,6 +24,7 @@ from swarmd.agent.images.content import Content
 from swarmd.agent.images.manifest import Descriptor, ImageConfig, Manifest, chain_ids
 from swarmd.agent.images.problems import BadImage
 from swarmd.agent.images.unpack import SNAPSHOTTER, has_snapshot, unpack
+from swarmd.model.instant import HOUR
 from swarmd.model.reference import Reference, parse
 from swarmd.model.spec import Platform
 from swarmd.rpc.errors import RpcError
@@ -33,6 +34,8 @@ from swarmd.rpc.pb.containerd import leases_pb2
 _SNAPSHOT_LABEL = f"containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"
 # A lease nobody ended, because the daemon was killed, ends by itself.
 _LEASE_SECONDS = 24 * 3600
+_USED, _LOADED = "swarmd.used", "swarmd.loaded"
+USED_EVERY_NS = HOUR
 
 
 class Image(msgspec.Struct, frozen=True):
@@ -45,6 +48,8 @@ class Image(msgspec.Struct, frozen=True):
     snapshot: str  # the topmost; empty for an image without layers
     size_bytes: int  # as stored, packed
     created_ns: int
+    used_ns: int = 0  # when it came, or a container was last made of it
+    is_loaded: bool = False  # by hand, so that no registry knows its name
 
 
 class ImageStore:
@@ -69,6 +74,11 @@ class ImageStore:
         self._now = now
         self._writing = asyncio.Lock()
         self._known: dict[str, Image] = {}  # by manifest digest: what never changes
+
+    @property
+    def may_have_images(self) -> bool:
+        """False where containerd was never started, so that it needn't be to find nothing."""
+        return not self._engine.is_own or self._engine.directory.exists()
 
     async def find(self, reference: Reference) -> Image | None:
         """The image of that name, complete and unpacked; None when there is none."""
@@ -128,15 +138,23 @@ class ImageStore:
                 names = item.names or ((str(parse(name)),) if name else ())
                 if not names:
                     raise BadImage("the archive has an image without a name; give one with --name")
-                taken += await self.take_in(item, names, archive.open)
+                taken += await self.take_in(item, names, archive.open, loaded=True)
             return taken
         finally:
             await asyncio.to_thread(_leave, opened)
 
     async def take_in(
-        self, item: Archived, names: tuple[str, ...], open_blob: Callable[[str], BinaryIO]
+        self,
+        item: Archived,
+        names: tuple[str, ...],
+        open_blob: Callable[[str], BinaryIO],
+        *,
+        loaded: bool = False,
     ) -> list[Image]:
         """Store an image's blobs, unpack it and give it its names.
+
+        Args:
+            loaded: it comes from a person and not from a registry.
 
         Raises:
             BadImage: nothing of it remains but blobs, which are collected.
@@ -150,27 +168,37 @@ class ImageStore:
                     await content.write(
                         file, digest=described.digest, size=described.size, labels={}
                     )
-            return await self.finish(client, content, item.manifest, item.manifest_type, names)
+            top = await self._finish(client, content, item)
+            labels = {_USED: str(self._now()), _LOADED: "1" if loaded else ""}
+            return [await self._name(client, name, top, labels) for name in names]
 
-    async def finish(
-        self,
-        client: Client,
-        content: Content,
-        data: bytes,
-        media_type: str,
-        names: tuple[str, ...],
-    ) -> list[Image]:
+    async def used(self, image: Image) -> None:
+        """A container is being made of an image; remembered by the hour."""
+        now = self._now()
+        if now - image.used_ns < USED_EVERY_NS:
+            return
+        client = await self._engine.client()
+        update = pb.UpdateImageRequest()
+        update.image.name = image.name
+        update.image.labels[_USED] = str(now)
+        update.update_mask.paths.append(f"labels.{_USED}")
+        try:
+            await client.images.Update(update)
+        except RpcError as error:
+            if not is_missing(error):
+                raise
+
+    async def _finish(self, client: Client, content: Content, item: Archived) -> Descriptor:
         """Make an image of blobs that are all in the content store, under a lease."""
-        manifest = documents.parse_manifest(data)
+        manifest = documents.parse_manifest(item.manifest)
         config = documents.parse_config(await content.read(manifest.config.digest), manifest)
         documents.check_platform(config, self._platform)
         top = await unpack(client, content, manifest.layers, config.rootfs.diff_ids)
         if top:
             await content.label(manifest.config.digest, {_SNAPSHOT_LABEL: top})
-        digest = documents.digest_of(data)
-        await content.write_document(data, digest, _references(manifest))
-        target = Descriptor(media_type=media_type, digest=digest, size=len(data))
-        return [await self._name(client, name, target) for name in names]
+        digest = documents.digest_of(item.manifest)
+        await content.write_document(item.manifest, digest, _references(manifest))
+        return Descriptor(media_type=item.manifest_type, digest=digest, size=len(item.manifest))
 
     @asynccontextmanager
     async def leased(self) -> AsyncIterator[tuple[Client, Content]]:
@@ -191,12 +219,16 @@ class ImageStore:
             return None
         return self._engine.directory / "root" / "io.containerd.content.v1.content" / "blobs"
 
-    async def _name(self, client: Client, name: str, target: Descriptor) -> Image:
+    async def _name(
+        self, client: Client, name: str, target: Descriptor, labels: Mapping[str, str]
+    ) -> Image:
         request = pb.CreateImageRequest()
         request.image.name = name
         request.image.target.media_type = target.media_type
         request.image.target.digest = target.digest
         request.image.target.size = target.size
+        for label, value in labels.items():
+            request.image.labels[label] = value
         try:
             answer = await client.images.Create(request)
         except RpcError as error:
@@ -204,6 +236,7 @@ class ImageStore:
                 raise
             update = pb.UpdateImageRequest(image=request.image)
             update.update_mask.paths.append("target")
+            update.update_mask.paths.extend(f"labels.{label}" for label in labels)
             answer = await client.images.Update(update)
         return await self._image(client, answer.image)
 
@@ -229,8 +262,13 @@ class ImageStore:
                 created_ns=0,
             )
             self._known[digest] = known
+        labels = dict(record.labels)
         return msgspec.structs.replace(
-            known, name=record.name, created_ns=record.created_at.ToNanoseconds()
+            known,
+            name=record.name,
+            created_ns=record.created_at.ToNanoseconds(),
+            used_ns=int(labels.get(_USED, 0)) or record.updated_at.ToNanoseconds(),
+            is_loaded=bool(labels.get(_LOADED)),
         )
 
 

@@ -120,6 +120,9 @@ HEALTH_FLAGS = {
     "--health-unready-after",
 }  # fmt: skip
 OTHER_FLAGS = {
+    # Tried in test_images_of_services.py.
+    "--with-registry-auth",
+    "--no-resolve-image",
     "--dry-run",  # test_simulate.py
     *("--network-add", "--network-rm"),  # test_objects.py: they need something to refer to
     *("--secret-add", "--secret-rm", "--config-add", "--config-rm"),

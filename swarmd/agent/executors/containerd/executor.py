@@ -199,6 +199,7 @@ class ContainerdExecutor:
         task, spec = controller.task, controller.spec
         self._policy.check(spec, task.allow)
         image = await self.puller.ensure(reference.parse(spec.image), lambda: self._logins(spec))
+        await self.puller.store.used(image)
         client = await self.engine.client()
         self.engine.trim_log()
         address = NODE_ADDRESS
