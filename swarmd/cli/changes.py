@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
+from swarmd.cli.container_changes import ContainerChanges, changed
 from swarmd.cli.health_options import changed_health
 from swarmd.cli.mode_options import changed_mode
 from swarmd.model.defaults import DEFAULT_UPDATE_CONFIG
@@ -53,6 +54,7 @@ class Changes(Struct, kw_only=True, frozen=True):
     labels_removed: tuple[str, ...] = ()
     container: Fields = {}  # scalar fields of the container spec
     health: Fields = {}
+    surroundings: ContainerChanges = ContainerChanges()
     container_labels: Mapping[str, str] = {}
     container_labels_removed: tuple[str, ...] = ()
     env: tuple[str, ...] = ()
@@ -61,6 +63,7 @@ class Changes(Struct, kw_only=True, frozen=True):
     groups_removed: tuple[str, ...] = ()
     limits: Fields = {}
     reservations: Fields = {}
+    swap: Fields = {}  # of the resource requirements
     restart: Fields = {}
     constraints: tuple[str, ...] = ()
     constraints_removed: tuple[str, ...] = ()
@@ -143,7 +146,7 @@ def _task(task: TaskSpec, changes: Changes) -> TaskSpec:
 
 def _container(spec: ContainerSpec, changes: Changes) -> ContainerSpec:
     return replace(
-        spec,
+        changed(spec, changes.surroundings),
         **changes.container,
         healthcheck=changed_health(spec.healthcheck, changes.health),
         labels=_labels(spec.labels, changes.container_labels, changes.container_labels_removed),
@@ -218,14 +221,17 @@ def _resources(
     present: ResourceRequirements | None, changes: Changes
 ) -> ResourceRequirements | None:
     generic = changes.generic or changes.generic_removed
-    if not (changes.limits or changes.reservations or generic):
+    if not (changes.limits or changes.reservations or changes.swap or generic):
         return present
     present = present or ResourceRequirements()
     reservations = _amounts(present.reservations, changes.reservations)
     if generic:
         reservations = _with_generic(reservations or Resources(), changes)
-    return ResourceRequirements(
-        limits=_amounts(present.limits, changes.limits), reservations=reservations
+    return replace(
+        present,
+        limits=_amounts(present.limits, changes.limits),
+        reservations=reservations,
+        **changes.swap,
     )
 
 

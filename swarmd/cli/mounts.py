@@ -10,10 +10,17 @@ from collections.abc import Callable
 from typing import Any
 
 from swarmd.cli.values import size_bytes
-from swarmd.model.spec import BindOptions, Driver, Mount, TmpfsOptions, VolumeOptions
+from swarmd.model.spec import (
+    BindOptions,
+    Driver,
+    ImageMountOptions,
+    Mount,
+    TmpfsOptions,
+    VolumeOptions,
+)
 from swarmd.model.states import MountType, Propagation
 
-TYPES = ("bind", "volume", "tmpfs")
+TYPES = ("bind", "volume", "tmpfs", "image")
 _ALIASES = {
     "src": "source",
     "dst": "target",
@@ -25,7 +32,7 @@ _KEYS = (
     *("type", "source", "target", "readonly", "consistency"),
     *("bind-propagation", "bind-nonrecursive", "bind-recursive", "bind-create-src"),
     *("volume-nocopy", "volume-label", "volume-driver", "volume-opt", "volume-subpath"),
-    *("tmpfs-size", "tmpfs-mode"),
+    *("tmpfs-size", "tmpfs-mode", "tmpfs-options", "image-subpath"),
 )
 
 
@@ -49,6 +56,7 @@ def mount(text: str) -> Mount:
         bind_options=_bind(given) if _has(given, "bind-") else None,
         volume_options=_volume(given, pairs) if _has(given, "volume-") else None,
         tmpfs_options=_tmpfs(given) if _has(given, "tmpfs-") else None,
+        image_options=_image(given) if _has(given, "image-") else None,
     )
 
 
@@ -145,7 +153,12 @@ def _tmpfs(given: dict[str, str]) -> TmpfsOptions:
     return TmpfsOptions(
         size_bytes=_read(size_bytes, given["tmpfs-size"]) if given.get("tmpfs-size") else 0,
         mode=_read(lambda text: int(text, 8), mode) if mode else 0,
+        options=given.get("tmpfs-options", "").replace(";", ","),
     )
+
+
+def _image(given: dict[str, str]) -> ImageMountOptions:
+    return ImageMountOptions(subpath=given.get("image-subpath", ""))
 
 
 def _read(read: Callable[[str], int], text: str) -> int:

@@ -21,14 +21,15 @@ _SYSCTL = re.compile(
 )
 _CAPABILITY = re.compile(r"(?:CAP_)?[A-Z_]+|ALL", re.IGNORECASE)
 _CONTAINER_FIELDS = (
-    "tty read_only hosts dns_config sysctls capability_add capability_drop ulimits oom_score_adj"
+    "tty open_stdin read_only init hosts dns_config sysctls capability_add capability_drop ulimits "
+    "oom_score_adj privileges host_access"
 )
 
 
 def check_surroundings(spec: ContainerSpec) -> None:
     """Refuse what cannot be, and what only containers have on a service of processes."""
     asked = [name for name in _CONTAINER_FIELDS.split() if getattr(spec, name)]
-    if asked and (spec.executor == "process" or not spec.image):
+    if asked and runs_as_process(spec):
         raise invalid(
             f"container.{asked[0]} needs a container: a process shares its node's surroundings; "
             "run an image, or leave it out"
@@ -63,6 +64,10 @@ def check_surroundings(spec: ContainerSpec) -> None:
         raise invalid(
             f"container.oom_score_adj is {spec.oom_score_adj}; it goes from -1000 to 1000"
         )
+
+
+def runs_as_process(spec: ContainerSpec) -> bool:
+    return spec.executor == "process" or not spec.image
 
 
 def _check_ulimit(limit: Ulimit) -> None:

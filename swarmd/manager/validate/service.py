@@ -16,6 +16,7 @@ from swarmd.manager.validate.limits import (
     UPDATE_RATIO,
     UPDATE_TASK_TIMEOUT,
 )
+from swarmd.manager.validate.log_driver import check_log_driver
 from swarmd.manager.validate.mode import check_mode
 from swarmd.manager.validate.names import check_labels, check_name
 from swarmd.manager.validate.placement import check_placement
@@ -23,7 +24,6 @@ from swarmd.manager.validate.ports import check_endpoint
 from swarmd.manager.validate.references import check_references, check_spec_networks
 from swarmd.manager.validate.task import (
     check_container,
-    check_log_driver,
     check_resources,
     check_restart_policy,
 )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import re
 
-from swarmd.manager.validate.container import check_surroundings
+from swarmd.manager.validate.container import check_surroundings, runs_as_process
 from swarmd.manager.validate.health import check_health
+from swarmd.manager.validate.host_access import check_host_access, check_privileges
 from swarmd.manager.validate.limits import (
     FORCE_UPDATE,
     MEMORY_BYTES,
@@ -16,15 +17,15 @@ from swarmd.manager.validate.limits import (
     RESTART_MAX_DELAY,
     RESTART_WINDOW,
     STOP_GRACE_PERIOD,
+    SWAPPINESS,
 )
 from swarmd.manager.validate.names import check_labels
 from swarmd.manager.validate.placement import check_generic
 from swarmd.model import defaults
-from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.errors import invalid
 from swarmd.model.instant import format_duration
 from swarmd.model.spec import (
     ContainerSpec,
-    LogDriver,
     ResourceRequirements,
     Resources,
     RestartPolicy,
@@ -32,7 +33,6 @@ from swarmd.model.spec import (
 )
 
 EXECUTORS = ("", "process", "containerd")
-LOG_DRIVERS = ("", "json-file", "local", "none")
 SIGNALS = re.compile(
     r"ABRT|ALRM|BUS|CHLD|CONT|FPE|HUP|ILL|INT|IO|KILL|PIPE|PROF|PWR|QUIT|SEGV|STOP|SYS|TERM|TRAP|"
     r"TSTP|TTIN|TTOU|URG|USR1|USR2|VTALRM|WINCH|XCPU|XFSZ|RTMIN(?:\+\d{1,2})?|RTMAX(?:-\d{1,2})?"
@@ -56,6 +56,7 @@ def check_resources(requirements: ResourceRequirements | None) -> None:
     _check_amounts(requirements.reservations, within="resources.reservations")
     if requirements.reservations is not None and requirements.reservations.pids:
         raise invalid("resources.reservations.pids cannot be reserved; set a limit instead")
+    _check_swap(requirements)
     check_generic(requirements)
 
 
@@ -65,6 +66,17 @@ def _check_amounts(amounts: Resources | None, *, within: str) -> None:
     NANO_CPUS.check(amounts.nano_cpus, within=within)
     MEMORY_BYTES.check(amounts.memory_bytes, within=within)
     PIDS.check(amounts.pids, within=within)
+
+
+def _check_swap(requirements: ResourceRequirements) -> None:
+    SWAPPINESS.check(requirements.memory_swappiness, within="resources")
+    swap = requirements.swap_bytes
+    if swap is None:
+        return
+    if swap < -1:
+        raise invalid(f"resources.swap_bytes is {swap}; write an amount, or -1 for no limit")
+    if requirements.limits is None or not requirements.limits.memory_bytes:
+        raise invalid("resources.swap_bytes comes on top of a memory limit; set that as well")
 
 
 def check_restart_policy(policy: RestartPolicy | None) -> None:
@@ -84,15 +96,6 @@ def check_restart_policy(policy: RestartPolicy | None) -> None:
         )
 
 
-def check_log_driver(driver: LogDriver | None, *, within: str) -> None:
-    if driver is not None and driver.name not in LOG_DRIVERS:
-        raise Rejection(
-            Code.UNIMPLEMENTED,
-            f"{within}: log driver {driver.name!r} is not available; "
-            f"use {' or '.join(name for name in LOG_DRIVERS if name)}",
-        )
-
-
 def check_container(spec: TaskSpec) -> None:
     """Refuse a task without something to run, or whose surroundings cannot be made."""
     container = spec.container_spec
@@ -102,6 +105,9 @@ def check_container(spec: TaskSpec) -> None:
     _check_program(container)
     _check_env(container.env)
     check_surroundings(container)
+    check_privileges(container)
+    check_host_access(spec, container)
+    _check_swap_user(spec, container)
     check_health(container.healthcheck)
     check_labels("container", container.labels)
     STOP_GRACE_PERIOD.check(container.stop_grace_period_ns)
@@ -109,6 +115,16 @@ def check_container(spec: TaskSpec) -> None:
     if container.dir and not container.dir.startswith(("/", "{{")):
         raise invalid(f"container.dir {container.dir!r} is not an absolute path")
     FORCE_UPDATE.check(spec.force_update)
+
+
+def _check_swap_user(spec: TaskSpec, container: ContainerSpec) -> None:
+    wanted = spec.resources or ResourceRequirements()
+    asked = wanted.swap_bytes is not None or wanted.memory_swappiness is not None
+    if asked and runs_as_process(container):
+        raise invalid(
+            "resources.swap_bytes and memory_swappiness need a container; a process has no swap "
+            "beyond its memory limit"
+        )
 
 
 def _check_executor(container: ContainerSpec) -> None:
