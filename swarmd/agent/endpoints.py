@@ -1,8 +1,9 @@
-"""Follows the endpoint table of the swarm and hands it to this node's balancer.
+"""Follows the endpoint tables that concern this node and hands them to its data plane.
 
-The table outlives whoever told it: without a manager the last one goes on being served, and it is
-kept in a file, so that a daemon that starts again answers before it has found a manager. Kept
-tables are a convenience; an unreadable file is left behind with a warning and nothing is lost.
+There is one of published ports and one of each network the node takes part in. They outlive
+whoever told them: without a manager the last ones go on being served, and they are kept in a file,
+so that a daemon that starts again answers before it has found a manager. Kept tables are a
+convenience; an unreadable file is left behind with a warning and nothing is lost.
 """
 
 from __future__ import annotations
@@ -10,19 +11,25 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from swarmd.agent.core.backoff import Backoff
-from swarmd.lb.core.tables import OutOfStep, ServiceEndpoints, Tables, advance
+from swarmd.lb.core import tables as published_tables
+from swarmd.lb.core.tables import ServiceEndpoints, Tables
 from swarmd.lb.kernel import Balancer
 from swarmd.model.env import Rng
 from swarmd.model.errors import Rejection
+from swarmd.model.ids import NetworkId
 from swarmd.model.instant import MILLISECOND, SECOND
+from swarmd.network.core import deltas
+from swarmd.network.core.deltas import OutOfStep
+from swarmd.network.core.tables import NetworkTable
 from swarmd.rpc.convert.endpoints import delta_from_pb
+from swarmd.rpc.convert.network_tables import network_delta_from_pb
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import endpoints as pb
 
@@ -31,6 +38,8 @@ log = logging.getLogger(__name__)
 BACKOFF = Backoff(first_ns=100 * MILLISECOND, longest_ns=2 * SECOND)
 KEEP_EVERY_NS = 1 * SECOND
 FORMAT_VERSION = 1
+# The table of published ports, among the ids of networks.
+PUBLISHED = NetworkId("")
 
 
 class EndpointsStub(Protocol):
@@ -39,31 +48,79 @@ class EndpointsStub(Protocol):
     def Watch(self, request: pb.WatchEndpointsRequest) -> AsyncIterator[Any]: ...
 
 
+class Known(msgspec.Struct, frozen=True):
+    """What is known of where everything is: mappings are never changed in place."""
+
+    published: Tables = Tables()
+    networks: Mapping[NetworkId, NetworkTable] = {}
+
+
+class TableReport(msgspec.Struct, frozen=True):
+    """What became of one table: what could not be done, and how often drift was repaired."""
+
+    problems: tuple[str, ...] = ()
+    repaired: int = 0
+
+
+class DataPlane(Protocol):
+    """What brings this node in line with the tables."""
+
+    async def apply(
+        self, published: Tables, networks: Mapping[NetworkId, NetworkTable]
+    ) -> Mapping[NetworkId, TableReport]:
+        """Have these tables in force when it returns, as far as they can be.
+
+        Idempotent and level-triggered. Networks that are not among them are to be left. The answer
+        is about tables by the id of their network, the empty one for the published ports; a table
+        that it does not name is in force without a word. Cancelling leaves a prefix applied.
+        """
+        ...
+
+
+class BalancerOnly:
+    """A data plane without networks: published ports alone."""
+
+    def __init__(self, balancer: Balancer) -> None:
+        self._balancer = balancer
+
+    async def apply(
+        self, published: Tables, networks: Mapping[NetworkId, NetworkTable]
+    ) -> Mapping[NetworkId, TableReport]:
+        report = await self._balancer.apply(published)
+        return {PUBLISHED: TableReport(report.problems)}
+
+
 class _Kept(msgspec.Struct, frozen=True):
-    """The file: the table last served. Rows keep the names of their fields."""
+    """The file: the tables last served. Rows keep the names of their fields."""
 
     format: int
     version: int
     services: tuple[ServiceEndpoints, ...]
+    networks: tuple[NetworkTable, ...] = ()
 
 
 class EndpointsFollower:
-    """Keeps one balancer in line with the swarm. `run` is its only task."""
+    """Keeps a data plane in line with the swarm. `run` is its only task."""
 
-    def __init__(self, balancer: Balancer, *, path: Path, rng: Rng) -> None:
-        """`path` is where the last table is kept."""
-        self._balancer = balancer
+    def __init__(self, data_plane: DataPlane, *, path: Path, rng: Rng) -> None:
+        """`path` is where the last tables are kept."""
+        self._data_plane = data_plane
         self._path = path
         self._rng = rng
-        self._tables = Tables()
+        self._known = Known()
         self._stub: EndpointsStub | None = None
         self._stub_changed = asyncio.Event()
         self._keep_timer: asyncio.TimerHandle | None = None
 
     @property
     def tables(self) -> Tables:
-        """What is being served."""
-        return self._tables
+        """The published ports that are being served."""
+        return self._known.published
+
+    @property
+    def networks(self) -> Mapping[NetworkId, NetworkTable]:
+        """The networks that are being served."""
+        return self._known.networks
 
     def follow(self, stub: EndpointsStub | None) -> None:
         """Watch at this manager from now on; None while there is none to watch."""
@@ -71,7 +128,7 @@ class EndpointsFollower:
         self._stub_changed.set()
 
     async def run(self) -> None:
-        """Serve the table that was kept, then follow managers, until cancelled."""
+        """Serve the tables that were kept, then follow managers, until cancelled."""
         try:
             await self._serve_kept()
             while True:
@@ -83,8 +140,7 @@ class EndpointsFollower:
     async def _serve_kept(self) -> None:
         kept = read_tables(self._path)
         if kept is not None:
-            self._tables = kept
-            await self._balancer.apply(kept)
+            await self._apply(kept)
 
     async def _follow_until_changed(self) -> None:
         """Watch at the present manager until `follow` names another one."""
@@ -99,24 +155,26 @@ class EndpointsFollower:
     async def _watch_for_ever(self, stub: EndpointsStub) -> None:
         attempt = 0
         while True:
-            arriving = self._tables
+            arriving = Known()  # the first step is of whole tables, and tells of all there are
             try:
                 async for message in stub.Watch(pb.WatchEndpointsRequest()):
                     attempt = 0
-                    delta = delta_from_pb(message)
-                    arriving = advance(arriving, delta)
-                    if not delta.more:
+                    arriving = advance(arriving, message)
+                    if not message.more:
                         await self._serve(arriving)
-                log.debug("endpoints.watch_ended version=%s", self._tables.version)
+                log.debug("endpoints.watch_ended version=%s", self.tables.version)
             except (OutOfStep, RpcError, Rejection) as error:
-                log.info("endpoints.watch_lost version=%s error=%s", self._tables.version, error)
+                log.info("endpoints.watch_lost version=%s error=%s", self.tables.version, error)
             await asyncio.sleep(BACKOFF.delay_ns(attempt, self._rng) / SECOND)
             attempt += 1
 
-    async def _serve(self, tables: Tables) -> None:
-        self._tables = tables
-        await self._balancer.apply(tables)
+    async def _serve(self, known: Known) -> None:
+        await self._apply(known)
         self._keep_soon()
+
+    async def _apply(self, known: Known) -> None:
+        self._known = known
+        await self._data_plane.apply(known.published, known.networks)
 
     def _keep_soon(self) -> None:
         """Write the file within a second; changes that come quickly share one write."""
@@ -130,7 +188,7 @@ class EndpointsFollower:
         self._keep_timer.cancel()
         self._keep_timer = None
         try:
-            write_tables(self._path, self._tables)
+            write_tables(self._path, self._known)
         except OSError as error:
             log.warning(
                 "endpoints.not_kept path=%s error=%s: after a restart published ports answer only "
@@ -140,8 +198,29 @@ class EndpointsFollower:
             )
 
 
-def read_tables(path: Path) -> Tables | None:
-    """The table in a file; None, with a warning if it is unreadable, when there is none."""
+def advance(known: Known, message: pb.EndpointsMessage) -> Known:
+    """What is known after a message.
+
+    Raises:
+        OutOfStep: something in between was missed.
+        Rejection: the message is of a later version than this daemon.
+    """
+    published = known.published
+    for part in message.published:
+        published = published_tables.advance(published, delta_from_pb(part))
+    if not message.networks and not message.left_network_ids:
+        return Known(published, known.networks)
+    networks = dict(known.networks)
+    for network_id in message.left_network_ids:
+        networks.pop(NetworkId(network_id), None)
+    for change in message.networks:
+        delta = network_delta_from_pb(change)
+        networks[delta.network_id] = deltas.advance(networks.get(delta.network_id), delta)
+    return Known(published, networks)
+
+
+def read_tables(path: Path) -> Known | None:
+    """The tables in a file; None, with a warning if it is unreadable, when there are none."""
     try:
         kept = msgspec.json.decode(path.read_bytes(), type=_Kept)
     except FileNotFoundError:
@@ -152,12 +231,20 @@ def read_tables(path: Path) -> Tables | None:
     if kept.format != FORMAT_VERSION:
         log.warning("endpoints.unreadable path=%s format=%s: starting without", path, kept.format)
         return None
-    return Tables(kept.version, {row.service_id: row for row in kept.services})
+    return Known(
+        Tables(kept.version, {row.service_id: row for row in kept.services}),
+        {table.network_id: table for table in kept.networks},
+    )
 
 
-def write_tables(path: Path, tables: Tables) -> None:
-    """Replace the file, so that it holds the old table or the new one, never half of one."""
-    kept = _Kept(FORMAT_VERSION, tables.version, tuple(tables.services.values()))
+def write_tables(path: Path, known: Known) -> None:
+    """Replace the file, so that it holds the old tables or the new ones, never half of them."""
+    kept = _Kept(
+        FORMAT_VERSION,
+        known.published.version,
+        tuple(known.published.services.values()),
+        tuple(known.networks.values()),
+    )
     fresh = path.with_suffix(".new")
     fresh.write_bytes(msgspec.json.encode(kept))
     os.replace(fresh, path)

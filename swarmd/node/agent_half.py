@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from swarmd.agent.commands import CommandServer
 from swarmd.agent.conversation import News
 from swarmd.agent.describe import describe, node_platform
-from swarmd.agent.endpoints import EndpointsFollower
+from swarmd.agent.errands import ERRANDS, ErrandServer
+from swarmd.agent.endpoints import BalancerOnly, EndpointsFollower
 from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.node import NodeExecutor
@@ -43,6 +44,7 @@ from .certificates import CertificateKeeper
 from .paths import Paths
 from .remote_authority import RemoteAuthority
 from .security import SecurityContext
+from .volume_service import VOLUMES, VolumeService
 
 log = logging.getLogger(__name__)
 
@@ -124,7 +126,9 @@ class AgentHalf:
             rng=rng,
         )
         self._balancer = self.balancing.make()
-        self._follower = EndpointsFollower(self._balancer, path=paths.endpoints, rng=rng)
+        self._follower = EndpointsFollower(
+            BalancerOnly(self._balancer), path=paths.endpoints, rng=rng
+        )
         self.session = AgentSession(
             node_id=security.node_id,
             worker=self.worker,
@@ -138,6 +142,8 @@ class AgentHalf:
             files=files,
         )
         self._commands = CommandServer(self.worker, rng=rng)
+        services = {VOLUMES: VolumeService(lambda: self.executor.volumes)}
+        self._errands = ErrandServer(services, rng=rng)
         self._session_tasks = Supervisor("session")
         self._tasks = Supervisor("agent")
 
@@ -146,6 +152,7 @@ class AgentHalf:
         await self.worker.start()
         self._tasks.keep(self._follower.run, name="endpoints")
         self._tasks.keep(self._commands.run, name="commands")
+        self._tasks.keep(self._errands.run, name="errands")
         self._tasks.keep(self.keeper.run, name="certificate")
         self._session_tasks.keep(self.session.run, name="session")
 
@@ -197,6 +204,7 @@ class AgentHalf:
     def _on_manager(self, manager: Manager | None) -> None:
         self._follower.follow(manager.channel.stub(ENDPOINTS) if manager else None)
         self._commands.follow(manager.channel.stub(EXEC_BROKER) if manager else None)
+        self._errands.follow(manager.channel.stub(ERRANDS) if manager else None)
 
 
 def _ports_start(node_id: str) -> int:

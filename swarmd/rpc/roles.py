@@ -57,6 +57,7 @@ _BY_SERVICE: dict[str, Access] = {
     _SWARMKIT + "RaftMembership": _MANAGERS,
     _SWARMKIT + "ResourceAllocator": _NODES,
     _SWARMKIT + "Watch": _MANAGERS,
+    _OWN + "Acknowledgements": _NODES,
     _OWN + "Cluster": _MANAGERS,
     _OWN + "Endpoints": _NODES,
     _OWN + "ClusterVolumes": _MANAGERS,
@@ -94,6 +95,7 @@ _ROUTING: dict[str, Routing] = {
     _SWARMKIT + "RaftMembership": Routing(network=Answers.LEADER, socket=Answers.NOBODY),
     _SWARMKIT + "ResourceAllocator": _FORWARDED,
     _SWARMKIT + "Watch": _HERE,
+    _OWN + "Acknowledgements": _FORWARDED,
     _OWN + "Cluster": _FORWARDED,
     # Made from committed state with versions that all managers share, so any of them can serve it
     # and a watcher of a follower notices nothing of an election.

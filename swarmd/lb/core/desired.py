@@ -21,12 +21,15 @@ from swarmd.lb.core.tables import (
     ServiceEndpoints,
     Tables,
 )
-from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.network import Network
 from swarmd.model.node import Node
 from swarmd.model.service import Service
-from swarmd.model.states import NodeState, PublishMode, TaskState
+from swarmd.model.states import PublishMode
 from swarmd.model.task import Task
+from swarmd.network.core.rows import reach, takes_connections
 from swarmd.store.changes import Committed
+from swarmd.store.held_addresses import bare
 from swarmd.store.view import View
 
 
@@ -59,17 +62,24 @@ class EndpointCatalogue:
         self._view = view
         self._rows: dict[ServiceId, _Row] = {}
         self._observed = view.index
+        self._changed_at = 0
         self._version = view.index
         self._renewed: dict[ServiceId, None] = {}  # rows to send as a whole, or that are gone
         self._touched: dict[ServiceId, dict[TaskId, None]] = {}  # backends that came, left, changed
         for service in view.services():
             self._renew(service.id, service)
         self._renewed.clear()
+        self._changed_at = 0
 
     @property
     def version(self) -> int:
         """The log index at which the last delta was taken: what receivers have."""
         return self._version
+
+    @property
+    def changed_at(self) -> int:
+        """The log index of the last change that shows in the table; 0: none since the beginning."""
+        return self._changed_at
 
     @property
     def changed(self) -> bool:
@@ -87,6 +97,7 @@ class EndpointCatalogue:
 
     def observe(self, committed: Committed) -> None:
         """Take in one committed entry; the view must be at this entry."""
+        self._observed = committed.index
         for change in committed.changes:
             match change.new if change.new is not None else change.old:
                 case Task() as task:
@@ -95,7 +106,8 @@ class EndpointCatalogue:
                     self._judge_service(service.id)
                 case Node() as node:
                     self._judge_node(change.old, change.new, node.id)
-        self._observed = committed.index
+                case Network() as network if network.spec.ingress:
+                    self._judge_ingress()
 
     def take_delta(self) -> Delta | None:
         """The step from `version` to the latest commit; None when nothing changed in between."""
@@ -147,6 +159,7 @@ class EndpointCatalogue:
 
     def _renew(self, service_id: ServiceId, service: Service | None) -> None:
         """Make a service's row anew from the view, or drop it."""
+        self._changed_at = self._observed
         self._renewed[service_id] = None
         ports = published_ports(service) if service is not None else ()
         if service is None or not ports:
@@ -154,32 +167,42 @@ class EndpointCatalogue:
             return
         row = _Row(service.spec.name, ports)
         for task in self._view.tasks_of_service(service_id):
-            backend = backend_of(task, self._view.find_node(task.node_id))
+            backend = self._backend(task)
             if backend is not None:
                 row.backends[task.id] = backend
         self._rows[service_id] = row
 
     def _judge_node(self, old: object, new: object, node_id: NodeId) -> None:
         """Heartbeats and the like change nodes all the time; only what backends show matters."""
-        if isinstance(old, Node) and isinstance(new, Node) and _reach(old) == _reach(new):
+        if isinstance(old, Node) and isinstance(new, Node) and reach(old) == reach(new):
             return
         for task in self._view.tasks_of_node(node_id):
             self._judge(task.id, task.service_id)
+
+    def _judge_ingress(self) -> None:
+        """Another ingress network is another address for every task."""
+        for service_id, row in list(self._rows.items()):
+            for task_id in list(row.backends):
+                self._judge(task_id, service_id)
+
+    def _backend(self, task: Task) -> Backend | None:
+        ingress = self._view.find_ingress_network()
+        node = self._view.find_node(task.node_id)
+        return backend_of(task, node, ingress.id if ingress is not None else NetworkId(""))
 
     def _judge(self, task_id: TaskId, service_id: ServiceId) -> None:
         row = self._rows.get(service_id)
         if row is None:
             return
         task = self._view.find_task(task_id)
-        backend = None
-        if task is not None:
-            backend = backend_of(task, self._view.find_node(task.node_id))
+        backend = self._backend(task) if task is not None else None
         if backend == row.backends.get(task_id):
             return
         if backend is None:
             del row.backends[task_id]
         else:
             row.backends[task_id] = backend
+        self._changed_at = self._observed
         self._touched.setdefault(service_id, {})[task_id] = None
 
 
@@ -194,27 +217,26 @@ def published_ports(service: Service) -> tuple[PublishedPort, ...]:
     )
 
 
-def backend_of(task: Task, node: Node | None) -> Backend | None:
+def backend_of(task: Task, node: Node | None, ingress_id: NetworkId) -> Backend | None:
     """Where a task takes connections; None while it should get none."""
-    if task.status.state is not TaskState.RUNNING or task.desired_state > TaskState.RUNNING:
-        return None
-    if node is None or task.status.unready:
-        return None
-    address = _reach(node)
-    if not address:
+    if node is None or not takes_connections(task, node):
         return None
     return Backend(
         task_id=task.id,
         node_id=task.node_id,
-        address=address,
+        address=reach(node),
         ports=tuple(
             PortMapping(port.protocol, port.target_port, port.published_port)
             for port in task.status.ports
             if port.published_port and port.published_port != port.target_port
         ),
+        ingress_address=_address_on(task, ingress_id),
     )
 
 
-def _reach(node: Node) -> str:
-    """The address of a node's tasks; empty when it is down or has told none."""
-    return "" if node.status.state is NodeState.DOWN else node.data_addr
+def _address_on(task: Task, network_id: NetworkId) -> str:
+    """A task's first address on a network, without the length of its prefix."""
+    for attachment in task.networks:
+        if attachment.network_id == network_id and attachment.addresses:
+            return bare(attachment.addresses[0])
+    return ""

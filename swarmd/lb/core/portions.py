@@ -1,7 +1,7 @@
 """Cutting a delta into portions that fit a message.
 
 The first portion keeps the character of the whole (complete, or building on the old version); the
-others build on the version it results in, and all but the last say that more follows.
+others build on the version it results in. The table between two portions is not to be acted upon.
 """
 
 from __future__ import annotations
@@ -20,18 +20,15 @@ _Piece: TypeAlias = ServiceEndpoints | BackendChange
 
 def portions(delta: Delta, backends_max: int = BACKENDS_MAX) -> tuple[Delta, ...]:
     """Deltas that together are `delta`, each with at most about `backends_max` backends."""
-    if _size(delta) <= backends_max:
+    if delta.rows <= backends_max:
         return (delta,)
     first = Delta(
         complete=delta.complete,
         applies_to=delta.applies_to,
         results_in=delta.results_in,
         removed=delta.removed,
-        more=True,
     )
-    following = Delta(
-        complete=False, applies_to=delta.results_in, results_in=delta.results_in, more=True
-    )
+    following = Delta(complete=False, applies_to=delta.results_in, results_in=delta.results_in)
     pieces: list[_Piece] = []
     for row in delta.services:
         head, *rest = _cut(row.backends, backends_max)
@@ -41,9 +38,7 @@ def portions(delta: Delta, backends_max: int = BACKENDS_MAX) -> tuple[Delta, ...
         head, *rest = _cut(change.backends, backends_max)
         pieces.append(replace(change, backends=head))
         pieces.extend(BackendChange(change.service_id, some) for some in rest)
-    out = [first, *(_following(following, run) for run in _runs(pieces, backends_max))]
-    out[-1] = replace(out[-1], more=False)
-    return tuple(out)
+    return (first, *(_following(following, run) for run in _runs(pieces, backends_max)))
 
 
 def _runs(pieces: list[_Piece], backends_max: int) -> list[list[_Piece]]:
@@ -78,8 +73,3 @@ def _piece_size(piece: _Piece) -> int:
     """Backends, with the service itself and every removal counted like one."""
     gone = len(piece.removed) if isinstance(piece, BackendChange) else 0
     return 1 + len(piece.backends) + gone
-
-
-def _size(delta: Delta) -> int:
-    pieces: tuple[_Piece, ...] = (*delta.services, *delta.changes)
-    return len(delta.removed) + sum(_piece_size(piece) for piece in pieces)

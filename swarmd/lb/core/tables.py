@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.states import Protocol
+from swarmd.network.core.deltas import OutOfStep
 
 
 class PortMapping(Struct, frozen=True, gc=False):
@@ -41,6 +42,7 @@ class Backend(Struct, frozen=True, gc=False):
     node_id: NodeId
     address: str
     ports: tuple[PortMapping, ...] = ()
+    ingress_address: str = ""  # its own on the ingress network; empty when it takes no part there
 
     def host_port(self, protocol: Protocol, target_port: int) -> int:
         """The port on `address` behind `target_port`; the same number when nothing says else."""
@@ -81,8 +83,7 @@ class Delta(Struct, frozen=True):
     """The step from one version of the table to another.
 
     With `complete`, `services` is the whole table and `applies_to` says nothing. Otherwise rows in
-    `services` replace or add whole services, `changes` touch the backends of known ones. With
-    `more`, the step goes on in the next delta and the table in between is not to be acted upon.
+    `services` replace or add whole services, `changes` touch the backends of known ones.
     """
 
     complete: bool
@@ -91,11 +92,15 @@ class Delta(Struct, frozen=True):
     services: tuple[ServiceEndpoints, ...] = ()
     changes: tuple[BackendChange, ...] = ()
     removed: tuple[ServiceId, ...] = ()
-    more: bool = False
 
-
-class OutOfStep(Exception):
-    """A delta does not build on the table at hand; watch again to get a complete one."""
+    @property
+    def rows(self) -> int:
+        """How many services and backends it carries, with those that left."""
+        return (
+            sum(1 + len(row.backends) for row in self.services)
+            + sum(1 + len(change.backends) + len(change.removed) for change in self.changes)
+            + len(self.removed)
+        )
 
 
 def complete(tables: Tables) -> Delta:

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from ipaddress import ip_address
-from types import MappingProxyType
 
 from msgspec import Struct
 
@@ -73,11 +72,6 @@ class Endpoint(Struct, frozen=True, gc=False):
     ready: bool = False
 
 
-_NOBODY: Mapping[NodeId, Peer] = MappingProxyType({})
-_NO_SERVICE: Mapping[ServiceId, ServiceRow] = MappingProxyType({})
-_NO_TASK: Mapping[TaskId, Endpoint] = MappingProxyType({})
-
-
 class NetworkTable(Struct, frozen=True):
     """One network at one version (a log index). Mappings are never changed in place."""
 
@@ -90,9 +84,9 @@ class NetworkTable(Struct, frozen=True):
     attachable: bool = False
     encrypted: bool = False
     mtu: int = 0  # 0: what the underlay leaves
-    peers: Mapping[NodeId, Peer] = _NOBODY
-    services: Mapping[ServiceId, ServiceRow] = _NO_SERVICE
-    endpoints: Mapping[TaskId, Endpoint] = _NO_TASK
+    peers: Mapping[NodeId, Peer] = {}
+    services: Mapping[ServiceId, ServiceRow] = {}
+    endpoints: Mapping[TaskId, Endpoint] = {}
 
 
 def mac_of(address: str) -> str:

@@ -1,4 +1,4 @@
-"""The endpoint table on the wire: deltas to `swarmd.v1.EndpointsMessage` and back."""
+"""The table of published ports on the wire: deltas to `swarmd.v1.PublishedDelta` and back."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _TO_WIRE = {
 _FROM_WIRE: dict[int, Protocol] = {number: protocol for protocol, number in _TO_WIRE.items()}
 
 
-def delta_to_pb(delta: Delta) -> pb.EndpointsMessage:
+def delta_to_pb(delta: Delta) -> pb.PublishedDelta:
     """One message for one delta; cutting to size is the sender's business."""
-    kind = pb.EndpointsMessage.COMPLETE if delta.complete else pb.EndpointsMessage.INCREMENTAL
-    return pb.EndpointsMessage(
+    kind = pb.PublishedDelta.COMPLETE if delta.complete else pb.PublishedDelta.INCREMENTAL
+    return pb.PublishedDelta(
         type=kind,
         applies_to=delta.applies_to,
         results_in=delta.results_in,
@@ -38,7 +38,7 @@ def delta_to_pb(delta: Delta) -> pb.EndpointsMessage:
                 service_name=row.service_name,
                 ports=[
                     pb.Port(
-                        protocol=_TO_WIRE[port.protocol],
+                        protocol=protocol_to_pb(port.protocol),
                         published_port=port.published_port,
                         target_port=port.target_port,
                     )
@@ -57,18 +57,17 @@ def delta_to_pb(delta: Delta) -> pb.EndpointsMessage:
             )
             for change in delta.changes
         ],
-        more=delta.more,
     )
 
 
-def delta_from_pb(message: pb.EndpointsMessage) -> Delta:
+def delta_from_pb(message: pb.PublishedDelta) -> Delta:
     """The delta in a message.
 
     Raises:
         Rejection: it names a protocol this version does not know.
     """
     return Delta(
-        complete=message.type == pb.EndpointsMessage.COMPLETE,
+        complete=message.type == pb.PublishedDelta.COMPLETE,
         applies_to=message.applies_to,
         results_in=message.results_in,
         services=tuple(
@@ -76,7 +75,9 @@ def delta_from_pb(message: pb.EndpointsMessage) -> Delta:
                 service_id=ServiceId(row.service_id),
                 service_name=row.service_name,
                 ports=tuple(
-                    PublishedPort(_protocol(port.protocol), port.published_port, port.target_port)
+                    PublishedPort(
+                        protocol_from_pb(port.protocol), port.published_port, port.target_port
+                    )
                     for port in row.ports
                 ),
                 backends=_backends_from_pb(row.backends),
@@ -92,7 +93,6 @@ def delta_from_pb(message: pb.EndpointsMessage) -> Delta:
             for change in message.changes
         ),
         removed=tuple(ServiceId(service_id) for service_id in message.removed_service_ids),
-        more=message.more,
     )
 
 
@@ -102,9 +102,10 @@ def _backends_to_pb(backends: Iterable[Backend]) -> list[pb.Backend]:
             task_id=backend.task_id,
             node_id=backend.node_id,
             address=backend.address,
+            ingress_address=backend.ingress_address,
             ports=[
                 pb.PortMapping(
-                    protocol=_TO_WIRE[mapping.protocol],
+                    protocol=protocol_to_pb(mapping.protocol),
                     target_port=mapping.target_port,
                     host_port=mapping.host_port,
                 )
@@ -121,8 +122,11 @@ def _backends_from_pb(messages: Iterable[pb.Backend]) -> tuple[Backend, ...]:
             task_id=TaskId(message.task_id),
             node_id=NodeId(message.node_id),
             address=message.address,
+            ingress_address=message.ingress_address,
             ports=tuple(
-                PortMapping(_protocol(mapping.protocol), mapping.target_port, mapping.host_port)
+                PortMapping(
+                    protocol_from_pb(mapping.protocol), mapping.target_port, mapping.host_port
+                )
                 for mapping in message.ports
             ),
         )
@@ -130,7 +134,16 @@ def _backends_from_pb(messages: Iterable[pb.Backend]) -> tuple[Backend, ...]:
     )
 
 
-def _protocol(number: int) -> Protocol:
+def protocol_to_pb(protocol: Protocol) -> pb.Protocol:
+    return _TO_WIRE[protocol]
+
+
+def protocol_from_pb(number: int) -> Protocol:
+    """The protocol with this number.
+
+    Raises:
+        Rejection: this version does not know it.
+    """
     protocol = _FROM_WIRE.get(number)
     if protocol is None:
         raise invalid(f"endpoint table names transport protocol {number}, unknown to this version")

@@ -6,7 +6,7 @@ import asyncio
 import random
 from pathlib import Path
 
-from swarmd.agent.endpoints import EndpointsFollower
+from swarmd.agent.endpoints import BalancerOnly, EndpointsFollower
 from swarmd.lb.proxy import Place, ProxyBalancer
 from swarmd.manager.endpoints_service import EndpointsService
 from swarmd.model.ids import NodeId, ServiceId, TaskId
@@ -55,7 +55,9 @@ async def test_a_published_port_follows_the_tasks_of_its_service(tmp_path: Path)
         clock=SystemClock(),
         rng=random.Random(9),
     )
-    follower = EndpointsFollower(balancer, path=tmp_path / "kept.json", rng=random.Random(9))
+    follower = EndpointsFollower(
+        BalancerOnly(balancer), path=tmp_path / "kept.json", rng=random.Random(9)
+    )
     follower.follow(DirectStub(service))
     tasks = [TcpTask("a"), TcpTask("b")]
 

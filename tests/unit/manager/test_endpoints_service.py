@@ -8,37 +8,51 @@ from contextlib import aclosing, asynccontextmanager
 
 import pytest
 
-from swarmd.lb.core.tables import Delta, Tables, advance
-from swarmd.manager.endpoints_service import STEPS_KEPT, EndpointsService
+from swarmd.agent.endpoints import Known, advance
+from swarmd.manager.endpoint_steps import MESSAGE_BYTES, STEPS_KEPT, messages
+from swarmd.manager.endpoints_service import EndpointsService
 from swarmd.model.errors import Code, Rejection
-from swarmd.rpc.convert.endpoints import delta_from_pb
+from swarmd.model.ids import NetworkId
 from swarmd.rpc.pb import endpoints as pb
 from swarmd.runtime.clock import SystemClock
 from swarmd.store.changes import Delete, Kind
 from swarmd.store.store import Store
-from tests.support.endpoints import DirectStub, a_published_service, a_running_task, commit
+from tests.support.endpoints import (
+    DirectStub,
+    a_network,
+    a_published_service,
+    a_running_task,
+    commit,
+    take_part,
+)
 
 
 class Watcher:
-    """Receives deltas and keeps the table they lead to."""
+    """Receives messages and keeps what they lead to."""
 
     def __init__(self, messages: AsyncIterator[pb.EndpointsMessage]) -> None:
         self._messages = messages
-        self.tables = Tables()
+        self.known = Known()
 
-    async def receive(self) -> Delta:
+    async def receive(self) -> pb.EndpointsMessage:
         async with asyncio.timeout(10):
-            delta = delta_from_pb(await anext(self._messages))
-        self.tables = advance(self.tables, delta)
-        return delta
+            message = await anext(self._messages)
+        self.known = advance(self.known, message)
+        return message
 
     def tasks(self) -> list[str]:
-        return [one.task_id for row in self.tables.services.values() for one in row.backends]
+        tables = self.known.published
+        return [one.task_id for row in tables.services.values() for one in row.backends]
+
+
+def is_complete(message: pb.EndpointsMessage) -> bool:
+    return [part.type for part in message.published] == [pb.PublishedDelta.COMPLETE]
 
 
 @asynccontextmanager
-async def watching(service: EndpointsService) -> AsyncIterator[Watcher]:
-    async with aclosing(DirectStub(service).Watch(pb.WatchEndpointsRequest())) as messages:
+async def watching(service: EndpointsService, node_id: str = "") -> AsyncIterator[Watcher]:
+    stub = DirectStub(service, node_id)
+    async with aclosing(stub.Watch(pb.WatchEndpointsRequest())) as messages:
         yield Watcher(messages)
 
 
@@ -61,13 +75,13 @@ async def test_the_first_message_is_the_complete_table(
 ) -> None:
     a_running_task(store, "a")
     async with watching(service) as watcher:
-        assert (await watcher.receive()).complete
+        assert is_complete(await watcher.receive())
         assert watcher.tasks() == ["a"]
 
 
 async def test_an_empty_table_is_told_as_well(service: EndpointsService) -> None:
     async with watching(service) as watcher:
-        assert (await watcher.receive()).complete
+        assert is_complete(await watcher.receive())
 
 
 async def test_changes_of_one_moment_come_as_one_step(
@@ -78,7 +92,7 @@ async def test_changes_of_one_moment_come_as_one_step(
         for name in "abc":
             a_running_task(store, name)
         delta = await watcher.receive()
-        assert not delta.complete
+        assert not is_complete(delta)
         assert watcher.tasks() == ["a", "b", "c"]
 
 
@@ -88,13 +102,13 @@ async def test_whoever_comes_between_change_and_step_misses_nothing(
     async with watching(service) as early, watching(service) as late:
         await early.receive()
         a_running_task(store, "a")
-        assert (await late.receive()).complete
+        assert is_complete(await late.receive())
         assert late.tasks() == ["a"]
-        assert not (await early.receive()).complete
+        assert not is_complete(await early.receive())
         assert early.tasks() == ["a"]
         a_running_task(store, "b")
         for watcher in (early, late):
-            assert not (await watcher.receive()).complete
+            assert not is_complete(await watcher.receive())
             assert watcher.tasks() == ["a", "b"]
 
 
@@ -107,9 +121,10 @@ async def test_a_watcher_that_lags_behind_catches_up(
         for name in "abc":
             a_running_task(store, name)
             await quick.receive()
-        for _ in range(3):
-            assert not (await slow.receive()).complete
-        assert slow.tables == quick.tables
+        caught_up = await slow.receive()
+        assert len(caught_up.published) == 3
+        assert not is_complete(caught_up)
+        assert slow.known == quick.known
 
 
 async def test_a_watcher_that_lags_too_far_gets_the_complete_table(
@@ -121,8 +136,8 @@ async def test_a_watcher_that_lags_too_far_gets_the_complete_table(
         for number in range(STEPS_KEPT + 1):
             a_running_task(store, f"t{number:03}")
             await quick.receive()
-        assert (await slow.receive()).complete
-        assert slow.tables == quick.tables
+        assert is_complete(await slow.receive())
+        assert slow.known == quick.known
 
 
 async def test_removed_services_leave(store: Store, service: EndpointsService) -> None:
@@ -130,7 +145,72 @@ async def test_removed_services_leave(store: Store, service: EndpointsService) -
         await watcher.receive()
         commit(store, Delete(Kind.SERVICE, "web"))
         await watcher.receive()
-        assert watcher.tables.services == {}
+        assert watcher.known.published.services == {}
+
+
+async def test_a_node_is_told_of_the_networks_it_takes_part_in_alone(
+    store: Store, service: EndpointsService
+) -> None:
+    a_network(store, "back")
+    a_network(store, "front", 2)
+    take_part(store, "n1", "back")
+    async with watching(service, "n1") as one, watching(service, "n2") as other:
+        await one.receive()
+        await other.receive()
+        assert list(one.known.networks) == ["back"]
+        take_part(store, "n2", "front")
+        await other.receive()
+        assert list(other.known.networks) == ["front"]
+        take_part(store, "n3", "back")
+        message = await one.receive()
+        assert [(change.network_id, change.complete) for change in message.networks] == [
+            ("back", False)
+        ]
+        assert sorted(one.known.networks[NetworkId("back")].peers) == ["n1", "n3"]
+
+
+async def test_a_node_that_leaves_a_network_is_told_so(
+    store: Store, service: EndpointsService
+) -> None:
+    a_network(store, "back")
+    take_part(store, "n1", "back")
+    async with watching(service, "n1") as watcher:
+        await watcher.receive()
+        take_part(store, "n1")
+        assert list((await watcher.receive()).left_network_ids) == ["back"]
+        take_part(store, "n1", "back")
+        (again,) = (await watcher.receive()).networks
+        assert again.complete
+
+
+async def test_a_network_that_is_removed_is_left(store: Store, service: EndpointsService) -> None:
+    a_network(store, "back")
+    take_part(store, "n1", "back")
+    async with watching(service, "n1") as watcher:
+        await watcher.receive()
+        commit(store, Delete(Kind.NETWORK, "back"))
+        await watcher.receive()
+        assert watcher.known.networks == {}
+
+
+async def test_ports_and_networks_that_change_together_are_told_together(
+    store: Store, service: EndpointsService
+) -> None:
+    a_network(store, "back")
+    take_part(store, "n1", "back")
+    async with watching(service, "n1") as watcher:
+        await watcher.receive()
+        a_running_task(store, "a")
+        take_part(store, "n2", "back")
+        message = await watcher.receive()
+        assert (len(message.published), len(message.networks)) == (1, 1)
+
+
+def test_a_step_that_does_not_fit_one_message_says_that_more_follows() -> None:
+    part = pb.EndpointsMessage(left_network_ids=["x" * (MESSAGE_BYTES // 2)]).SerializeToString()
+    sent = [pb.EndpointsMessage.FromString(data) for data in messages([part] * 3)]
+    assert [message.more for message in sent] == [True, True, False]
+    assert messages([]) == []
 
 
 async def test_closing_ends_all_watches_with_a_status(service: EndpointsService) -> None:

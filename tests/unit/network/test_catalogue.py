@@ -154,7 +154,7 @@ def task(
         id=TaskId(name),
         service_id=ServiceId("web"),
         service_name="web",
-        slot=1,
+        slot=ord(name) - ord("a") + 1,
         node_id=NodeId(on),
         spec=TaskSpec(container_spec=ContainerSpec(hostname=hostname)),
         desired_state=TaskState.RUNNING,
@@ -244,13 +244,13 @@ def test_a_service_without_virtual_addresses_is_there_by_its_name() -> None:
 def test_a_hostname_from_a_template_is_a_name_of_the_task() -> None:
     cluster = a_cluster()
     cluster.put(task("c", "10.0.1.6/24", hostname="web-{{.Task.Slot}}-{{.Node.Hostname}}"))
-    assert "web-1-host-n1" in cluster.table().endpoints[TaskId("c")].names
+    assert "web-3-host-n1" in cluster.table().endpoints[TaskId("c")].names
 
 
 def test_an_ordinal_is_a_name_of_a_stateful_task() -> None:
     cluster = a_cluster()
     cluster.put(replace(task("c", "10.0.1.6/24"), lease_ns=1))
-    assert cluster.table().endpoints[TaskId("c")].names[0] == "web-0"
+    assert cluster.table().endpoints[TaskId("c")].names[0] == "web-2"
 
 
 def test_one_task_among_many_is_a_delta_about_that_task() -> None:

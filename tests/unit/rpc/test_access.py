@@ -32,6 +32,7 @@ WORKER_SERVICES = {
     "docker.swarmkit.v1.Dispatcher",
     "docker.swarmkit.v1.LogBroker",
     "docker.swarmkit.v1.ResourceAllocator",
+    "swarmd.v1.Acknowledgements",
     "swarmd.v1.Endpoints",
     "swarmd.v1.Errands",
     "swarmd.v1.ExecBroker",

@@ -136,7 +136,6 @@ def test_portions_lead_where_the_delta_leads(
         removed=() if whole else tuple(ServiceId(x) for x in before if x not in {*after, *left}),
     )
     parts = portions(delta, size)
-    assert [part.more for part in parts] == [True] * (len(parts) - 1) + [False]
     arrived = old
     for part in parts:
         assert sum(len(one.backends) for one in (*part.services, *part.changes)) <= size

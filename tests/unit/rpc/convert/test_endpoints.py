@@ -15,10 +15,10 @@ from tests.support.records import records
 @given(records(Delta))
 def test_a_delta_comes_back_as_it_was(delta: Delta) -> None:
     data = delta_to_pb(delta).SerializeToString()
-    assert delta_from_pb(pb.EndpointsMessage.FromString(data)) == delta
+    assert delta_from_pb(pb.PublishedDelta.FromString(data)) == delta
 
 
 def test_an_unknown_protocol_is_refused_with_a_sentence() -> None:
-    message = pb.EndpointsMessage(services=[pb.ServiceEndpoints(ports=[pb.Port(protocol=9)])])
+    message = pb.PublishedDelta(services=[pb.ServiceEndpoints(ports=[pb.Port(protocol=9)])])
     with pytest.raises(Rejection, match="transport protocol 9"):
         delta_from_pb(message)
