@@ -30,6 +30,7 @@ class Engine:
     """A Docker Engine on a machine, with all its state below the machine's directory."""
 
     def __init__(self, machine: Machine) -> None:
+        self.manager = machine  # where it joins; a test says
         self._machine = machine
         self._host = f"unix://{machine.directory}/docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -68,13 +69,19 @@ class Engine:
         return self._machine.run(["docker", "-H", self._host, *words], timeout=60)
 
 
-@pytest.fixture
-def engine_and_swarm() -> Iterator[tuple[Engine, Swarm]]:
-    with machines(("m1", "engine")) as made:
+@pytest.fixture(params=["m1", "m2"], ids=["at the leader", "behind a follower"])
+def engine_and_swarm(request: pytest.FixtureRequest) -> Iterator[tuple[Engine, Swarm]]:
+    """An engine yet to join; with m2 that manager is the only one it can reach."""
+    with machines(("m1", "m2", "engine")) as made:
         swarm, engine = Swarm(made), Engine(made.by_name["engine"])
         try:
             engine.start()
-            swarm.init(made.by_name["m1"])
+            leader = made.by_name["m1"]
+            swarm.init(leader)
+            engine.manager = made.by_name[request.param]
+            if engine.manager is not leader:
+                swarm.join(engine.manager, leader, "manager")
+                made.by_name["engine"].run(["ip", "route", "add", "prohibit", leader.address])
             yield engine, swarm
         finally:
             engine.stop()
@@ -93,13 +100,13 @@ def test_an_engine_joins_takes_tasks_and_leaves(engine_and_swarm: tuple[Engine, 
     token = swarm.command(first, "token", "-q", "worker").strip()
     said = engine.command(
         *("swarm", "join", "--token", token, "--advertise-addr", address),
-        f"{first.address}:2377",
+        f"{engine.manager.address}:2377",
     )
     assert "joined a swarm as a worker" in said
 
     known = engine.swarm()
     assert (known["LocalNodeState"], known["ControlAvailable"]) == ("active", False)
-    assert [peer["Addr"] for peer in known["RemoteManagers"]] == [f"{first.address}:2377"]
+    assert f"{engine.manager.address}:2377" in [peer["Addr"] for peer in known["RemoteManagers"]]
     node_id = known["NodeID"]
     wait_until(lambda: row_of(swarm, node_id)["Status"] == "Ready", what="the engine to be ready")
     (node,) = json.loads(swarm.command(first, "node", "inspect", node_id))
