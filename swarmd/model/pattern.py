@@ -30,7 +30,8 @@ class Pattern:
         else:
             self._parts = tuple(self._folded(text).split("*"))
             self.literal = len(self._parts) == 1 and "?" not in text
-        self._known = lru_cache(maxsize=4096)(self._matches)
+        if not self.literal:
+            self._known = lru_cache(maxsize=4096)(self._matches)
 
     def matches(self, value: str) -> bool:
         return self._folded(value) == self._parts[0] if self.literal else self._known(value)

@@ -9,16 +9,26 @@ missed.
 from __future__ import annotations
 
 import ipaddress
-from functools import lru_cache
+from collections.abc import Callable
+from functools import lru_cache, partial
 
 from swarmd.model.constraint import Constraint, parse_constraint
 from swarmd.model.node import Node
 from swarmd.model.pattern import pattern_of
-from swarmd.model.spec import TaskSpec
+from swarmd.model.spec import Platform, TaskSpec
 
 _NODE_LABELS = "node.labels."
 _ENGINE_LABELS = "engine.labels."
 _ADDRESS = "node.ip"
+_NO_PLATFORM = Platform()
+_READERS: dict[str, Callable[[Node], str]] = {
+    "node.id": lambda node: node.id,
+    "node.hostname": lambda node: node.hostname,
+    _ADDRESS: lambda node: node.status.addr,
+    "node.role": lambda node: node.role.value,
+    "node.platform.os": lambda node: _platform(node).os,
+    "node.platform.arch": lambda node: _platform(node).architecture,
+}
 
 
 def of_task(spec: TaskSpec) -> tuple[Constraint, ...]:
@@ -43,22 +53,18 @@ def misses(node: Node, constraints: tuple[Constraint, ...]) -> int:
 
 def attribute(node: Node, key: str) -> str | None:
     """What a constraint's key stands for on `node`; None for an unknown key."""
+    return _reader(key)(node)
+
+
+@lru_cache(maxsize=1024)
+def _reader(key: str) -> Callable[[Node], str | None]:
+    known = _READERS.get(key.casefold())
+    return known if known is not None else partial(label_value, descriptor=key)
+
+
+def _platform(node: Node) -> Platform:
     platform = node.description.platform if node.description else None
-    match key.casefold():
-        case "node.id":
-            return node.id
-        case "node.hostname":
-            return node.hostname
-        case "node.ip":
-            return node.status.addr
-        case "node.role":
-            return node.role.value
-        case "node.platform.os":
-            return platform.os if platform else ""
-        case "node.platform.arch":
-            return platform.architecture if platform else ""
-        case _:
-            return label_value(node, key)
+    return platform or _NO_PLATFORM
 
 
 def label_value(node: Node, descriptor: str) -> str | None:
@@ -84,14 +90,26 @@ def _parsed(expressions: tuple[str, ...]) -> tuple[Constraint, ...]:
 
 
 def _meets(node: Node, constraint: Constraint) -> bool:
-    actual = attribute(node, constraint.key)
-    if actual is None:
-        return False
+    return _question(constraint)(node)
+
+
+@lru_cache(maxsize=4096)
+def _question(constraint: Constraint) -> Callable[[Node], bool]:
+    """A constraint prepared for being asked of many nodes."""
+    read = _reader(constraint.key)
     pattern = pattern_of(constraint.value, ignore_case=True)
-    if pattern.literal and constraint.key.casefold() == _ADDRESS:
-        inside = _has_address(actual, constraint.value)
-        return inside is not None and inside == constraint.equal
-    return pattern.matches(actual) == constraint.equal
+    by_address = pattern.literal and constraint.key.casefold() == _ADDRESS
+
+    def ask(node: Node) -> bool:
+        actual = read(node)
+        if actual is None:
+            return False
+        if by_address:
+            inside = _has_address(actual, constraint.value)
+            return inside is not None and inside == constraint.equal
+        return pattern.matches(actual) == constraint.equal
+
+    return ask
 
 
 def _has_address(address: str, wanted: str) -> bool | None:

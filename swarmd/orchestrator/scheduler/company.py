@@ -28,8 +28,19 @@ class Company:
 
     def __init__(self, affinities: Iterable[Affinity], own: Kind, fleet: Fleet) -> None:
         rules = [(affinity.soft, _Rule(affinity, own, fleet)) for affinity in affinities]
-        self._hard = tuple(rule for soft, rule in rules if not soft)
-        self._soft = tuple(rule for soft, rule in rules if soft)
+        # What holds of all nodes refuses none, and what is true or false of all is no preference.
+        self._hard = tuple(rule for soft, rule in rules if not soft and rule.settled is not True)
+        self._soft = tuple(rule for soft, rule in rules if soft and rule.settled is None)
+
+    @property
+    def matters(self) -> bool:
+        """Whether nodes differ in the company they offer, or none offers any."""
+        return bool(self._hard or self._soft)
+
+    @property
+    def wished_for(self) -> bool:
+        """Whether some nodes are preferred to others."""
+        return bool(self._soft)
 
     @property
     def usual_misses(self) -> int:
@@ -42,7 +53,10 @@ class Company:
 
     def suits(self, info: NodeInfo) -> bool:
         """Whether the node meets every affinity that is not soft."""
-        return all(rule.met(info) for rule in self._hard)
+        for rule in self._hard:  # noqa: SIM110 (a generator would cost more than the rules)
+            if not rule.met(info):
+                return False
+        return True
 
     def misses(self, info: NodeInfo) -> int:
         """How many soft affinities the node does not meet."""
@@ -77,6 +91,13 @@ class _Rule:
         # A wish refuses nothing, so a first task needs no leave: all nodes are equally good for it.
         first = self._fits_itself and not self._nodes
         self._may_be_first = first and affinity.equal and not affinity.soft
+
+    @property
+    def settled(self) -> bool | None:
+        """Whether all nodes meet it, now and when there are more of the own tasks; None: some."""
+        if self._nodes or self._fits_itself or self._by_task:
+            return None
+        return not self.equal
 
     def met(self, info: NodeInfo) -> bool:
         if self._may_be_first and not self._own.nodes:

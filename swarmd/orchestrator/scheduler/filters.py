@@ -25,9 +25,10 @@ class Filters:
     def __init__(self, fleet: Fleet, requirement: Requirement) -> None:
         self.requirement = requirement
         self.kind = fleet.kind_like(requirement.kind)
-        self.company = (
-            Company(requirement.affinities, self.kind, fleet) if requirement.affinities else None
-        )
+        self.company: Company | None = None  # where it makes a difference
+        if requirement.affinities:
+            company = Company(requirement.affinities, self.kind, fleet)
+            self.company = company if company.matters else None
 
     def refusal(self, info: NodeInfo, verdict: Verdict | None = None) -> Refusal | None:
         """The first filter by which the node refuses a task; None when it can take it.

@@ -225,5 +225,6 @@ class Fleet:
             return  # the first one is made of the nodes as they are then
         self._journal.append(info)
         if len(self._journal) > 4 * len(self._infos) + _JOURNAL_SLACK:
-            self._journal_start += len(self._journal)
-            self._journal.clear()
+            oldest = len(self._journal) // 2  # partitions in use know them already
+            self._journal_start += oldest
+            del self._journal[:oldest]

@@ -10,7 +10,7 @@ strategy says: with spread, the fewest tasks of the service and then the fewest 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from operator import itemgetter
 from typing import TypeAlias
 
@@ -40,6 +40,8 @@ class Placer:
     def __init__(self, fleet: Fleet, filters: Filters, *, now: Instant, rng: Rng) -> None:
         requirement = filters.requirement
         self._filters = filters
+        company = filters.company
+        self._wished = company if company is not None and company.wished_for else None
         self._rng = rng
         self._service_id = filters.kind.service_id
         self._strategy = requirement.strategy or fleet.scheduling.strategy
@@ -47,14 +49,10 @@ class Placer:
         self._serving = fleet.serving(self._service_id)
         self._order = self._order_of_choice(fleet, requirement)
         self._partition = fleet.partition(requirement.attributes, self._order)
-        judged = tuple(
-            (cell, verdict.misses)
-            for cell, verdict in self._partition.judged(requirement.statics)
-            if verdict.fit
-        )
-        self._misses = dict(judged)
+        self._misses: Mapping[Cell, int] = self._partition.fit(requirement.statics)
         self._touched = self._by_cell(fleet)
         levels = requirement.preferences
+        judged = tuple(self._misses.items())
         self._root = self._tree(judged, levels, (), self._counts(levels)) if judged else None
 
     def take(self) -> NodeInfo | None:
@@ -72,8 +70,8 @@ class Placer:
         ranked_apart = self._strategy is Strategy.SPREAD and self._order.service_id is None
         touched = dict(self._serving) if ranked_apart else {}
         others = dict.fromkeys(self._failing)
-        if self._filters.company is not None:
-            others.update(self._filters.company.exceptions())
+        if self._wished is not None:
+            others.update(self._wished.exceptions())
         for node_id in others:
             info = fleet.find(node_id)
             if info is not None:
@@ -121,13 +119,18 @@ class Placer:
         takes = self._filters.takes
         if self._strategy is Strategy.RANDOM:
             return Drawn(self._levels(judged), self._level, takes, self._rng)
-        others = [rank for cell, misses in judged for rank in self._ranks(cell, misses)]
+        others = [
+            rank
+            for cell, misses in judged
+            if cell in self._touched
+            for rank in self._ranks(self._touched[cell], misses)
+        ]
         return Ranked(self._fresh(judged), others, self._rank, takes)
 
     def _levels(self, judged: tuple[Judged, ...]) -> dict[Level, list[NodeInfo]]:
         """Nodes by wishes missed and failures; those that are like any other with their cell."""
-        apart, company = self._apart, self._filters.company
-        usual = company.usual_misses if company is not None else 0
+        apart, wished = self._apart, self._wished
+        usual = wished.usual_misses if wished is not None else 0
         levels: dict[Level, list[NodeInfo]] = {}
         for cell, misses in judged:
             alike = levels.setdefault((misses + usual, 0), [])
@@ -136,10 +139,9 @@ class Placer:
                 levels.setdefault(self._level(info), []).append(info)
         return levels
 
-    def _ranks(self, cell: Cell, misses: int) -> list[Rank]:
+    def _ranks(self, touched: list[NodeInfo], misses: int) -> list[Rank]:
         """Ranks of the touched nodes of a cell; in the common case without a call for each."""
-        touched = self._touched.get(cell, [])
-        if self._filters.company is not None or self._strategy is not Strategy.SPREAD:
+        if self._wished is not None or self._strategy is not Strategy.SPREAD:
             return [self._rank(info) for info in touched]
         failures, service_id = self._failing, self._service_id
         return [
@@ -156,9 +158,8 @@ class Placer:
 
     def _fresh(self, judged: tuple[Judged, ...]) -> Iterator[Rank]:
         """Ranks of the nodes that are like any other, best first."""
-        apart = self._apart
-        company = self._filters.company
-        usual = company.usual_misses if company is not None else 0
+        apart, wished = self._apart, self._wished
+        usual = wished.usual_misses if wished is not None else 0
         own_apart = self._strategy is Strategy.SPREAD and self._order.service_id is None
         prefix = (0, 0) if own_apart else (0,)  # no failures, and no tasks of the service
         for misses in sorted({misses for _, misses in judged}):
@@ -170,8 +171,8 @@ class Placer:
 
     def _level(self, info: NodeInfo) -> Level:
         misses = self._misses[self._partition.cell_of(info.id)]
-        if self._filters.company is not None:
-            misses += self._filters.company.misses(info)
+        if self._wished is not None:
+            misses += self._wished.misses(info)
         return (misses, self._failing.get(info.id, 0))
 
     def _rank(self, info: NodeInfo) -> Rank:
