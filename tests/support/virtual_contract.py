@@ -100,7 +100,7 @@ class World:
 
     def build(self) -> None:
         netns.create(self._bridge)
-        _ip(self._bridge, "link add br0 type bridge", "link set br0 up")
+        ip_commands(self._bridge, "link add br0 type bridge", "link set br0 up")
         self._attach(self.client, ("10.66.0.10", "fd66::10"))
         for task in self.tasks.values():
             self._attach(task.path, task.addresses)
@@ -121,17 +121,17 @@ class World:
     def _attach(self, path: Path, addresses: tuple[str, ...]) -> None:
         netns.create(path)
         name = f"v{path.name}"[:15]
-        _ip(self._bridge, f"link add {name} type veth peer name eth0 netns {path}")
-        _ip(self._bridge, f"link set {name} master br0 up")
-        _ip(path, "link set lo up", "link set eth0 up")
-        _ip(
+        ip_commands(self._bridge, f"link add {name} type veth peer name eth0 netns {path}")
+        ip_commands(self._bridge, f"link set {name} master br0 up")
+        ip_commands(path, "link set lo up", "link set eth0 up")
+        ip_commands(
             path,
             f"addr add {addresses[0]}/24 dev eth0",
             f"addr add {addresses[1]}/64 dev eth0 nodad",
         )
 
 
-def _ip(path: Path, *commands: str) -> None:
+def ip_commands(path: Path, *commands: str) -> None:
     batch = "".join(f"{command}\n" for command in commands)
 
     def run() -> None:
