@@ -20,7 +20,7 @@ ENTRIES = {
     "config": Entry("swarmd.cli.config:config", "Configs that services are given"),
     "image": Entry("swarmd.cli.image:image", "Images of this node"),
     "registry": Entry("swarmd.cli.registry:registry", "Logins of the swarm to registries"),
-    "volume": Entry("swarmd.cli.volume:volume", "Volumes of this node"),
+    "volume": Entry("swarmd.cli.volume:volume", "Volumes of the nodes"),
     "events": Entry("swarmd.cli.events:events", "Show what changes in the swarm, and why"),
     "rebalance": Entry("swarmd.cli.rebalance:rebalance", "Move tasks to where they fit best now"),
     "simulate": Entry("swarmd.cli.simulate:simulate", "Say what would happen if"),

@@ -27,10 +27,12 @@ from swarmd.dispatcher.service import (
 )
 from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService
 from swarmd.manager.cluster_service import CLUSTER, ClusterService
+from swarmd.manager.cluster_volumes import CLUSTER_VOLUMES, ClusterVolumes
 from swarmd.manager.consensus import Consensus
 from swarmd.manager.control import Control, ControlEnv
 from swarmd.manager.endpoints_service import EndpointsService
 from swarmd.manager.engine import Engine
+from swarmd.manager.errands import ERRANDS, Errands
 from swarmd.manager.exec_broker import EXEC, EXEC_BROKER, ExecBroker
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
@@ -69,7 +71,7 @@ MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
     *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
-    *(REGISTRIES, WANTED_IMAGES),
+    *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_VOLUMES),
 )
 
 
@@ -149,6 +151,7 @@ class Manager:
         )
         self._log_broker = LogBroker(self.store, ids=self._ids, own_node_id=node_id)
         self._exec_broker = ExecBroker(self.store, self.writer, ids=self._ids, own_node_id=node_id)
+        self._errands = Errands(ids=self._ids, own_node_id=node_id)
         self._membership = MembershipService(
             self.raft, draw_raft_id=lambda: draw_raft_id(ground.entropy)
         )
@@ -186,6 +189,10 @@ class Manager:
                 self.store, self.writer, read_barrier=self.consensus.read_barrier
             ),
             WANTED_IMAGES: WantedImagesService(self.store),
+            ERRANDS: self._errands,
+            CLUSTER_VOLUMES: ClusterVolumes(
+                self.store, self._errands, read_barrier=self.consensus.read_barrier
+            ),
             CLUSTER: ClusterService(
                 self.store,
                 self.writer,
@@ -253,6 +260,7 @@ class Manager:
             finally:
                 self._log_broker.stop()
                 self._exec_broker.stop()
+                self._errands.stop()
                 await components.stop()
 
     async def _found(self) -> None:

@@ -13,11 +13,12 @@ from random import Random
 
 from msgspec.structs import replace
 
+from swarmd.agent.acknowledging import Acknowledger
 from swarmd.agent.commands import CommandServer
 from swarmd.agent.conversation import News
 from swarmd.agent.describe import describe, node_platform
-from swarmd.agent.errands import ERRANDS, ErrandServer
 from swarmd.agent.endpoints import BalancerOnly, EndpointsFollower
+from swarmd.agent.errands import ERRANDS, ErrandServer
 from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.node import NodeExecutor
@@ -48,6 +49,7 @@ from .volume_service import VOLUMES, VolumeService
 
 log = logging.getLogger(__name__)
 
+ACKNOWLEDGEMENTS = "swarmd.v1.Acknowledgements"
 ENDPOINTS = "swarmd.v1.Endpoints"
 EXEC_BROKER = "swarmd.v1.ExecBroker"
 
@@ -126,8 +128,12 @@ class AgentHalf:
             rng=rng,
         )
         self._balancer = self.balancing.make()
+        self._acknowledger = Acknowledger(rng=rng)
         self._follower = EndpointsFollower(
-            BalancerOnly(self._balancer), path=paths.endpoints, rng=rng
+            BalancerOnly(self._balancer),
+            path=paths.endpoints,
+            rng=rng,
+            applied=self._acknowledger.applied,
         )
         self.session = AgentSession(
             node_id=security.node_id,
@@ -151,6 +157,7 @@ class AgentHalf:
         """Adopt the tasks that run, serve the last known endpoints, look for a manager."""
         await self.worker.start()
         self._tasks.keep(self._follower.run, name="endpoints")
+        self._tasks.keep(self._acknowledger.run, name="acknowledgements")
         self._tasks.keep(self._commands.run, name="commands")
         self._tasks.keep(self._errands.run, name="errands")
         self._tasks.keep(self.keeper.run, name="certificate")
@@ -203,6 +210,7 @@ class AgentHalf:
 
     def _on_manager(self, manager: Manager | None) -> None:
         self._follower.follow(manager.channel.stub(ENDPOINTS) if manager else None)
+        self._acknowledger.follow(manager.channel.stub(ACKNOWLEDGEMENTS) if manager else None)
         self._commands.follow(manager.channel.stub(EXEC_BROKER) if manager else None)
         self._errands.follow(manager.channel.stub(ERRANDS) if manager else None)
 

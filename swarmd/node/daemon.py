@@ -51,6 +51,7 @@ from . import settings as settings_file
 from .address import advertised, check_is_local, split, with_port
 from .config import DaemonConfig
 from .enrolment import Enrolment
+from .executor_access import ExecutorAccess
 from .image_service import IMAGES, ImageService
 from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
@@ -126,7 +127,7 @@ class Daemon:
                 loop.add_signal_handler(number, self.request_stop)
             self._router.register(LOCAL, LocalService(self))
             self._router.register(IMAGES, ImageService(self, clock=self._clock))
-            self._router.register(VOLUMES, VolumeService(self))
+            self._router.register(VOLUMES, VolumeService(ExecutorAccess(self).volumes))
             await self._open_socket()
             self._tasks.keep(self._relay.watch, name="relay.watch")
             await self._resume()

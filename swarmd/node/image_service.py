@@ -20,7 +20,7 @@ from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import images as pb
 from swarmd.runtime.clock import Clock
 
-from .image_access import image_message
+from .executor_access import image_message
 from .registry_calls import RegistryCalls
 
 if TYPE_CHECKING:

@@ -30,7 +30,7 @@ from swarmd.rpc.pb import images as pb
 from swarmd.runtime.supervise import Supervisor
 from swarmd.store.changes import Kind
 
-from .image_access import ImageAccess, image_message
+from .executor_access import ExecutorAccess, image_message
 
 if TYPE_CHECKING:
     from .daemon import Daemon
@@ -45,7 +45,7 @@ class RegistryCalls:
 
     def __init__(self, daemon: Daemon) -> None:
         self._daemon = daemon
-        self._access = ImageAccess(daemon)
+        self._access = ExecutorAccess(daemon)
         self._pulls = Supervisor("pulls")
 
     async def Pull(

@@ -1,26 +1,27 @@
-"""`swarmd.v1.Volumes`: the volumes of this node, asked on its control socket."""
+"""`swarmd.v1.Volumes`: the volumes of this node, asked on its control socket or by a manager."""
 
 from __future__ import annotations
 
 import asyncio
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 from swarmd.agent.volumes import Volume, VolumeProblem, VolumeStore
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import volumes as pb
 
-if TYPE_CHECKING:
-    from .daemon import Daemon
-
 VOLUMES = "swarmd.v1.Volumes"
 
 
 class VolumeService:
-    """Answers for one daemon; everybody who reaches the socket may ask everything."""
+    """Answers for one node; whoever reaches it may ask everything.
 
-    def __init__(self, daemon: Daemon) -> None:
-        self._daemon = daemon
+    Args:
+        store: finds the node's volumes; raises a `Rejection` where it has none.
+    """
+
+    def __init__(self, store: Callable[[], VolumeStore]) -> None:
+        self._store = store
 
     async def Create(self, call: Call, request: pb.CreateVolumeRequest) -> pb.CreateVolumeResponse:
         store = self._store()
@@ -48,14 +49,6 @@ class VolumeService:
         if not removed:
             raise Rejection(Code.NOT_FOUND, f"this node has no volume {request.name}")
         return pb.RemoveVolumeResponse()
-
-    def _store(self) -> VolumeStore:
-        member = self._daemon.member
-        if member is None:
-            raise failed_precondition(
-                "this node is not part of a swarm; `swarmd init` or `swarmd join` first"
-            )
-        return member.agent.executor.volumes
 
 
 def _message(store: VolumeStore, volume: Volume) -> pb.Volume:

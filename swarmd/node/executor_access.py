@@ -1,4 +1,4 @@
-"""The way from a daemon's calls to the images of its node."""
+"""The way from a daemon's calls to the executor of its node, its images and volumes."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from swarmd.agent.executors.node import NodeExecutor
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.store import Image, ImageStore
+from swarmd.agent.volumes import VolumeStore
 from swarmd.model.errors import failed_precondition
 from swarmd.model.reference import parse
 from swarmd.rpc.pb import images as pb
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
     from .daemon import Daemon
 
 
-class ImageAccess:
+class ExecutorAccess:
     """Finds what calls work on, or says why there is nothing."""
 
     def __init__(self, daemon: Daemon) -> None:
@@ -28,6 +29,9 @@ class ImageAccess:
                 "this node is not part of a swarm; `swarmd init` or `swarmd join` first"
             )
         return member.agent.executor
+
+    def volumes(self) -> VolumeStore:
+        return self.executor().volumes
 
     def store(self) -> ImageStore:
         executor = self.executor()

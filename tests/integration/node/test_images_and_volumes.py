@@ -1,0 +1,192 @@
+"""Images of a private registry and volumes of all nodes, on a swarm of real daemons."""
+
+from __future__ import annotations
+
+import base64
+import json
+import os
+import signal
+import subprocess
+import sys
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from demo.machines import Machine, machines
+from demo.swarm import CommandFailed, Swarm, wait_until
+from swarmd.agent.describe import node_platform
+from tests.support import images
+from tests.support.containers import why_none
+from tests.support.registry import PASSWORD, PROGRAM, USER, LocalRegistry, a_registry
+
+pytestmark = [
+    pytest.mark.skipif(bool(why_none()), reason=why_none() or "-"),
+    pytest.mark.skipif(
+        PROGRAM is None, reason="no docker-registry; apt-get install docker-registry"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("registry")
+
+
+@pytest.fixture(scope="module")
+def registry(directory: Path) -> Iterator[LocalRegistry]:
+    with a_registry(directory, private=True) as running:
+        archive = images.oci_archive(
+            directory / "app.tar", "docker.io/library/x:1", [images.busybox_layer()]
+        )
+        running.push(archive, "team/app", "1", node_platform())
+        yield running
+
+
+@pytest.fixture(scope="module")
+def swarm(registry: LocalRegistry, directory: Path) -> Iterator[Swarm]:
+    """A manager and a worker, which find the registry on their own loopback."""
+    with machines(("m1", "w1")) as made:
+        swarm = Swarm(made)
+        served: list[subprocess.Popen[bytes]] = []
+        try:
+            manager, worker = made.by_name["m1"], made.by_name["w1"]
+            if made.in_namespaces:
+                argv = [str(PROGRAM), "serve", str(directory / "registry.yml")]
+                served = [one.start(argv, output=subprocess.DEVNULL) for one in (manager, worker)]
+            swarm.init(manager)
+            swarm.join(worker, manager, "worker")
+            yield swarm
+        finally:
+            swarm.stop()
+            for process in served:
+                process.kill()
+                process.wait()
+
+
+def manager(swarm: Swarm) -> Machine:
+    return swarm.machines.by_name["m1"]
+
+
+def node_ids(swarm: Swarm) -> dict[str, str]:
+    """The ids of the manager and the worker; both have the name of this machine."""
+    rows = swarm.rows(manager(swarm), "node", "ls")
+    return {"m1" if row["ManagerStatus"] else "w1": row["ID"] for row in rows}
+
+
+def tasks(swarm: Swarm, service: str) -> list[dict[str, str]]:
+    return swarm.rows(manager(swarm), "service", "ps", "--no-trunc", service)
+
+
+def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
+    swarm: Swarm, registry: LocalRegistry, tmp_path: Path
+) -> None:
+    first, image = manager(swarm), f"{registry.host}/team/app:1"
+    create = ("service", "create", "--name", "web", "--replicas", "2")
+    create = (*create, "--replicas-max-per-node", "1", "--stop-grace-period", "100ms")
+    swarm.command(first, *create, "-d", image, "sleep", "1000")
+    wait_until(
+        lambda: any("does not show it to anybody" in row["Error"] for row in tasks(swarm, "web")),
+        what="a task that is refused",
+    )
+    assert any(row["CurrentState"].startswith("Rejected") for row in tasks(swarm, "web"))
+    swarm.command(first, "service", "rm", "web")
+
+    login = ("registry", "login", "-u", USER, "-p")
+    with pytest.raises(CommandFailed, match=f"does not take the credentials of {USER}"):
+        swarm.command(first, *login, "wrong", registry.host)
+    assert swarm.rows(first, "registry", "ls") == []
+    swarm.command(first, *login, PASSWORD, registry.host)
+    (row,) = swarm.rows(first, "registry", "ls")
+    assert (row["Registry"], row["Username"]) == (registry.host, USER)
+    assert swarm.rows(first, "secret", "ls") == []
+
+    swarm.command(first, *create, image, "sleep", "1000")
+    (service,) = json.loads(swarm.command(first, "service", "inspect", "web"))
+    stored = service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"]
+    assert stored.startswith(f"{image}@sha256:")
+    assert {row["Image"] for row in tasks(swarm, "web")} == {image}
+    assert kept_in_clear(swarm) == []
+
+    swarm.command(first, "registry", "logout", registry.host)
+    with pytest.raises(CommandFailed, match="does not show it to anybody"):
+        swarm.command(first, "image", "pull", image)
+    with pytest.raises(CommandFailed, match="not logged in"):
+        swarm.command(first, "registry", "logout", registry.host)
+    imported_and_run(swarm, tmp_path)
+
+
+def imported_and_run(swarm: Swarm, tmp_path: Path) -> None:
+    """An image made of a root filesystem runs, as it was told how to."""
+    first, root = manager(swarm), tmp_path / "root.tar.gz"
+    plain = tmp_path / "root.tar"
+    plain.write_bytes(images.busybox_layer())
+    with tarfile.open(plain) as archive:
+        assert "bin/busybox" in archive.getnames()
+    root.write_bytes(subprocess.run(["gzip", "-c", plain], capture_output=True, check=True).stdout)
+    change = ("-c", 'CMD ["sh", "-c", "echo made by $HAND; exec sleep 1000"]', "-c", "ENV HAND=me")
+    swarm.command(first, "image", "import", *change, str(root), "mine:1")
+    swarm.command(
+        first,
+        *("service", "create", "--name", "mine", "--constraint", "node.role==manager"),
+        *("--stop-grace-period", "100ms", "mine:1"),
+    )
+    wait_until(
+        lambda: "made by me" in swarm.command(first, "service", "logs", "mine"),
+        what="what the image says",
+    )
+
+
+def kept_in_clear(swarm: Swarm) -> list[str]:
+    """Files of the daemons that hold the password in a form that can be read."""
+    pair = f"{USER}:{PASSWORD}".encode()
+    document = json.dumps({"username": USER, "password": PASSWORD}, separators=(",", ":")).encode()
+    forms = [base64.b64encode(data).rstrip(b"=")[:-1] for data in (pair, document)]
+    forms.append(f'"password":"{PASSWORD}"'.encode())
+    found = []
+    for machine in swarm.machines.nodes():
+        for path in machine.state_dir.rglob("*"):
+            inside = "containerd" in path.parts or "containers" in path.parts
+            if path.is_file() and not inside and any(f in path.read_bytes() for f in forms):
+                found.append(str(path))
+    return found
+
+
+def test_volumes_of_all_nodes_are_seen_from_a_manager(swarm: Swarm) -> None:
+    first, worker = manager(swarm), swarm.machines.by_name["w1"]
+    ids = node_ids(swarm)
+    both = ("--node", ids["m1"], "--node", ids["w1"])
+    swarm.command(first, "volume", "create", "-l", "kind=cache", *both, "data")
+    swarm.command(worker, "volume", "create", "here")
+
+    def listed(*flags: str) -> list[str]:
+        return [row["Name"] for row in swarm.rows(first, "volume", "ls", *flags)]
+
+    assert listed() == ["data", "data", "here"]
+    assert listed("--node", ids["m1"]) == ["data"]
+    assert listed("-f", "label=kind=cache", "-f", f"node={ids['w1']}") == ["data"]
+    assert len(json.loads(swarm.command(first, "volume", "inspect", "data"))) == 2
+    assert [row["Name"] for row in swarm.rows(worker, "volume", "ls")] == ["data", "here"]
+    with pytest.raises(CommandFailed, match="have volumes named data"):
+        swarm.command(first, "volume", "rm", "data")
+    swarm.command(first, "volume", "rm", "--node", ids["w1"], "data")
+    assert listed() == ["data", "here"]
+    with pytest.raises(CommandFailed, match="no such volume: gone"):
+        swarm.command(first, "volume", "rm", "gone")
+
+    # A node that does not answer is named, and hides no other.
+    os.kill(swarm.daemons["w1"].pid, signal.SIGSTOP)
+    try:
+        done = first.run(cli(first, "volume", "ls", "-q"), timeout=60)
+        assert done.stdout.split() == ["data"]
+        assert "are not known" in done.stderr
+    finally:
+        os.kill(swarm.daemons["w1"].pid, signal.SIGCONT)
+    wait_until(lambda: listed() == ["data", "here"], what="the worker to answer again")
+    swarm.command(first, "volume", "prune", "-f")
+    assert listed() == []
+
+
+def cli(machine: Machine, *words: str) -> list[str]:
+    return [sys.executable, "-m", "swarmd.cli", "--state-dir", str(machine.state_dir), *words]
