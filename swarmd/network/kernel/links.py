@@ -6,10 +6,12 @@ be something else of the same name; deleting what is gone is none.
 
 from __future__ import annotations
 
+import ctypes
 import errno
 import fcntl
 import socket
 import struct
+import time
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -38,7 +40,10 @@ _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PROXY = 1, 4, 7, 11
 _VXLAN_PORT, _VXLAN_LOCAL6, _VXLAN_ZERO_CSUM6_RX = 15, 17, 20
 _NESTED = 0x8000
 _UP = 1
-_SIOCGIFINDEX = 0x8933
+_SIOCGIFINDEX, _SIOCETHTOOL = 0x8933, 0x8946
+_ETHTOOL_GLINK = 0x0A
+_OPERSTATE, _OPERATES = 16, b"\6"
+SETTLE_S_MAX, SETTLE_LOOK_S = 2.0, 0.001
 
 
 class Link(Struct, frozen=True):
@@ -158,6 +163,25 @@ def find(netlink: Netlink, name: str) -> int | None:
         return None
 
 
+def settle(netlink: Netlink, *names: str, within_s: float = SETTLE_S_MAX) -> bool:
+    """Wait until bridges, or ends of pairs, that are up take packets; False if they don't in time.
+
+    The kernel notices in the background that both ends of a pair are up, at times a second later,
+    and drops what is sent until then. Newer ones (Linux 6.8) do so at once when they are asked for
+    the state of the link.
+    """
+    deadline = time.monotonic() + within_s
+    while True:
+        for name in names:
+            _ask_for_link(netlink, name)
+        states = (netlink.ask(_GETLINK, _header() + _name(name)) for name in names)
+        if all(attributes(state, 16)[_OPERSTATE] == _OPERATES for state in states):
+            return True
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(SETTLE_LOOK_S)
+
+
 def links(netlink: Netlink) -> dict[str, Link]:
     """All interfaces of a namespace, by name."""
     found = (_link(payload) for payload in netlink.dump(_GETLINK, _header()))
@@ -186,6 +210,12 @@ def _link(payload: bytes) -> Link:
         learns=slave.get(_BRPORT_LEARNING) != b"\0",
         floods=slave.get(_BRPORT_FLOOD) != b"\0",
     )
+
+
+def _ask_for_link(netlink: Netlink, name: str) -> None:
+    question = ctypes.create_string_buffer(struct.pack("=II", _ETHTOOL_GLINK, 0))
+    request = struct.pack("16sP16x", name.encode(), ctypes.addressof(question))
+    fcntl.ioctl(netlink.fileno(), _SIOCETHTOOL, request)
 
 
 def _header(*, index: int = 0, up: bool | None = None) -> bytes:

@@ -102,6 +102,23 @@ class Netlink:
                     raise OSError(number, os.strerror(number))
                 yield payload
 
+    def ask(self, kind: int, body: bytes) -> bytes:
+        """The one thing that a request is about, without its netlink header.
+
+        Raises:
+            OSError: there is no such thing.
+        """
+        self._sequence += 1
+        self._socket.send(_message(kind, REQUEST, self._sequence, body))
+        while True:
+            for answered, sequence, payload in self._receive():
+                if sequence != self._sequence:
+                    continue
+                if answered == _ERROR:
+                    number = -struct.unpack_from("=i", payload)[0]
+                    raise OSError(number, os.strerror(number))
+                return payload
+
     def _batch(self, requests: list[Request]) -> list[OSError]:
         first = self._sequence + 1
         self._sequence += len(requests)
