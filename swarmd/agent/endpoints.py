@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -102,9 +102,19 @@ class _Kept(msgspec.Struct, frozen=True):
 class EndpointsFollower:
     """Keeps a data plane in line with the swarm. `run` is its only task."""
 
-    def __init__(self, data_plane: DataPlane, *, path: Path, rng: Rng) -> None:
-        """`path` is where the last tables are kept."""
+    def __init__(
+        self,
+        data_plane: DataPlane,
+        *,
+        path: Path,
+        rng: Rng,
+        applied: Callable[[Known, Mapping[NetworkId, TableReport]], None] = lambda _known, _is: (
+            None
+        ),
+    ) -> None:
+        """`path` is where the last tables are kept; `applied` is told what is in force."""
         self._data_plane = data_plane
+        self._applied = applied
         self._path = path
         self._rng = rng
         self._known = Known()
@@ -174,7 +184,8 @@ class EndpointsFollower:
 
     async def _apply(self, known: Known) -> None:
         self._known = known
-        await self._data_plane.apply(known.published, known.networks)
+        reports = await self._data_plane.apply(known.published, known.networks)
+        self._applied(known, reports)
 
     def _keep_soon(self) -> None:
         """Write the file within a second; changes that come quickly share one write."""

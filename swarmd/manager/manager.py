@@ -25,6 +25,7 @@ from swarmd.dispatcher.service import (
     NodeLifecycleService,
     RelaysService,
 )
+from swarmd.manager.acknowledgements import ACKNOWLEDGEMENTS, Acknowledgements
 from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService
 from swarmd.manager.cluster_service import CLUSTER, ClusterService
 from swarmd.manager.cluster_volumes import CLUSTER_VOLUMES, ClusterVolumes
@@ -70,6 +71,7 @@ UPDATES = "swarmd.v1.Updates"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
+    ACKNOWLEDGEMENTS,
     *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
     *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_VOLUMES),
 )
@@ -156,6 +158,7 @@ class Manager:
             self.raft, draw_raft_id=lambda: draw_raft_id(ground.entropy)
         )
         self._endpoints: EndpointsService | None = None
+        self._acknowledgements: Acknowledgements | None = None
         self._watch: WatchService | None = None
 
     async def start(self) -> None:
@@ -170,6 +173,7 @@ class Manager:
         await self.raft.start()
         self.writer.start()
         self._endpoints = EndpointsService(self.store, clock=self._clock)
+        self._acknowledgements = Acknowledgements(self.store, self._endpoints)
         control = Control(
             ControlEnv(
                 view=self.store,
@@ -203,6 +207,7 @@ class Manager:
             MEMBERSHIP: self._membership,
             HEALTH: HealthService(self.raft),
             ENDPOINTS: self._endpoints,
+            ACKNOWLEDGEMENTS: self._acknowledgements,
             CA_SERVICE: CAService(self.store),
             NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._own_clock),
             DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),
@@ -225,6 +230,8 @@ class Manager:
             self._router.unregister(service)
         await self._tasks.stop()
         await self._membership.stop()
+        if self._acknowledgements is not None:
+            self._acknowledgements.close()
         if self._endpoints is not None:
             self._endpoints.close()
         if self._watch is not None:
@@ -260,6 +267,8 @@ class Manager:
             finally:
                 self._log_broker.stop()
                 self._exec_broker.stop()
+                if self._acknowledgements is not None:
+                    self._acknowledgements.stop()
                 self._errands.stop()
                 await components.stop()
 
