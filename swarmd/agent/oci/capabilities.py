@@ -18,7 +18,7 @@ DEFAULT = (
     "CAP_SETUID",
     "CAP_SYS_CHROOT",
 )
-# In the order of their numbers, which is how a kernel says which is its last.
+# In the order of their numbers.
 KNOWN = (
     *("CAP_CHOWN", "CAP_DAC_OVERRIDE", "CAP_DAC_READ_SEARCH", "CAP_FOWNER", "CAP_FSETID"),
     *("CAP_KILL", "CAP_SETGID", "CAP_SETUID", "CAP_SETPCAP", "CAP_LINUX_IMMUTABLE"),
@@ -44,22 +44,31 @@ def unknown(names: tuple[str, ...]) -> tuple[str, ...]:
     return tuple(name for name in names if full_name(name) not in (ALL, *KNOWN))
 
 
+def in_mask(mask: int) -> tuple[str, ...]:
+    """The capabilities whose bits are set, as a kernel writes a set of them."""
+    return tuple(name for number, name in enumerate(KNOWN) if mask >> number & 1)
+
+
+def lacking(names: tuple[str, ...], available: tuple[str, ...]) -> tuple[str, ...]:
+    """Those of `names` that can't be given."""
+    return tuple(name for name in map(full_name, names) if name not in (ALL, *available))
+
+
 def effective(
-    *, add: tuple[str, ...] = (), drop: tuple[str, ...] = (), last: int = len(KNOWN) - 1
+    *, add: tuple[str, ...] = (), drop: tuple[str, ...] = (), available: tuple[str, ...] = KNOWN
 ) -> tuple[str, ...]:
     """The capabilities of a container, in the order of their numbers.
 
     As in Docker, `ALL` stands for every one, and what is named singly wins over `ALL`.
 
     Args:
-        last: the number of the last one that the kernel knows.
+        available: those that the node can give, which holds no more than it was given itself.
     """
     adding, dropping = set(map(full_name, add)), set(map(full_name, drop))
-    known = KNOWN[: last + 1]
     if ALL in adding:
-        wanted = set(known) - dropping
+        wanted = set(available) - dropping
     elif ALL in dropping:
         wanted = adding
     else:
         wanted = (set(DEFAULT) | adding) - dropping
-    return tuple(name for name in known if name in wanted)
+    return tuple(name for name in available if name in wanted)

@@ -39,7 +39,7 @@ class NodeFacts(Record, frozen=True):
     """What containers depend on of their node's kernel."""
 
     kernel: tuple[int, int]
-    capabilities_last: int
+    capabilities: tuple[str, ...]
     cgroups: Cgroups = Cgroups()
 
 
@@ -153,8 +153,14 @@ def container(
 
     Args:
         ports: those of the node that lead to it.
+
+    Raises:
+        launching.Unfit
     """
     access = spec.host_access or HostAccess()
+    lacking = capabilities.lacking(spec.capability_add, node.capabilities)
+    if lacking:
+        raise launching.Unfit(f"capability {lacking[0]} can't be given: the node has not got it")
     return Container(
         argv=command(spec, image),
         env=environment(
@@ -173,7 +179,7 @@ def container(
         capabilities=capabilities.effective(
             add=(capabilities.ALL,) if access.privileged else spec.capability_add,
             drop=() if access.privileged else spec.capability_drop,
-            last=node.capabilities_last,
+            available=node.capabilities,
         ),
         resources=task.spec.resources or ResourceRequirements(),
         cgroup=cgroup,

@@ -147,13 +147,12 @@ def _mounts(container: Container) -> list[dict[str, Any]]:
 
 
 def _shared_memory(container: Container) -> list[dict[str, Any]]:
+    # Of message queues there is one file system per namespace, wherever it is mounted.
+    queues = _mount("/dev/mqueue", "mqueue", *_SAFE)
     if container.access.ipc:
-        return [_bind(path, path, "rw") for path in ("/dev/shm", "/dev/mqueue")]
-    size = container.access.shm_bytes or SHM_BYTES
-    return [
-        _mount("/dev/shm", "tmpfs", *_SAFE, "mode=1777", f"size={size}", source="shm"),
-        _mount("/dev/mqueue", "mqueue", *_SAFE),
-    ]
+        return [_bind("/dev/shm", "/dev/shm", "rw"), queues]
+    size = f"size={container.access.shm_bytes or SHM_BYTES}"
+    return [_mount("/dev/shm", "tmpfs", *_SAFE, "mode=1777", size, source="shm"), queues]
 
 
 def _mount(target: str, kind: str, *options: str, source: str = "") -> dict[str, Any]:

@@ -230,7 +230,7 @@ class ContainerController:
         while True:
             try:
                 code = await self._executor.tasks.wait(self.task.id)
-                self._exit = await self._executor.finish(self.task.id, code)
+                self._exit = await self._executor.finish(self.task.id, self.spec, code)
                 break
             except RpcError as error:
                 if is_missing(error):

@@ -246,13 +246,13 @@ class ContainerdExecutor:
             if controller.is_running:
                 self.spawn(self.collect(controller), name=f"collect.{controller.task.id}")
 
-    async def finish(self, task_id: TaskId, code: int) -> Exit:
+    async def finish(self, task_id: TaskId, spec: ContainerSpec, code: int) -> Exit:
         """Note how a container ended, end its shim, and complete its log.
 
         Raises:
             RpcError, EngineDown: nothing is lost; call it again.
         """
-        exit = Exit(code=code, oom=_oom_kills(self._maker.cgroup(task_id)) > 0)
+        exit = Exit(code=code, oom=_oom_kills(self._maker.cgroup(task_id, spec)) > 0)
         client = await self.engine.client()
         update = containers_pb2.UpdateContainerRequest()
         update.container.id = task_id

@@ -26,7 +26,7 @@ from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.images.manifest import ImageHealth
 from swarmd.agent.images.store import Image
 from swarmd.agent.images.unpack import SNAPSHOTTER
-from swarmd.agent.oci import cgroups, users
+from swarmd.agent.oci import capabilities, cgroups, users
 from swarmd.agent.oci import container as describing
 from swarmd.agent.oci.runtime_spec import TYPE_URL, runtime_spec
 from swarmd.agent.volumes.filling import View
@@ -89,9 +89,9 @@ class Maker:
         self._facts = node_facts()
         self._apparmor = AppArmor()
 
-    def cgroup(self, task_id: TaskId, spec: ContainerSpec | None = None) -> str:
+    def cgroup(self, task_id: TaskId, spec: ContainerSpec) -> str:
         """The cgroup of a task's container, below the parent that its spec may name."""
-        access = (spec.host_access if spec is not None else None) or HostAccess()
+        access = spec.host_access or HostAccess()
         parent = access.cgroup_parent.rstrip("/") or f"/{CGROUPS}/{self._node.node_id}"
         return f"{parent}/{task_id}"
 
@@ -233,7 +233,7 @@ def node_facts() -> describing.NodeFacts:
     """What containers depend on of this machine's kernel."""
     return describing.NodeFacts(
         kernel=_kernel(),
-        capabilities_last=_last_capability(),
+        capabilities=capabilities.in_mask(_capabilities()),
         cgroups=cgroups.detect(_text("/proc/mounts"), read=_text, exists=os.path.exists),
     )
 
@@ -263,6 +263,7 @@ def _account(spec: ContainerSpec, image: Image, directories: list[str]) -> users
         raise launching.Unfit(f"{error} ({spec.image}); use an id, or another name") from None
 
 
-def _last_capability() -> int:
-    with open("/proc/sys/kernel/cap_last_cap") as file:
-        return int(file.read())
+def _capabilities() -> int:
+    """The set that this process has, and so all that it can give."""
+    [line] = [line for line in _text("/proc/self/status").splitlines() if "CapEff" in line]
+    return int(line.split()[1], 16)
