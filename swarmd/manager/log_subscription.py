@@ -11,6 +11,7 @@ import asyncio
 from collections.abc import AsyncIterator
 
 from swarmd.manager.log_order import Batch, Bulk, Messages, Order
+from swarmd.manager.log_progress import Progress
 from swarmd.manager.log_selection import Selector
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, TaskId
@@ -32,7 +33,7 @@ class Subscription:
         self.nodes: dict[NodeId, None] = {}  # asked, or found missing
         self._outstanding: dict[NodeId, None] = {}
         self._missing: dict[str, None] = {}
-        self._latest: dict[NodeId, int] = {}
+        self._progress: dict[NodeId, Progress] = {}
         self._order = Order(follow=self.follow)
         self._notices: list[str] = []
         self._changed = asyncio.Event()
@@ -61,17 +62,18 @@ class Subscription:
     def order_for(self, node_id: NodeId) -> pb.SubscriptionMessage | None:
         """What to send a node that listens anew; None when it is not waited for.
 
-        A node that has sent lines before continues after the last of them.
+        A node that has sent lines before continues with what has not come yet.
         """
         if node_id not in self._outstanding and not (self.follow and node_id in self.nodes):
             return None
-        latest = self._latest.get(node_id)
-        if latest is None:
+        progress = self._progress.get(node_id)
+        since = progress.resume() if progress is not None else None
+        if since is None:
             return self.order
         order = pb.SubscriptionMessage()
         order.CopyFrom(self.order)
         order.options.tail = 0
-        order.options.since.seconds, order.options.since.nanos = divmod(latest + 1, SECOND)
+        order.options.since.seconds, order.options.since.nanos = divmod(since, SECOND)
         return order
 
     def unplaced(self, task_id: TaskId) -> None:
@@ -110,6 +112,7 @@ class Subscription:
             await self._drained.wait()
         if self._cancelled:
             return
+        request = self._progress.setdefault(node_id, Progress()).fresh(request)
         if self.follow:
             self._outstanding.setdefault(node_id, None)  # it may have been away
         now = _now()
@@ -119,7 +122,6 @@ class Subscription:
             batches.append(Messages(list(request.messages)))
         for batch in batches:
             self._order.add(node_id, batch, now)
-            self._latest[node_id] = batch.last
         self._changed.set()
 
     async def lines(self) -> AsyncIterator[pb.SubscribeLogsMessage]:
