@@ -31,9 +31,12 @@ WORKER_SERVICES = {
     "docker.swarmkit.v1.Dispatcher",
     "docker.swarmkit.v1.LogBroker",
     "docker.swarmkit.v1.ResourceAllocator",
+    "swarmd.v1.Acknowledgements",
     "swarmd.v1.Endpoints",
+    "swarmd.v1.Errands",
     "swarmd.v1.ExecBroker",
     "swarmd.v1.NodeLifecycle",
+    "swarmd.v1.WantedImages",
 }
 OPEN = {"GetRootCACertificate", "IssueNodeCertificate", "NodeCertificateStatus"}
 
