@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from swarmd.lb.core.virtual import VirtualService, VirtualTarget
 from swarmd.lb.nft import virtual_text as text
-from swarmd.lb.nft.virtual import VERIFY_EVERY_NS, NftVirtual
+from swarmd.lb.nft.virtual import nft_virtual
+from swarmd.lb.spaces import VERIFY_EVERY_NS
 from swarmd.lb.virtual import VirtualBalancer
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.network.core.tables import Endpoint, NetworkTable, ServiceRow
@@ -27,13 +28,13 @@ pytestmark = [
 
 class TestNftVirtual(VirtualContract):
     def balancer(self) -> VirtualBalancer:
-        return NftVirtual(clock=HandClock(0))
+        return nft_virtual(clock=HandClock(0))
 
 
 async def test_rules_that_somebody_took_away_are_put_back_and_counted() -> None:
     with world("a") as w:
         clock = HandClock(0)
-        balancer = NftVirtual(clock=clock)
+        balancer = nft_virtual(clock=clock)
         await balancer.apply(table(w, ready="a"), w.members)
         clock.advance(VERIFY_EVERY_NS)
         assert (await balancer.tend()).repaired == 0
@@ -48,7 +49,7 @@ async def test_rules_that_somebody_took_away_are_put_back_and_counted() -> None:
 async def test_rules_of_others_beside_ours_are_no_drift() -> None:
     with world("a") as w:
         clock = HandClock(0)
-        balancer = NftVirtual(clock=clock)
+        balancer = nft_virtual(clock=clock)
         await balancer.apply(table(w, ready="a"), w.members)
         netns.inside(w.client, lambda: nft.run("add table ip others"))
         clock.advance(VERIFY_EVERY_NS)
@@ -58,7 +59,7 @@ async def test_rules_of_others_beside_ours_are_no_drift() -> None:
 
 async def test_a_namespace_that_is_gone_is_a_problem_that_names_the_task() -> None:
     with world("a") as w:
-        problems = await NftVirtual(clock=HandClock(0)).apply(
+        problems = await nft_virtual(clock=HandClock(0)).apply(
             table(w, ready="a"), {Path("/run/nowhere/task1"): (NETWORK,)}
         )
     assert len(problems) == 1
@@ -110,11 +111,11 @@ async def test_steps_lead_where_a_new_beginning_would(
 ) -> None:
     with world("") as w:
         members = {w.client: (NETWORK,)}
-        balancer = NftVirtual(clock=HandClock(0))
+        balancer = nft_virtual(clock=HandClock(0))
         for state in states:
             assert await balancer.apply(_table(state), members) == ()
         by_steps = _lines(w.client)
-        await NftVirtual(clock=HandClock(0)).apply(_table(states[-1]), members)
+        await nft_virtual(clock=HandClock(0)).apply(_table(states[-1]), members)
         assert by_steps == _lines(w.client)
 
 

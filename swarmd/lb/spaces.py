@@ -1,0 +1,141 @@
+"""Virtual addresses, namespace by namespace: what all kernel back ends have in common.
+
+A back end says how one namespace is brought in line (`Space`). Here is decided which services a
+namespace has, when UDP clients are moved off a task that left, and when to look after drift.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Protocol
+
+from swarmd.lb.core.virtual import VirtualService, departed, retired
+from swarmd.lb.virtual import Tended
+from swarmd.model.ids import NetworkId
+from swarmd.model.instant import SECOND, Instant
+from swarmd.network.core.tables import NetworkTable
+from swarmd.network.kernel.nft import NftError
+from swarmd.runtime.clock import Clock
+
+log = logging.getLogger(__name__)
+
+# Answers under way when a task leaves the balancers have arrived by then.
+UDP_REST_NS = 1 * SECOND
+VERIFY_EVERY_NS = 10 * SECOND
+
+Services = Mapping[str, VirtualService]  # by address
+
+
+class Space(Protocol):
+    """One namespace in the hands of a back end. All methods block, and raise NftError or OSError.
+
+    After an exception nothing is assumed of what is in place.
+    """
+
+    def bring(self, wanted: Services, gone: frozenset[str]) -> None:
+        """Have these services; cut off what leads to the addresses that are `gone`."""
+        ...
+
+    def release_udp(self, addresses: frozenset[str]) -> None:
+        """Have UDP clients of these targets begin anew."""
+        ...
+
+    def repair(self) -> bool:
+        """Put back what somebody else has changed; whether there was anything."""
+        ...
+
+
+class NamespaceBalancer:
+    """Implements `VirtualBalancer`.
+
+    Args:
+        services: what a network's table makes of its services, for this back end.
+        space: takes charge of the namespace at a path; nothing is known to be in place there.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        services: Callable[[NetworkTable], tuple[VirtualService, ...]],
+        space: Callable[[Path], Space],
+        clock: Clock,
+    ) -> None:
+        self.name = name
+        self._make_services = services
+        self._make_space = space
+        self._clock = clock
+        self._tables: Mapping[NetworkId, NetworkTable] = {}
+        self._services: dict[NetworkId, tuple[NetworkTable, Services]] = {}
+        self._members: Mapping[Path, tuple[NetworkId, ...]] = {}
+        self._spaces: dict[Path, Space] = {}
+        self._resting: list[tuple[Instant, frozenset[str]]] = []
+        self._verified_at = Instant(0)
+
+    async def apply(
+        self,
+        tables: Mapping[NetworkId, NetworkTable],
+        members: Mapping[Path, tuple[NetworkId, ...]],
+    ) -> tuple[str, ...]:
+        gone = departed(self._tables.values(), tables.values())
+        leaving = retired(self._tables.values(), tables.values())
+        if leaving:
+            self._resting.append((Instant(self._clock.monotonic() + UDP_REST_NS), leaving))
+        self._tables, self._members = tables, members
+        self._services = {
+            network_id: self._services_of(table) for network_id, table in tables.items()
+        }
+        self._spaces = {path: self._spaces.get(path) or self._make_space(path) for path in members}
+        return await asyncio.to_thread(lambda: tuple(self._bring(gone)))
+
+    async def tend(self) -> Tended:
+        now = self._clock.monotonic()
+        rested = frozenset(
+            address for due, addresses in self._resting if due <= now for address in addresses
+        )
+        self._resting = [row for row in self._resting if row[0] > now]
+        verify = now - self._verified_at >= VERIFY_EVERY_NS
+        if verify:
+            self._verified_at = Instant(now)
+        if not rested and not verify:
+            return Tended()
+        return await asyncio.to_thread(self._tend, rested, verify)
+
+    def _services_of(self, table: NetworkTable) -> tuple[NetworkTable, Services]:
+        known = self._services.get(table.network_id)
+        if known is not None and known[0] is table:
+            return known
+        return table, {row.address: row for row in self._make_services(table)}
+
+    def _bring(self, gone: frozenset[str]) -> Iterator[str]:
+        """Bring all namespaces in line; yields a sentence for each that could not be."""
+        for path, networks in self._members.items():
+            wanted = {
+                address: row
+                for network_id in networks
+                if network_id in self._services
+                for address, row in self._services[network_id][1].items()
+            }
+            try:
+                self._spaces[path].bring(wanted, gone)
+            except (NftError, OSError) as error:
+                yield _problem(path, error)
+
+    def _tend(self, rested: frozenset[str], verify: bool) -> Tended:
+        repaired, problems = 0, []
+        for path, space in self._spaces.items():
+            try:
+                if rested:
+                    space.release_udp(rested)
+                if verify:
+                    repaired += space.repair()
+            except (NftError, OSError) as error:
+                problems.append(_problem(path, error))
+        return Tended(repaired=repaired, problems=tuple(problems))
+
+
+def _problem(path: Path, error: Exception) -> str:
+    return f"virtual addresses of task {path.name} are not up to date: {error}"
