@@ -18,6 +18,7 @@ from swarmd.agent.executors.containerd.installation import Installation, find_in
 from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.process import ProcessExecutor
 from swarmd.agent.files import NodeFiles
+from swarmd.agent.images.cleaner import Cleaner
 from swarmd.agent.images.mirrors import Mirrors
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.store import ImageStore
@@ -28,6 +29,7 @@ from swarmd.agent.volumes.store import VolumeStore
 from swarmd.lb.kernel import Balancer
 from swarmd.model import defaults
 from swarmd.model.ids import TaskId
+from swarmd.model.image_disk import DEFAULT_IMAGE_DISK, ImageDisk
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
 from swarmd.runtime.chance import RandomIds
@@ -45,6 +47,7 @@ class NodeExecutor:
         files: the secrets and configs of the node's tasks.
         mirrors: of registries, for the images of containers.
         policy: what tasks may have of the node; without, what the cluster allows.
+        image_disk: how full the disk may be before images go.
         containerd_address: socket of a containerd to use; without, the node runs one of its own.
     """
 
@@ -63,6 +66,7 @@ class NodeExecutor:
         containerd_address: str = "",
         policy: NodePolicy | None = None,
         mirrors: Mirrors | None = None,
+        image_disk: ImageDisk = DEFAULT_IMAGE_DISK,
     ) -> None:
         self.mirrors = mirrors if mirrors is not None else Mirrors()
         found = found if found is not None else find_installation()
@@ -85,11 +89,28 @@ class NodeExecutor:
         self.containers: ContainerdExecutor | None = None
         self.images: ImageStore | None = None
         self.puller: Puller | None = None
+        self.cleaner: Cleaner | None = None
         if isinstance(found, str):
             return
         engine = Engine(directory / "containerd", found, address=containerd_address)
         images = ImageStore(engine, node.platform, lease_id=RandomIds().new, now=clock.now)
-        self.puller = Puller(images, directory / "downloads", node.platform, mirrors=self.mirrors)
+        downloads = directory / "downloads"
+        self.cleaner = Cleaner(
+            images,
+            directory,
+            downloads=downloads,
+            in_use=lambda: self.containers.images_in_use() if self.containers else (),
+            now=clock.now,
+            limits=image_disk,
+        )
+        self.puller = Puller(
+            images,
+            downloads,
+            node.platform,
+            mirrors=self.mirrors,
+            on_pulled=self.cleaner.look,
+            on_full=self.cleaner.look,
+        )
         self.images = images
         self.containers = ContainerdExecutor(
             directory / "containers",
@@ -104,6 +125,7 @@ class NodeExecutor:
             mounter=mounter,
             node_files=files,
             policy=policy,
+            leases=self.processes.leases,
             logs=directory / "logs",
             published=published,
         )
@@ -135,6 +157,8 @@ class NodeExecutor:
         """Get ready; returns the tasks of which something is left here, running or not."""
         processes = await self.processes.start()
         containers = await self.containers.start() if self.containers else frozenset[TaskId]()
+        if self.cleaner is not None:
+            await self.cleaner.sweep(containers)
         return processes | containers
 
     def controller(self, task: Task) -> Controller:

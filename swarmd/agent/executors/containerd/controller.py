@@ -23,6 +23,7 @@ from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.executors.containerd.making import Found
 from swarmd.agent.executors.containerd.words import Exit
+from swarmd.agent.executors.process_words import lease_ran_out
 from swarmd.agent.executors.session import Access, Command, NoSession, Session
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
 from swarmd.model import defaults
@@ -140,6 +141,8 @@ class ContainerController:
 
     async def wait(self) -> None:
         await self._over.wait()
+        if self._exit is not None and self._exit.lapsed:
+            raise TaskFailure(lease_ran_out(self.task.lease_ns))
         reason = words.end_reason(self._exit, defaults.limits(self.task.spec))
         if reason:
             raise TaskFailure(reason)
@@ -205,6 +208,7 @@ class ContainerController:
         if found is None:
             raise AssertionError("only what was made is brought up")
         executor, task_id = self._executor, self.task.id
+        executor.leases.check(self.task)
         await executor.belongings.deliver(self.task, self.spec)
         await executor.collect(self)
         pid = await executor.tasks.create(
@@ -214,10 +218,12 @@ class ContainerController:
             if not found.shares_network:
                 await executor.network.connect(task_id, pid, found.address)
                 await executor.forwarder.add(task_id, found.address, found.ports)
+            await executor.guard(self)
             await executor.tasks.start(task_id)
         except BaseException:
             await executor.forwarder.remove(task_id)
             await executor.tasks.end_at_once(task_id)
+            executor.leases.unguard(self.task)
             raise
         self._up(pid)
 
@@ -230,7 +236,7 @@ class ContainerController:
         while True:
             try:
                 code = await self._executor.tasks.wait(self.task.id)
-                self._exit = await self._executor.finish(self.task.id, self.spec, code)
+                self._exit = await self._executor.finish(self.task, self.spec, code)
                 break
             except RpcError as error:
                 if is_missing(error):

@@ -16,11 +16,12 @@ from typing import Any
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.executors import groups
-from swarmd.agent.executors.base import NodeContext, TaskFailure
+from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.containerd.belongings import Belongings
 from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.controller import ContainerController
 from swarmd.agent.executors.containerd.engine import Engine, EngineDown
+from swarmd.agent.executors.containerd.fencing import ContainerLeases
 from swarmd.agent.executors.containerd.files import STDERR, STDOUT, ContainerFiles
 from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.installation import Installation
@@ -42,6 +43,7 @@ from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
+from swarmd.agent.leases import Leases
 from swarmd.agent.oci.container import expanded
 from swarmd.agent.policy import NodePolicy
 from swarmd.agent.volumes.mounting import Mounter
@@ -71,6 +73,7 @@ class ContainerdExecutor:
         directory: for what belongs to containers; their logs go to `logs`.
         keeper: logs their output.
         policy: what containers may have of the node.
+        leases: the node's contact with the managers, for tasks that may not outlast it.
         published: ports on which the node answers for services; they are not given to tasks.
     """
 
@@ -89,6 +92,7 @@ class ContainerdExecutor:
         mounter: Mounter,
         node_files: NodeFiles,
         policy: NodePolicy,
+        leases: Leases,
         logs: Path,
         published: Callable[[], Iterable[tuple[Protocol, int]]] = tuple,
     ) -> None:
@@ -105,6 +109,7 @@ class ContainerdExecutor:
         self._node_files = node_files
         self._published = published
         self._policy = policy
+        self.leases = ContainerLeases(keeper, leases)
         self.belongings = Belongings(
             node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
         )
@@ -148,11 +153,6 @@ class ContainerdExecutor:
             os=node.platform.os,
             arch=node.platform.architecture,
         )
-        if task.lease_ns:
-            raise TaskFailure(
-                "stateful services cannot run as containers in this version; give the service a "
-                "command and the executor process"
-            )
         try:
             spec = expanded(task, context)
             reference.parse(spec.image)
@@ -165,6 +165,8 @@ class ContainerdExecutor:
             self, task, spec, stop_signal=stop_signal, log_policy=log_policy
         )
         self._controllers[task.id] = controller
+        if not task.status.state.terminal:
+            self.leases.hold(task)
         published = [
             (port.protocol, port.published_port) for port in task.ports if port.published_port
         ]
@@ -181,6 +183,10 @@ class ContainerdExecutor:
         return controller
 
     # --- for controllers
+
+    def images_in_use(self) -> tuple[str, ...]:
+        """The images of the tasks that this node has, as their specs name them."""
+        return tuple(controller.spec.image for controller in self._controllers.values())
 
     def pulling(self, image: str) -> str:
         """How far the pull of an image has come, as a phrase; empty when there is none."""
@@ -240,19 +246,33 @@ class ContainerdExecutor:
         if "error" in answer:
             raise OSError(f"its output cannot be logged: {answer['error']['about']}")
 
+    async def guard(self, controller: ContainerController) -> None:
+        """Have the keeper keep the lease of a container that exists, if its task has one.
+
+        Raises:
+            TemporaryFailure: it has run out.
+        """
+        group = self._maker.cgroup(controller.task.id, controller.spec)
+        await self.leases.guard(controller.task, _cgroup_directories(group))
+
     def keeper_renewed(self) -> None:
-        """There is another keeper, which has to be told what to log."""
+        """There is another keeper, which has to be told what to log and whose leases to keep."""
         for controller in list(self._controllers.values()):
             if controller.is_running:
-                self.spawn(self.collect(controller), name=f"collect.{controller.task.id}")
+                self.spawn(self._keep(controller), name=f"collect.{controller.task.id}")
 
-    async def finish(self, task_id: TaskId, spec: ContainerSpec, code: int) -> Exit:
+    async def finish(self, task: Task, spec: ContainerSpec, code: int) -> Exit:
         """Note how a container ended, end its shim, and complete its log.
 
         Raises:
             RpcError, EngineDown: nothing is lost; call it again.
         """
-        exit = Exit(code=code, oom=_oom_kills(self._maker.cgroup(task_id, spec)) > 0)
+        task_id = task.id
+        exit = Exit(
+            code=code,
+            oom=_oom_kills(self._maker.cgroup(task_id, spec)) > 0,
+            lapsed=await self.leases.has_lapsed(task),
+        )
         client = await self.engine.client()
         update = containers_pb2.UpdateContainerRequest()
         update.container.id = task_id
@@ -268,6 +288,7 @@ class ContainerdExecutor:
         await self.belongings.ended(task_id)
         await self.forwarder.remove(task_id)
         self.ports.release(task_id)
+        self.leases.drop(task_id)
         try:
             await self._keeper.request("release", id=task_id)
         except KeeperLost as error:
@@ -366,6 +387,15 @@ class ContainerdExecutor:
             return
         if not found.shares_network:
             await self.forwarder.add(controller.task.id, found.address, found.ports)
+        await self._keep(controller)
+
+    async def _keep(self, controller: ContainerController) -> None:
+        """Have the keeper look after a container that runs."""
+        try:
+            await self.guard(controller)
+        except TemporaryFailure as error:
+            # Its end will be seen as any other; without a keeper, the next one is told again.
+            log.warning("container.lease task.id=%s reason=%s", controller.task.id, error)
         await self.collect(controller)
 
     async def _delete(self, task_id: TaskId) -> None:

@@ -178,6 +178,8 @@ class Maker:
             return self._node.hostname
         if spec.hostname:
             return spec.hostname
+        if task.lease_ns:
+            return task.name  # of its ordinal, whose tasks come and go
         # A container that shares the node's network is known there by the node's name.
         return self._node.hostname if access.network else task.id[: describing.SHORT_ID]
 

@@ -18,14 +18,14 @@ from pathlib import Path
 
 from swarmd.agent.executors.base import TaskFailure
 from swarmd.agent.executors.containerd import rtnetlink
-from swarmd.agent.executors.containerd.addresses import (
+from swarmd.agent.executors.containerd.installation import PATH
+from swarmd.model.ids import TaskId
+from swarmd.network.core.addresses import (
     Addresses,
     NoAddressLeft,
     choose_range,
     routed,
 )
-from swarmd.agent.executors.containerd.installation import PATH
-from swarmd.model.ids import TaskId
 
 log = logging.getLogger(__name__)
 

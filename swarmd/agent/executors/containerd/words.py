@@ -25,15 +25,19 @@ class Exit(Record, frozen=True):
 
     code: int
     oom: bool = False
+    lapsed: bool = False  # its lease has run out, and it was killed
 
     def __str__(self) -> str:
-        return f"{self.code} oom" if self.oom else str(self.code)
+        words = (str(self.code), "oom" if self.oom else "", "lapsed" if self.lapsed else "")
+        return " ".join(filter(None, words))
 
 
 def parse_exit(text: str) -> Exit | None:
     """The exit that a label tells of; None when there is none."""
     code, _, rest = text.partition(" ")
-    return Exit(code=int(code), oom=rest == "oom") if code.isdigit() else None
+    if not code.isdigit():
+        return None
+    return Exit(code=int(code), oom="oom" in rest.split(), lapsed="lapsed" in rest.split())
 
 
 def end_reason(exit: Exit | None, limits: Resources) -> str:

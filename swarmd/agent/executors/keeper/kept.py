@@ -144,6 +144,10 @@ class Kept:
         """Where processes that belong to the task are entered."""
         return self._group.directories
 
+    @property
+    def over(self) -> bool:
+        return self.state == "exited"
+
     def lapse(self) -> None:
         """Its lease has run out: kill it, whatever it is doing, and say so in the record."""
         if self.state != "exited" and not self.lapsed:

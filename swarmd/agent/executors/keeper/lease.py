@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import time
 
+from swarmd.agent.executors.keeper.guarded import Guarded
 from swarmd.agent.executors.keeper.kept import Kept
 from swarmd.agent.executors.keeper.loop import Loop
 
@@ -17,11 +18,17 @@ SOON_NS = 1_000_000
 
 
 class LeaseWatch:
-    """Looks after the tasks with a lease among `tasks` for as long as there are any."""
+    """Looks after the tasks with a lease for as long as there are any.
 
-    def __init__(self, loop: Loop, tasks: dict[str, Kept]) -> None:
+    Args:
+        tasks: processes, of which some have a lease.
+        containers: those that have one.
+    """
+
+    def __init__(self, loop: Loop, tasks: dict[str, Kept], containers: dict[str, Guarded]) -> None:
         self._loop = loop
         self._tasks = tasks
+        self._containers = containers
         self._contact = 0
         self._watching = False
 
@@ -41,8 +48,9 @@ class LeaseWatch:
     def _look(self) -> None:
         now, rest_ns = _now(), LOOK_NS_MAX
         self._watching = False
-        for task in list(self._tasks.values()):
-            if not task.lease_ns or task.lapsed or task.state == "exited":
+        all_of_them: list[Kept | Guarded] = [*self._tasks.values(), *self._containers.values()]
+        for task in all_of_them:
+            if not task.lease_ns or task.lapsed or task.over:
                 continue
             left_ns = self._contact + task.lease_ns - now
             if left_ns <= 0:

@@ -3,7 +3,9 @@
 Requests carry `seq` and `op`; the answer repeats `seq`. Operations: `hello` (all tasks known),
 `start`, `stop`, `forget`, `ping`; `exec` and `signal`, for commands beside a task, whose end is
 told as `{"over": …}` to the connection that asked; `lease`, which tells of the node's contact with
-a manager; and `collect` and `release`, which begin and end the logging of a container's output.
+a manager; `collect` and `release`, which begin and end the logging of a container's output; and
+`guard`, `guarded` and `unguard`, which have a container killed when its lease runs out, ask whether
+it was, and take that back.
 Ends of tasks are told to every connection as `{"ended": …}`.
 Unknown members are ignored and new ones optional, for a newer daemon may meet an older keeper.
 """
@@ -21,6 +23,7 @@ from typing import Any
 
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.keeper.collected import Collected
+from swarmd.agent.executors.keeper.guarded import Guarded
 from swarmd.agent.executors.keeper.kept import Kept, Place
 from swarmd.agent.executors.keeper.lease import LeaseWatch
 from swarmd.agent.executors.keeper.logfile import TaskLog
@@ -123,7 +126,8 @@ class Keeper:
             now=now,
             ended=self._ended,
         )
-        self._leases = LeaseWatch(self.loop, self._tasks)
+        self._guarded: dict[str, Guarded] = {}
+        self._leases = LeaseWatch(self.loop, self._tasks, self._guarded)
         self._load_exits(f"{directory}/exits")
 
     def serve(self) -> None:
@@ -183,7 +187,7 @@ class Keeper:
             answer(
                 {
                     "protocol": PROTOCOL,
-                    "can": ["mounts"],
+                    "can": ["mounts", "guard"],
                     "pid": os.getpid(),
                     "tasks": tasks,
                     "namespaces": self._namespaces,
@@ -201,10 +205,19 @@ class Keeper:
         elif op == "collect":
             self._collect(request["id"], request["pipes"], request["log"])
             answer({})
+        elif op == "guard":
+            answer({"lapsed": self._guard(request["id"], request)})
+        elif op == "guarded":
+            guarded = self._guarded.get(request["id"])
+            answer({"lapsed": guarded is not None and guarded.lapsed})
+        elif op == "unguard":
+            self._unguard(request["id"])
+            answer({})
         elif op == "release":
             collected = self._collected.pop(request["id"], None)
             if collected is not None:
                 collected.release()
+            self._unguard(request["id"])
             answer({"known": collected is not None})
         elif op == "signal":
             session = self._sessions.get(request["session"])
@@ -229,6 +242,26 @@ class Keeper:
         task_log = TaskLog(log["directory"], max_bytes=log["max_bytes"], max_files=log["max_files"])
         streams = {path: stream.encode() for path, stream in pipes.items()}
         self._collected[task_id] = Collected(self.loop, task_log, streams, now=self._place.now)
+
+    def _guard(self, task_id: str, request: dict[str, Any]) -> bool:
+        """Keep the lease of a container that exists; True if it has run out, and is carried out."""
+        self._leases.contacted(request["contact"])
+        guarded = self._guarded.get(task_id)
+        if guarded is None:
+            guarded = self._guarded[task_id] = Guarded(
+                self.loop,
+                lease_ns=request["lease_ns"],
+                directories=tuple(request["directories"]),
+            )
+        if not guarded.lapsed and not self._leases.is_valid(guarded.lease_ns):
+            guarded.lapse()
+        self._leases.watch()
+        return guarded.lapsed
+
+    def _unguard(self, task_id: str) -> None:
+        guarded = self._guarded.pop(task_id, None)
+        if guarded is not None:
+            guarded.over = True
 
     def _start(self, launch: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
         task_id = launch["id"]
