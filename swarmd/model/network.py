@@ -86,6 +86,11 @@ def is_node_local(network: Network) -> bool:
     return driver_of(network.spec) in NODE_LOCAL_DRIVERS
 
 
+def has_addresses(network: Network) -> bool:
+    """Whether the swarm gives out addresses on the network: it was given a block of them."""
+    return not is_node_local(network) and bool(network.ipam and network.ipam.configs)
+
+
 def vxlan_ids(network: Network) -> tuple[str, ...]:
     """The VXLAN ids of the network's blocks of addresses, in their order."""
     options = network.driver_state.options if network.driver_state else {}

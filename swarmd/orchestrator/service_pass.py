@@ -36,6 +36,7 @@ def reconcile(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
     if service is None:
         _remove_service(ledger, work, set_timer)
         return
+    _clear_misplaced(ledger, service, work, set_timer)
     if modes.is_job(service.spec.mode):
         reconcile_job(ledger, service, work, set_timer)
         return
@@ -69,6 +70,21 @@ def _remove_service(ledger: Ledger, work: Pass, set_timer: SetTimer) -> None:
             set_timer(key, give_up_service(history, work))
         else:
             remove_all(history, work, reason="its service was removed")
+
+
+def _clear_misplaced(ledger: Ledger, service: Service, work: Pass, set_timer: SetTimer) -> None:
+    """Remove tasks with a slot where the mode binds tasks to nodes, and the other way round.
+
+    The API allows no other mode, but records may have come into the store in another way.
+    """
+    bound = modes.is_bound(service.spec.mode)
+    for key in [key for key in ledger.changed if isinstance(key, int) is bound]:
+        if work.plan.full:
+            return
+        del ledger.changed[key]
+        set_timer(key, None)
+        reason = f"{service.spec.name} is {modes.word(service.spec.mode)} and has no such slot"
+        remove_all(history_of(work.view, service.id, key), work, reason=reason)
 
 
 def _look_after_slots(

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 from swarmd.model.ids import NetworkId
-from swarmd.model.network import Network, is_node_local
+from swarmd.model.network import Network, has_addresses
 from swarmd.orchestrator.allocator.pool import AddressPool, Holder, number_of
 from swarmd.orchestrator.attaching import Exhausted
 
@@ -74,8 +74,10 @@ class AddressBook:
         if present is not None and present.ipam == network.ipam:
             present.name = network.spec.name
             return
-        if not is_node_local(network):
+        if has_addresses(network):
             self._spaces[network.id] = _Space(network)
+        else:
+            self._spaces.pop(network.id, None)
 
     def drop_network(self, network_id: NetworkId) -> None:
         self._spaces.pop(network_id, None)

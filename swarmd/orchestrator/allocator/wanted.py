@@ -6,7 +6,7 @@ Most services have no networks and publish no ports; for them these questions co
 from __future__ import annotations
 
 from swarmd.model.ids import NetworkId
-from swarmd.model.network import is_node_local
+from swarmd.model.network import has_addresses
 from swarmd.model.service import Service
 from swarmd.model.spec import NetworkAttachmentConfig, ServiceSpec
 from swarmd.model.states import PublishMode, ResolutionMode
@@ -49,4 +49,4 @@ def vip_networks(service: Service, view: View) -> tuple[NetworkId, ...]:
     if endpoint is not None and endpoint.mode is ResolutionMode.DNSRR:
         return ()
     networks = (view.find_network(wanted.target) for wanted in attachments_of(service, view))
-    return tuple(network.id for network in networks if network and not is_node_local(network))
+    return tuple(network.id for network in networks if network and has_addresses(network))
