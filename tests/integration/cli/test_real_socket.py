@@ -116,9 +116,9 @@ def test_logs_stream_to_the_end(serving):
 def test_ctrl_c_ends_the_waiting_and_nothing_else(serving):
     serving.daemon.swarm.fate = lambda task: TaskState.FAILED
     words = ("service", "create", "--name", "web", "--process", "sleep", "1000")
-    process = subprocess.Popen(
-        command(serving, *words), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # A shell that starts the tests in the background has them ignore Ctrl-C; commands inherit it.
+    attended = ["env", "--default-signal=INT", *command(serving, *words)]
+    process = subprocess.Popen(attended, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout is not None
     assert "0/1 running" in process.stdout.readline()
     process.send_signal(signal.SIGINT)
