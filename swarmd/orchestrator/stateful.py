@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from swarmd.model import modes
+from swarmd.model.claims import claims
+from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
 from swarmd.model.service import Service
 from swarmd.model.spec import Stateful
@@ -20,6 +22,7 @@ from swarmd.orchestrator import updater
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.drain import note_leaving
 from swarmd.orchestrator.ledger import Ledger
+from swarmd.orchestrator.new_task import NO_NODE
 from swarmd.orchestrator.nodes import is_leaving, on_invalid_node
 from swarmd.orchestrator.reaper import disposable, history_limit
 from swarmd.orchestrator.restart import retry_at, should_restart, starts_at
@@ -176,9 +179,20 @@ def _start(service: Service, slot: int, work: Pass) -> Instant | None:
         history,
         predecessor=last,
         reason=f"{name} again: {why}",
-        last_node=last.node_id,
+        last_node=_home(last, history),
     )
     return None
+
+
+def _home(last: Task, history: tuple[Task, ...]) -> NodeId:
+    """The node an ordinal returns to: that of its data if it claims any, else its last one.
+
+    Where it has never run there is no data, so that a node that refuses it holds it no longer.
+    """
+    if not claims(last.spec.container_spec):
+        return last.node_id
+    ran = [task.node_id for task in history if task.ran_at]
+    return ran[-1] if ran else NO_NODE
 
 
 def _give_up(history: tuple[Task, ...], reason: str, work: Pass) -> Instant | None:

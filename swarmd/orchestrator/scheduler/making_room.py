@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from swarmd.model.claims import claim_of
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
@@ -119,7 +120,7 @@ class RoomMaker:
         """
         if self._rooms.holds(task, self._preemption):
             return None
-        bound = not task.slot
+        bound = not task.slot or bool(claim_of(task))
         if self._may_preempt and not (self._hopeless and not bound):
             room = self._preemption.find(task.node_id if bound else None)
             if room is not None:

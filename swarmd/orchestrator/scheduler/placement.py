@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from swarmd.model.claims import claim_of
 from swarmd.model.env import Rng
 from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
@@ -40,9 +41,9 @@ def place(
     """Decide for tasks of one service version.
 
     A task without a slot that names a node gets that one or none, as does one that is to move
-    there; another one with a slot that names a node returns there if it can. They come first, then
-    the others, each in the order given. A decision is counted on `fleet` before it is handed out;
-    what is not asked for any more is not decided.
+    there, and an ordinal that has its data there; another one with a slot that names a node returns
+    there if it can. They come first, then the others, each in the order given. A decision is
+    counted on `fleet` before it is handed out; what is not asked for any more is not decided.
 
     Args:
         requirement: that of every one of the tasks.
@@ -56,6 +57,10 @@ def place(
         elif task.node_id and (not task.slot or task.replaces):
             known = [info] if info is not None else []
             yield Decision(task, None, why=explain(fleet, filters, known))
+        elif info is not None and (volume := claim_of(task)):
+            where = info.node.hostname or info.id
+            why = explain(fleet, filters, [info])
+            yield Decision(task, None, why=f"its volume {volume} is on node {where}: {why}")
         else:
             free.append(task)
     placer = Placer(fleet, filters, now=now, rng=rng) if free else None

@@ -11,6 +11,7 @@ from swarmd.model.ids import ServiceId, TaskId
 from swarmd.model.instant import HOUR, SECOND, Instant
 from swarmd.model.node import EngineDescription, PluginDescription
 from swarmd.model.spec import (
+    Mount,
     Placement,
     RestartPolicy,
     ServiceMode,
@@ -18,7 +19,14 @@ from swarmd.model.spec import (
     Stateful,
     UpdateConfig,
 )
-from swarmd.model.states import Availability, NodeState, StartOrder, TaskState, UpdateState
+from swarmd.model.states import (
+    Availability,
+    MountType,
+    NodeState,
+    StartOrder,
+    TaskState,
+    UpdateState,
+)
 from swarmd.model.task import Task
 from swarmd.orchestrator.fences import fence_ns
 from swarmd.store.changes import Delete, Kind
@@ -101,6 +109,67 @@ def test_an_ordinal_whose_node_is_not_fit_goes_elsewhere_when_it_has_stopped() -
     swarm.set_node(home, availability=Availability.DRAIN)
     swarm.settle()
     assert len(swarm.tasks(db)) == 1  # nothing new before the old one has said that it stopped
+    swarm.converge()
+    assert up(swarm, db)["db-0"] != home
+
+
+def with_data(replicas: int = 2, source: str = "data-{{.Task.Slot}}") -> ServiceSpec:
+    """A database whose ordinals have a volume each."""
+    spec = a_database(replicas)
+    container = replace(
+        spec.task_template.container_spec,
+        mounts=(Mount(type=MountType.VOLUME, source=source, target="/data"),),
+    )
+    return replace(spec, task_template=replace(spec.task_template, container_spec=container))
+
+
+def test_an_ordinal_waits_for_the_node_that_has_its_data() -> None:
+    swarm = Swarm(nodes=3)
+    db = swarm.create(with_data())
+    swarm.converge()
+    before = up(swarm, db)
+    home = before["db-0"]
+    swarm.set_node(home, availability=Availability.DRAIN)
+    swarm.converge()
+    waiting = task_of(swarm, db, 0)
+    assert waiting.status.state is TaskState.PENDING
+    assert f"its volume data-1 is on node {home}" in waiting.status.err
+    swarm.set_node(home, availability=Availability.ACTIVE)
+    swarm.converge()
+    assert up(swarm, db) == before
+
+
+def test_data_that_left_the_swarm_with_its_node_holds_nobody() -> None:
+    swarm = Swarm(nodes=3)
+    db = swarm.create(with_data())
+    swarm.converge()
+    home = up(swarm, db)["db-0"]
+    swarm.set_node(home, availability=Availability.DRAIN)
+    swarm.converge()
+    swarm.remove_node(home)
+    swarm.converge()
+    assert list(up(swarm, db)) == ["db-0", "db-1"]
+    assert up(swarm, db)["db-0"] != home
+
+
+def test_an_ordinal_that_never_ran_anywhere_is_held_nowhere() -> None:
+    swarm = Swarm(nodes=2)
+    db = swarm.create(with_data(1))
+    swarm.settle()
+    refused = task_of(swarm, db, 0)
+    swarm.set_node(refused.node_id, availability=Availability.DRAIN)
+    swarm.report(refused, TaskState.REJECTED)
+    swarm.converge()
+    assert up(swarm, db)["db-0"] != refused.node_id
+
+
+@pytest.mark.parametrize("source", ["shared", ""])
+def test_a_volume_that_all_ordinals_share_holds_none(source: str) -> None:
+    swarm = Swarm(nodes=2)
+    db = swarm.create(with_data(1, source))
+    swarm.converge()
+    home = up(swarm, db)["db-0"]
+    swarm.set_node(home, availability=Availability.DRAIN)
     swarm.converge()
     assert up(swarm, db)["db-0"] != home
 
