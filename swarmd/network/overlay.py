@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 from swarmd.model.ids import NodeId, TaskId
@@ -26,7 +26,7 @@ class Overlay:
     """One network. Its methods are called from one event loop.
 
     Args:
-        on_made: called in a thread when the namespace was made anew, before it is used.
+        spared: names of ports that may belong to tasks this daemon has not taken over yet.
     """
 
     def __init__(
@@ -37,7 +37,7 @@ class Overlay:
         node_id: NodeId,
         underlay: Underlay,
         node: Path | None = None,
-        on_made: Callable[[Path], None] = lambda _: None,
+        spared: Callable[[], Collection[str]] = tuple,
     ) -> None:
         self.table = table
         self.path = path
@@ -46,7 +46,7 @@ class Overlay:
         self._node_id = node_id
         self._underlay = underlay
         self._space = OverlaySpace(path, node=node)
-        self._on_made = on_made
+        self._spared = spared
         self._plugs: dict[Port, Plug] = {}
         self._tasks: dict[TaskId, Port] = {}
         self._wanted: tuple[NetworkTable, Wanted] | None = None
@@ -140,9 +140,9 @@ class Overlay:
     async def _bring(self) -> None:
         table = self.table
         try:
-            outcome = await asyncio.to_thread(self._space.bring, self._target(), dict(self._plugs))
-            if outcome.was_made:
-                await asyncio.to_thread(self._on_made, self.path)
+            outcome = await asyncio.to_thread(
+                self._space.bring, self._target(), dict(self._plugs), self._spared()
+            )
         except OSError as error:
             outcome = Outcome(problems=(f"its namespace {self.path} can't be used: {error}",))
         if outcome.changed and self._is_settled:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_interface
 from pathlib import Path
 
@@ -49,7 +49,6 @@ class Outcome(Struct, frozen=True):
 
     changed: int = 0
     problems: tuple[str, ...] = ()
-    was_made: bool = False  # the namespace was not there
 
 
 class OverlaySpace:
@@ -59,8 +58,14 @@ class OverlaySpace:
         self.path = path
         self._node = node
 
-    def bring(self, wanted: Wanted, plugs: Mapping[Port, Plug]) -> Outcome:
+    def bring(
+        self, wanted: Wanted, plugs: Mapping[Port, Plug], spared: Collection[str] = ()
+    ) -> Outcome:
         """Bring everything in line with `wanted`; what can't be done doesn't stop the rest.
+
+        Args:
+            plugs: the tasks that are to be connected.
+            spared: names of ports that are left as they are.
 
         Raises:
             OSError: there can't be a namespace, or it can't be looked at.
@@ -72,18 +77,16 @@ class OverlaySpace:
         with open_netlink(self.path) as inner, open_netlink(self._node) as node:
             if was_made:
                 inner.do(links.change(LOOPBACK, up=True))
-            todo = steps(wanted, plugs, observe(inner, wanted))
+            todo = steps(wanted, plugs, observe(inner, wanted), spared)
             failures = _Work(self.path, inner, node, wanted, plugs).carry_out(todo)
-        return Outcome(
-            changed=todo.count, problems=tuple(dict.fromkeys(failures)), was_made=was_made
-        )
+        return Outcome(changed=todo.count, problems=tuple(dict.fromkeys(failures)))
 
-    def observe(self, wanted: Wanted) -> Observed:
-        """What is there now; without a namespace, nothing."""
+    def has_ports(self) -> bool:
+        """Whether tasks are connected, as far as the kernel knows. Raises: OSError."""
         if not netns.exists(self.path):
-            return Observed()
+            return False
         with open_netlink(self.path) as inner:
-            return observe(inner, wanted)
+            return any(name.startswith(PORT_PREFIX) for name in links.links(inner))
 
     def plug(self, wanted: Wanted, port: Port, one: Plug) -> None:
         """Connect a task, without a look at anything else.

@@ -7,7 +7,7 @@ and nothing is flooded beyond the node. Ports of tasks get only what is meant fo
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from ipaddress import ip_address, ip_interface, ip_network
 from typing import TypeVar
 
@@ -201,11 +201,14 @@ def wanted(table: NetworkTable, node_id: NodeId, underlay: Underlay) -> Wanted:
     )
 
 
-def steps(wanted: Wanted, ports: Iterable[Port], observed: Observed) -> Steps:
+def steps(
+    wanted: Wanted, ports: Iterable[Port], observed: Observed, spared: Collection[str] = ()
+) -> Steps:
     """How to get from what is there to what should be.
 
     Args:
-        ports: of the node's tasks; ports of others are deleted.
+        ports: of the node's tasks; ports of others are deleted, but for
+        spared: names of ports that may belong to tasks nobody has told of yet.
     """
     if not observed.has_bridge:
         observed = Observed(vxlans=observed.vxlans, ports=observed.ports)
@@ -215,7 +218,7 @@ def steps(wanted: Wanted, ports: Iterable[Port], observed: Observed) -> Steps:
         if vxlan not in wanted.vxlans or not observed.has_bridge
     }
     by_name = {port.name: port for port in ports}
-    stray = observed.ports.keys() - by_name.keys()
+    stray = observed.ports.keys() - by_name.keys() - set(spared)
     kept = {name: found for name, found in observed.vxlans.items() if name not in wrong}
     missing = tuple(vxlan for vxlan in wanted.vxlans if vxlan.name not in kept)
     places = frozenset(place for place in observed.places if place.vxlan in kept)

@@ -35,7 +35,7 @@ _NET_NS_FD, _AF_SPEC = 28, 26
 _KIND, _DATA, _SLAVE_DATA = 1, 2, 5
 _VETH_PEER = 1
 _BRIDGE_SNOOPING = 23
-_BRPORT_LEARNING, _BRPORT_FLOOD = 8, 9
+_BRPORT_LEARNING, _BRPORT_FLOOD, _BRPORT_ISOLATED = 8, 9, 33
 _VXLAN_ID, _VXLAN_LOCAL, _VXLAN_LEARNING, _VXLAN_PROXY = 1, 4, 7, 11
 _VXLAN_PORT, _VXLAN_LOCAL6, _VXLAN_ZERO_CSUM6_RX = 15, 17, 20
 _NESTED = 0x8000
@@ -129,11 +129,12 @@ def change(
 def port(index: int, *, learns: bool, floods: bool) -> Request:
     """How a bridge treats one of its ports: learning addresses there, sending there what it
     doesn't know the place of."""
-    body = struct.pack("=BxHiII", socket.AF_BRIDGE, 0, index, 0, 0) + attribute(
-        _PROTINFO | _NESTED,
-        attribute(_BRPORT_LEARNING, bytes((learns,))) + attribute(_BRPORT_FLOOD, bytes((floods,))),
-    )
-    return Request(_SETLINK, 0, body, f"bridge port {index}")
+    return _bridge_port(index, {_BRPORT_LEARNING: learns, _BRPORT_FLOOD: floods})
+
+
+def isolated_port(index: int) -> Request:
+    """Keep a port of a bridge apart from the others that are kept apart."""
+    return _bridge_port(index, {_BRPORT_ISOLATED: True})
 
 
 def delete(name: str) -> Request:
@@ -221,6 +222,14 @@ def _ask_for_link(netlink: Netlink, name: str) -> None:
 def _header(*, index: int = 0, up: bool | None = None) -> bytes:
     flags = _UP if up else 0
     return struct.pack("=BxHiII", socket.AF_UNSPEC, 0, index, flags, 0 if up is None else _UP)
+
+
+def _bridge_port(index: int, settings: dict[int, bool]) -> Request:
+    body = struct.pack("=BxHiII", socket.AF_BRIDGE, 0, index, 0, 0)
+    values = b"".join(attribute(kind, bytes((value,))) for kind, value in settings.items())
+    return Request(
+        _SETLINK, 0, body + attribute(_PROTINFO | _NESTED, values), f"bridge port {index}"
+    )
 
 
 def _name(name: str) -> bytes:

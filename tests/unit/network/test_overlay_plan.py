@@ -189,3 +189,9 @@ def test_ports_of_strangers_go_and_changed_ones_are_set_right():
 
 def test_names_of_ports_fit_the_kernel():
     assert port_name(TaskId("9k3x1q8w5v7z2m4n6b0c1d2e3")) == "sw9k3x1q8w5v7z2"
+
+
+def test_ports_that_may_belong_to_tasks_not_yet_taken_over_are_spared():
+    wish = on_n1(a_table())
+    assert steps(wish, [], in_place(wish, PORT), spared=["swa"]) == Steps()
+    assert steps(wish, [], in_place(wish, PORT)).delete_links == ("swa",)

@@ -6,7 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
-from swarmd.agent.executors.containerd.addresses import (
+from swarmd.network.core.addresses import (
     RANGES,
     Addresses,
     NoAddressLeft,

@@ -1,0 +1,253 @@
+"""The bridge of a node: how it reaches its tasks, and how they reach what is behind the node.
+
+Each task that isn't confined to internal networks has an interface there, with an address of a
+range that only this node knows. What leaves by it is forwarded under the node's address where
+nftables is there to say so; where it is not, tasks reach the node alone, and the note says it.
+Tasks of overlays don't see each other here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from ipaddress import IPv4Address, IPv4Network
+from pathlib import Path
+
+from swarmd.model.ids import TaskId
+from swarmd.network.core.addresses import Addresses, NoAddressLeft, choose_range, routed
+from swarmd.network.core.interfaces import Egress, Interface
+from swarmd.network.core.overlay_plan import NAME_MAX, PORT_PREFIX, port_name
+from swarmd.network.kernel import links, netns, nft, routing, sysctl
+from swarmd.network.kernel.netlink import open_netlink
+from swarmd.network.plugging import Plug, plug
+
+log = logging.getLogger(__name__)
+
+_ROUTES = Path("/proc/thread-self/net/route")
+
+
+class BridgeUnavailable(Exception):
+    """There can't be a bridge, or there is no address left on it; the message says why."""
+
+
+class NodeBridge:
+    """One node's bridge. It is made when a task first needs it."""
+
+    def __init__(self, node_id: str, *, node: Path | None = None) -> None:
+        self.name = f"{PORT_PREFIX}-{node_id}"[:NAME_MAX]
+        self.note = ""  # what tasks can't reach, and why
+        self.repaired = 0
+        self._node_id = node_id
+        self._node = node
+        self._addresses: Addresses | None = None
+        self._plugs: dict[TaskId, Plug] = {}
+        self._isolated: set[TaskId] = set()
+        self._lock = asyncio.Lock()
+
+    @property
+    def tasks(self) -> frozenset[TaskId]:
+        """The tasks that are connected, or should be."""
+        return frozenset(self._plugs)
+
+    async def lease(self, task_id: TaskId) -> Egress:
+        """The place of a task on the bridge; makes the bridge if it isn't there.
+
+        Raises:
+            BridgeUnavailable
+        """
+        addresses = await self._ready()
+        try:
+            address = addresses.lease(task_id)
+        except NoAddressLeft as error:
+            raise BridgeUnavailable(str(error)) from None
+        return _egress(addresses, address)
+
+    async def hold(self, task_id: TaskId, address: IPv4Address) -> Egress:
+        """Note the place of a task that an earlier run of the daemon has connected.
+
+        Raises:
+            BridgeUnavailable
+        """
+        addresses = await self._ready()
+        addresses.hold(task_id, address)
+        return _egress(addresses, address)
+
+    async def attach(
+        self, task_id: TaskId, namespace: Path, interface: Interface, *, isolated: bool
+    ) -> None:
+        """Connect a task; again is fine. `isolated`: it doesn't see other such tasks here.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        one = Plug(namespace=namespace, interface=interface)
+        async with self._lock:
+            if self._plugs.get(task_id) == one and await asyncio.to_thread(self._has, task_id):
+                return
+            self.adopt(task_id, namespace, interface, isolated=isolated)
+            await asyncio.to_thread(self._plug, task_id)
+
+    def adopt(
+        self, task_id: TaskId, namespace: Path, interface: Interface, *, isolated: bool
+    ) -> None:
+        """Note a task that is connected already."""
+        self._plugs[task_id] = Plug(namespace=namespace, interface=interface)
+        if isolated:
+            self._isolated.add(task_id)
+
+    async def detach(self, task_id: TaskId) -> None:
+        """Disconnect a task and free its address; one that isn't connected is fine."""
+        async with self._lock:
+            self._isolated.discard(task_id)
+            if self._plugs.pop(task_id, None) is not None:
+                await asyncio.to_thread(self._unplug, task_id)
+            if self._addresses is not None:
+                self._addresses.release(task_id)
+
+    async def tend(self) -> None:
+        """Put back what was removed by somebody else.
+
+        Raises:
+            BridgeUnavailable, OSError: it can't be, just now.
+        """
+        if self._addresses is None:
+            return
+        async with self._lock:
+            repaired = await asyncio.to_thread(self._repair, self._addresses)
+        if repaired:
+            self.repaired += repaired
+            log.warning("bridge.repaired bridge=%s things=%d", self.name, repaired)
+
+    async def remove(self) -> None:
+        """Remove the bridge; tasks must be gone.
+
+        Raises:
+            OSError: the kernel refuses.
+        """
+        self._addresses = None
+        await asyncio.to_thread(self._remove)
+
+    async def _ready(self) -> Addresses:
+        async with self._lock:
+            if self._addresses is None:
+                try:
+                    self._addresses = await asyncio.to_thread(self._make)
+                except NoAddressLeft as error:
+                    raise BridgeUnavailable(str(error)) from None
+                except OSError as error:
+                    raise BridgeUnavailable(
+                        f"the node's bridge {self.name} cannot be made: {error}"
+                    ) from None
+            return self._addresses
+
+    # --- in threads
+
+    def _make(self) -> Addresses:
+        network = self._existing_range()
+        if network is None:
+            network = choose_range(self._node_id, routed(self._routes()))
+        addresses = Addresses(network)
+        self._bring(addresses)
+        self.note = self._forward(addresses)
+        return addresses
+
+    def _bring(self, addresses: Addresses) -> bool:
+        """Have the bridge with its address; whether anything was missing."""
+        with open_netlink(self._node) as netlink:
+            found = links.links(netlink).get(self.name)
+            if found is None:
+                netlink.do(links.bridge(self.name))
+            index = links.index_of(netlink, self.name)
+            is_right = found is not None and found.is_up
+            if not is_right or addresses.gateway not in routing.addresses(netlink, index):
+                netlink.do(
+                    links.change(index, up=True), routing.put_address(index, addresses.gateway)
+                )
+                return True
+        return False
+
+    def _existing_range(self) -> IPv4Network | None:
+        with open_netlink(self._node) as netlink:
+            index = links.find(netlink, self.name)
+            if index is None:
+                return None
+            for address in routing.addresses(netlink, index):
+                if isinstance(address.network, IPv4Network):
+                    return address.network
+        return None
+
+    def _routes(self) -> str:
+        return netns.inside(self._node, _ROUTES.read_text)
+
+    def _forward(self, addresses: Addresses) -> str:
+        """Let tasks reach what is behind the node; a phrase when they cannot."""
+        missing = nft.missing()
+        if missing:
+            return f"tasks reach this node only: {missing}"
+        rules = self._rules(addresses)
+
+        def put() -> None:
+            nft.run(rules)
+            sysctl.put({"ipv4/ip_forward": "1"})
+
+        try:
+            netns.inside(self._node, put)
+        except (nft.NftError, OSError) as error:
+            return f"tasks reach this node only: {error}"
+        return ""
+
+    def _rules(self, addresses: Addresses) -> str:
+        return (
+            f"table {self._table} {{ }}\n"
+            f"delete table {self._table}\n"
+            f"table {self._table} {{\n"
+            "  chain leaving {\n"
+            "    type nat hook postrouting priority 100; policy accept;\n"
+            f'    ip saddr {addresses.network} oifname != "{self.name}" masquerade\n'
+            "  }\n"
+            "}\n"
+        )
+
+    @property
+    def _table(self) -> str:
+        return f"ip swarmd-{self.name}"
+
+    def _has(self, task_id: TaskId) -> bool:
+        with open_netlink(self._node) as netlink:
+            return links.find(netlink, port_name(task_id)) is not None
+
+    def _plug(self, task_id: TaskId) -> None:
+        with open_netlink(self._node) as netlink:
+            bridge = links.index_of(netlink, self.name)
+            index = plug(netlink, port_name(task_id), self._plugs[task_id], master=bridge)
+            if task_id in self._isolated:
+                netlink.do(links.isolated_port(index))
+
+    def _unplug(self, task_id: TaskId) -> None:
+        with open_netlink(self._node) as netlink:
+            netlink.do(links.delete(port_name(task_id)))
+
+    def _repair(self, addresses: Addresses) -> int:
+        repaired = int(self._bring(addresses))
+        with open_netlink(self._node) as netlink:
+            found = links.links(netlink)
+        bridge = found[self.name].index
+        for task_id, one in self._plugs.items():
+            port = found.get(port_name(task_id))
+            if (port is None or port.master != bridge) and netns.exists(one.namespace):
+                self._plug(task_id)
+                repaired += 1
+        if not self.note and not netns.inside(self._node, lambda: nft.listing(self._table)):
+            self.note = self._forward(addresses)
+            repaired += 1
+        return repaired
+
+    def _remove(self) -> None:
+        with open_netlink(self._node) as netlink:
+            netlink.do(links.delete(self.name))
+        if not nft.missing() and netns.inside(self._node, lambda: nft.listing(self._table)):
+            netns.inside(self._node, lambda: nft.run(f"delete table {self._table}\n"))
+
+
+def _egress(addresses: Addresses, address: IPv4Address) -> Egress:
+    return Egress(address=addresses.interface(address), gateway=str(addresses.gateway.ip))
