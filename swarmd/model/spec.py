@@ -15,6 +15,7 @@ from swarmd.model.states import (
     FailureAction,
     MissedRuns,
     MountType,
+    PortPolicy,
     Propagation,
     Protocol,
     PublishMode,
@@ -276,11 +277,17 @@ class PortConfig(Record, frozen=True):
     target_port: int = 0
     published_port: int = 0  # 0: chosen by the swarm
     publish_mode: PublishMode = PublishMode.INGRESS
+    # In ingress mode only:
+    policy: PortPolicy = PortPolicy.SOURCE
+    address: str = ""  # the only address, or interface, of each node that answers; empty: all
 
 
 class EndpointSpec(Record, frozen=True):
     mode: ResolutionMode = ResolutionMode.VIP
     ports: tuple[PortConfig, ...] = ()
+    # How long a task that is to stop may go on serving the connections it has; absent: as long as
+    # its stop grace period.
+    drain_timeout_ns: int | None = None
 
 
 class UpdateConfig(Record, frozen=True):

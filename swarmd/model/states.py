@@ -173,6 +173,14 @@ class PublishMode(Enum):
     HOST = "host"
 
 
+class PortPolicy(Enum):
+    """Whom the connections to a published port go to, and what tasks see of the client."""
+
+    SOURCE = "source"  # any task; it sees the client's address
+    MASQUERADE = "masquerade"  # any task; it sees an address of the node the client connected to
+    LOCAL = "local"  # tasks of the node the client connected to; it refuses where there is none
+
+
 class ResolutionMode(Enum):
     VIP = "vip"
     DNSRR = "dnsrr"

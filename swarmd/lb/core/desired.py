@@ -211,7 +211,9 @@ def published_ports(service: Service) -> tuple[PublishedPort, ...]:
     if service.endpoint is None:
         return ()
     return tuple(
-        PublishedPort(port.protocol, port.published_port, port.target_port)
+        PublishedPort(
+            port.protocol, port.published_port, port.target_port, port.policy, port.address
+        )
         for port in service.endpoint.ports
         if port.publish_mode is PublishMode.INGRESS and port.published_port and port.target_port
     )

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from swarmd.model.ids import NodeId, ServiceId, TaskId
-from swarmd.model.states import Protocol
+from swarmd.model.states import PortPolicy, Protocol
 from swarmd.network.core.deltas import OutOfStep
 
 
@@ -33,6 +33,8 @@ class PublishedPort(Struct, frozen=True, order=False, gc=False):
     protocol: Protocol
     published_port: int
     target_port: int
+    policy: PortPolicy = PortPolicy.SOURCE
+    address: str = ""  # the only address, or interface, of a node that answers; empty: all of them
 
 
 class Backend(Struct, frozen=True, gc=False):

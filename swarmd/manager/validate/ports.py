@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from swarmd.manager.validate.limits import PUBLISHED_PORT, TARGET_PORT
+from swarmd.manager.validate.limits import DRAIN_TIMEOUT, PUBLISHED_PORT, TARGET_PORT
 from swarmd.model.errors import Code, Rejection, invalid
 from swarmd.model.service import Service
 from swarmd.model.spec import EndpointSpec, PortConfig
-from swarmd.model.states import Protocol, PublishMode, ResolutionMode
+from swarmd.model.states import PortPolicy, Protocol, PublishMode, ResolutionMode
 
 
 def check_endpoint(endpoint: EndpointSpec | None) -> None:
     """Refuse ports out of range, published twice, or of a kind no back end serves yet."""
     if endpoint is None:
         return
+    DRAIN_TIMEOUT.check(endpoint.drain_timeout_ns, within="endpoint")
     for port in endpoint.ports:
         _check_port(port)
     ingress = any(port.publish_mode is PublishMode.INGRESS for port in endpoint.ports)
@@ -41,6 +42,23 @@ def _check_port(port: PortConfig) -> None:
             f"endpoint.ports: {port.target_port}/sctp cannot be published, as the proxy balancing "
             "back end forwards tcp and udp only",
         )
+    _check_way_in(port)
+
+
+def _check_way_in(port: PortConfig) -> None:
+    """Where a port answers, and for whom, is a matter of ports that all nodes answer."""
+    if port.policy is PortPolicy.SOURCE and not port.address:
+        return
+    if port.publish_mode is PublishMode.HOST:
+        raise invalid(
+            f"endpoint.ports: {port.target_port} is published with mode=host, where every client "
+            "comes to the task itself; policy and address are for mode=ingress"
+        )
+    raise Rejection(
+        Code.UNIMPLEMENTED,
+        f"endpoint.ports: {port.target_port} asks for a policy or an address of its own, which the "
+        "balancing back ends of this version do not serve; leave them out",
+    )
 
 
 def _check_unique(ports: tuple[PortConfig, ...]) -> None:

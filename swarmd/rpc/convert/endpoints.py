@@ -14,13 +14,22 @@ from swarmd.lb.core.tables import (
 )
 from swarmd.model.errors import invalid
 from swarmd.model.ids import NodeId, ServiceId, TaskId
-from swarmd.model.states import Protocol
+from swarmd.model.states import PortPolicy, Protocol
 from swarmd.rpc.pb import endpoints as pb
+from swarmd.rpc.pb import extensions
 
 _TO_WIRE = {
     Protocol.TCP: pb.PROTOCOL_TCP,
     Protocol.UDP: pb.PROTOCOL_UDP,
     Protocol.SCTP: pb.PROTOCOL_SCTP,
+}
+_POLICY_TO_WIRE = {
+    PortPolicy.SOURCE: extensions.PORT_POLICY_SOURCE,
+    PortPolicy.MASQUERADE: extensions.PORT_POLICY_MASQUERADE,
+    PortPolicy.LOCAL: extensions.PORT_POLICY_LOCAL,
+}
+_POLICY_FROM_WIRE: dict[int, PortPolicy] = {
+    number: policy for policy, number in _POLICY_TO_WIRE.items()
 }
 _FROM_WIRE: dict[int, Protocol] = {number: protocol for protocol, number in _TO_WIRE.items()}
 
@@ -41,6 +50,8 @@ def delta_to_pb(delta: Delta) -> pb.PublishedDelta:
                         protocol=protocol_to_pb(port.protocol),
                         published_port=port.published_port,
                         target_port=port.target_port,
+                        policy=_POLICY_TO_WIRE[port.policy],
+                        address=port.address,
                     )
                     for port in row.ports
                 ],
@@ -76,7 +87,11 @@ def delta_from_pb(message: pb.PublishedDelta) -> Delta:
                 service_name=row.service_name,
                 ports=tuple(
                     PublishedPort(
-                        protocol_from_pb(port.protocol), port.published_port, port.target_port
+                        protocol_from_pb(port.protocol),
+                        port.published_port,
+                        port.target_port,
+                        _policy_from_pb(port.policy),
+                        port.address,
                     )
                     for port in row.ports
                 ),
@@ -148,3 +163,10 @@ def protocol_from_pb(number: int) -> Protocol:
     if protocol is None:
         raise invalid(f"endpoint table names transport protocol {number}, unknown to this version")
     return protocol
+
+
+def _policy_from_pb(number: int) -> PortPolicy:
+    policy = _POLICY_FROM_WIRE.get(number)
+    if policy is None:
+        raise invalid(f"endpoint table names port policy {number}, unknown to this version")
+    return policy

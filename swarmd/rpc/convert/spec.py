@@ -361,12 +361,15 @@ PORT = Mapping(
     field("target_port", "target_port", SCALAR),
     field("published_port", "published_port", SCALAR),
     field("publish_mode", "publish_mode", words.PUBLISH_MODE),
+    field("policy", "policy", words.PORT_POLICY),
+    field("address", "address", SCALAR),
 )
 ENDPOINT_SPEC = Mapping(
     EndpointSpec,
     specs.EndpointSpec,
     field("mode", "mode", words.RESOLUTION_MODE),
     field("ports", "ports", each(PORT)),
+    field("drain_timeout_ns", "drain_timeout", DURATION_OR_NONE),
 )
 UPDATE_CONFIG = Mapping(
     UpdateConfig,

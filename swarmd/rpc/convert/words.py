@@ -13,6 +13,7 @@ from swarmd.model.states import (
     MissedRuns,
     MountType,
     NodeState,
+    PortPolicy,
     Propagation,
     Protocol,
     PublishMode,
@@ -88,6 +89,7 @@ PROPAGATION = enumeration(
 )
 PROTOCOL = enumeration({Protocol.TCP: 0, Protocol.UDP: 1, Protocol.SCTP: 2})
 PUBLISH_MODE = enumeration({PublishMode.INGRESS: 0, PublishMode.HOST: 1})
+PORT_POLICY = enumeration({PortPolicy.SOURCE: 0, PortPolicy.MASQUERADE: 1, PortPolicy.LOCAL: 2})
 RESOLUTION_MODE = enumeration({ResolutionMode.VIP: 0, ResolutionMode.DNSRR: 1})
 ISSUANCE_STATE = enumeration(
     {

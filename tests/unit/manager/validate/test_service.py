@@ -26,7 +26,7 @@ from swarmd.model.spec import (
     SpreadOver,
     UpdateConfig,
 )
-from swarmd.model.states import Protocol, PublishMode, ResolutionMode
+from swarmd.model.states import PortPolicy, Protocol, PublishMode, ResolutionMode
 from tests.support.specs import a_container, a_spec, a_task_spec, published
 
 MIB = 1024 * 1024
@@ -203,6 +203,14 @@ REFUSED = {
     "no target port": (port(published_port=80), "endpoint.ports.target_port is 0"),
     "target port too high": (port(target_port=65_536), "between 1 and 65535"),
     "published port too high": (port(target_port=80, published_port=65_536), "published_port"),
+    "negative drain": (
+        a_spec(endpoint_spec=EndpointSpec(drain_timeout_ns=-1)),
+        "endpoint.drain_timeout",
+    ),
+    "address of a host port": (
+        port(target_port=80, publish_mode=PublishMode.HOST, address="10.0.0.1"),
+        "mode=host",
+    ),
     "port published twice": (a_spec(endpoint_spec=published(80, 80)), "port 80/tcp twice"),
     "ingress port without an address": (
         a_spec(
@@ -217,6 +225,7 @@ REFUSED = {
 NOT_YET = {
     "log driver": (task(log_driver=LogDriver(name="syslog")), "log driver 'syslog'"),
     "sctp": (port(target_port=80, protocol=Protocol.SCTP), "80/sctp"),
+    "policy": (port(target_port=80, policy=PortPolicy.LOCAL), "policy"),
     "dnsrr": (a_spec(endpoint_spec=EndpointSpec(mode=ResolutionMode.DNSRR)), "dnsrr"),
 }
 

@@ -1,3 +1,4 @@
+from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as _extensions_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
@@ -79,14 +80,18 @@ class ServiceEndpoints(_message.Message):
     def __init__(self, service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ...) -> None: ...
 
 class Port(_message.Message):
-    __slots__ = ("protocol", "published_port", "target_port")
+    __slots__ = ("protocol", "published_port", "target_port", "policy", "address")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_PORT_FIELD_NUMBER: _ClassVar[int]
     TARGET_PORT_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
     protocol: Protocol
     published_port: int
     target_port: int
-    def __init__(self, protocol: _Optional[_Union[Protocol, str]] = ..., published_port: _Optional[int] = ..., target_port: _Optional[int] = ...) -> None: ...
+    policy: _extensions_pb2.PortPolicy
+    address: str
+    def __init__(self, protocol: _Optional[_Union[Protocol, str]] = ..., published_port: _Optional[int] = ..., target_port: _Optional[int] = ..., policy: _Optional[_Union[_extensions_pb2.PortPolicy, str]] = ..., address: _Optional[str] = ...) -> None: ...
 
 class Backend(_message.Message):
     __slots__ = ("task_id", "node_id", "address", "ports", "ingress_address")

@@ -17,10 +17,19 @@ class Strategy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     STRATEGY_SPREAD: _ClassVar[Strategy]
     STRATEGY_BINPACK: _ClassVar[Strategy]
     STRATEGY_RANDOM: _ClassVar[Strategy]
+
+class PortPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    PORT_POLICY_SOURCE: _ClassVar[PortPolicy]
+    PORT_POLICY_MASQUERADE: _ClassVar[PortPolicy]
+    PORT_POLICY_LOCAL: _ClassVar[PortPolicy]
 STRATEGY_DEFAULT: Strategy
 STRATEGY_SPREAD: Strategy
 STRATEGY_BINPACK: Strategy
 STRATEGY_RANDOM: Strategy
+PORT_POLICY_SOURCE: PortPolicy
+PORT_POLICY_MASQUERADE: PortPolicy
+PORT_POLICY_LOCAL: PortPolicy
 
 class Oversell(_message.Message):
     __slots__ = ("cpus", "memory")

@@ -667,7 +667,7 @@ class PluginDescription(_message.Message):
     def __init__(self, type: _Optional[str] = ..., name: _Optional[str] = ...) -> None: ...
 
 class PortConfig(_message.Message):
-    __slots__ = ("name", "protocol", "target_port", "published_port", "publish_mode")
+    __slots__ = ("name", "protocol", "target_port", "published_port", "publish_mode", "policy", "address")
     class Protocol(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
         __slots__ = ()
         TCP: _ClassVar[PortConfig.Protocol]
@@ -687,12 +687,16 @@ class PortConfig(_message.Message):
     TARGET_PORT_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_PORT_FIELD_NUMBER: _ClassVar[int]
     PUBLISH_MODE_FIELD_NUMBER: _ClassVar[int]
+    POLICY_FIELD_NUMBER: _ClassVar[int]
+    ADDRESS_FIELD_NUMBER: _ClassVar[int]
     name: str
     protocol: PortConfig.Protocol
     target_port: int
     published_port: int
     publish_mode: PortConfig.PublishMode
-    def __init__(self, name: _Optional[str] = ..., protocol: _Optional[_Union[PortConfig.Protocol, str]] = ..., target_port: _Optional[int] = ..., published_port: _Optional[int] = ..., publish_mode: _Optional[_Union[PortConfig.PublishMode, str]] = ...) -> None: ...
+    policy: _extensions_pb2.PortPolicy
+    address: str
+    def __init__(self, name: _Optional[str] = ..., protocol: _Optional[_Union[PortConfig.Protocol, str]] = ..., target_port: _Optional[int] = ..., published_port: _Optional[int] = ..., publish_mode: _Optional[_Union[PortConfig.PublishMode, str]] = ..., policy: _Optional[_Union[_extensions_pb2.PortPolicy, str]] = ..., address: _Optional[str] = ...) -> None: ...
 
 class PortStatus(_message.Message):
     __slots__ = ("ports",)
