@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import click
@@ -24,16 +24,25 @@ LOG_TAIL_BYTES = 4096
 Command = Callable[[Target, Path], list[str]]
 
 
-def ensure_daemon(target: Target, *, command: Command | None = None) -> None:
+def ensure_daemon(
+    target: Target, arguments: Sequence[str] = (), *, command: Command | None = None
+) -> None:
     """Return when a daemon answers at the target, starting one if need be, and say so.
 
     Args:
+        arguments: flags for a daemon that is started.
         command: the program to start instead of this one's daemon.
 
     Raises:
-        CliError: none runs and none can be started; the message has the daemon's own reason.
+        CliError: none runs and none can be started, with the daemon's own reason; or one runs
+            already, which can't be given flags any more.
     """
     if answers(target.socket):
+        if arguments:
+            raise CliError(
+                f"a daemon runs already, so {arguments[0]} comes too late for it",
+                hint="leave it out, or stop the daemon (swarmd stop) and try again",
+            )
         return
     directory = target.state_dir
     if directory is None:
@@ -42,7 +51,8 @@ def ensure_daemon(target: Target, *, command: Command | None = None) -> None:
             hint="give its --state-dir to have it started, or start it: swarmd daemon",
         )
     log = Paths(directory).log
-    process = _start(target, directory, log, (command or daemon_command)(target, directory))
+    started = (command or daemon_command)(target, directory)
+    process = _start(target, directory, log, [*started, *arguments])
     deadline = time.monotonic() + START_S
     while not answers(target.socket):
         if process.poll() is not None:

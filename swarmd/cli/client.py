@@ -243,14 +243,15 @@ class Client:
             raise explained(error) from None
 
     async def watch(self, request: watching.WatchRequest) -> AsyncIterator[watching.WatchMessage]:
-        """Committed changes as this manager applies them; the first message is empty."""
-        try:
-            stream = self._watch.Watch(request)
-            async with aclosing(stream):
-                async for message in stream:
-                    yield message
-        except RpcError as error:
-            raise explained(error) from None
+        """Committed changes as this manager applies them; the first message has none.
+
+        Raises:
+            RpcError: the watch can't begin, or has ended.
+        """
+        stream = self._watch.Watch(request)
+        async with aclosing(stream):
+            async for message in stream:
+                yield message
 
     async def ask_leader(self, method: str, request: Any, seconds: float = CALL_S) -> Any:
         """Any call of swarmd's own Cluster service."""

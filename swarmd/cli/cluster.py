@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats.")
 @click.option("--cert-expiry", type=DURATION, help="Life of node certificates.")
 @click.option("--task-history-limit", type=int, help="Ended tasks kept per slot.")
+@click.option("--spec-history-limit", type=int, help="Versions to go back to, per service [10].")
 @click.option(
     "--registry-mirror-add",
     multiple=True,
@@ -61,6 +62,7 @@ def update(
     dispatcher_heartbeat: int | None,
     cert_expiry: int | None,
     task_history_limit: int | None,
+    spec_history_limit: int | None,
     registry_mirror_add: tuple[RegistryMirror, ...],
     registry_mirror_rm: tuple[str, ...],
     allow: tuple[str, ...],
@@ -90,6 +92,9 @@ def update(
             spec = replace(spec, ca_config=ca_config)
         if task_history_limit is not None:
             limits = replace(spec.orchestration, task_history_retention_limit=task_history_limit)
+            spec = replace(spec, orchestration=limits)
+        if spec_history_limit is not None:
+            limits = replace(spec.orchestration, spec_history_limit=spec_history_limit)
             spec = replace(spec, orchestration=limits)
         if allow:
             spec = replace(spec, allow=granted)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from swarmd.cli.params import PAIR
+from swarmd.cli.listing import options
+from swarmd.cli.node_options import NODE
 from swarmd.cli.target import Target
 
 
@@ -13,25 +14,7 @@ from swarmd.cli.target import Target
     "--log-level", type=click.Choice(["debug", "info", "warning", "error"]), default="info"
 )
 @click.option("--log-json", is_flag=True, help="Log JSON objects instead of lines.")
-@click.option("--label", multiple=True, type=PAIR, help="Label of the engine: engine.labels.KEY.")
-@click.option(
-    "--generic-resource",
-    multiple=True,
-    metavar="KIND=VALUE",
-    help="What else the node has: a number (ssd=2), or names (gpu=UUID1, gpu=UUID2).",
-)
-@click.option(
-    "--registry-mirror",
-    multiple=True,
-    metavar="[REGISTRY=]URL",
-    help="Asked for a registry's images first [docker.io].",
-)
-@click.option(
-    "--allow",
-    multiple=True,
-    metavar="WORD,...",
-    help="What tasks may have of this node [as the swarm says]: see `swarmd update --allow`.",
-)
+@options(NODE)
 @click.pass_obj
 def daemon(
     target: Target,
@@ -41,13 +24,15 @@ def daemon(
     label: tuple[tuple[str, str], ...],
     generic_resource: tuple[str, ...],
     registry_mirror: tuple[str, ...],
+    image_disk: str | None,
     allow: tuple[str, ...],
 ) -> None:
     """Run the node's daemon in the foreground until it is told to stop.
 
     It resumes what its state directory holds; a new node waits for `swarmd init` or `swarmd join`.
     """
-    from swarmd.cli.values import allowed_words, offered_resources
+    from swarmd.cli.values import allowed_words, offered_resources, percentages
+    from swarmd.model.image_disk import DEFAULT_IMAGE_DISK
     from swarmd.model.mirrors import parse_mirror
     from swarmd.node.config import DaemonConfig
     from swarmd.node.daemon import run
@@ -65,6 +50,10 @@ def daemon(
         mirrors = tuple(map(parse_mirror, registry_mirror))
     except ValueError as error:
         raise click.UsageError(f"--registry-mirror: {error}") from None
+    try:
+        disk = percentages(image_disk) if image_disk else DEFAULT_IMAGE_DISK
+    except ValueError as error:
+        raise click.UsageError(f"--image-disk: {error}") from None
     run(
         DaemonConfig(
             state_dir=target.state_dir or default_state_dir(),
@@ -75,6 +64,7 @@ def daemon(
             generic_resources=resources,
             allow=allowed or None,
             registry_mirrors=mirrors,
+            image_disk=disk,
         )
     )
 

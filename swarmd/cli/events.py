@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import click
 
 from swarmd.cli.target import Target
+from swarmd.model.errors import Code
 
 if TYPE_CHECKING:
-    from swarmd.cli.client import Client
+    from swarmd.rpc.errors import RpcError
     from swarmd.rpc.pb import watch
 
 # Events of the past come at once; who asked for nothing else waits no longer than this for them.
 PAST_S = 1.0
+RETRY_S = 0.5
 
 
 @click.command()
@@ -39,6 +42,8 @@ def events(
 ) -> None:
     """Show what changes in the swarm, and why. Each line begins with its time and version.
 
+    When the manager goes away, it goes on where it was as soon as the manager is back.
+
     \b
     swarmd events --filter type=task,service=web
     swarmd events --since 4711 --format json
@@ -47,7 +52,6 @@ def events(
     import asyncio
 
     from swarmd.cli import event_lines
-    from swarmd.cli.client import run
 
     now = target.clock.now()
     try:
@@ -57,10 +61,10 @@ def events(
     except ValueError as error:
         raise click.UsageError(str(error)) from None
 
-    async def work(client: Client) -> None:
+    async def work() -> None:
         try:
             async with asyncio.timeout(_seconds_left(end, now)) as limit:
-                await _show(client, request, wanted, output, end)
+                await _follow(target, request, lambda message: _show(message, wanted, output, end))
         except TimeoutError:
             if not limit.expired():
                 raise
@@ -71,7 +75,7 @@ def events(
                 raise
             task.uncancel()
 
-    run(target, work)
+    asyncio.run(work())
 
 
 def _seconds_left(end: int | None, now: int) -> float | None:
@@ -96,21 +100,63 @@ def _request(since: str | None, wanted: dict[str, list[str]], now: int) -> watch
     return request
 
 
-async def _show(
-    client: Client,
-    request: watch.WatchRequest,
-    wanted: dict[str, list[str]],
-    output: str,
-    end: int | None,
+async def _follow(
+    target: Target, request: watch.WatchRequest, show: Callable[[watch.WatchMessage], bool]
 ) -> None:
+    """Show events until `show` has seen enough, going on by itself after every break.
+
+    `request` is moved along, so that nothing is shown twice and nothing is left out that the
+    manager still has. What keeps the first watch from beginning is an error.
+    """
+    import asyncio
+
+    from swarmd.cli.client import connected
+    from swarmd.rpc.errors import RpcError
+
+    begun = broken = False
+    while True:
+        if broken and not target.listening():
+            await asyncio.sleep(RETRY_S)
+            continue
+        async with connected(target) as client:
+            try:
+                async for message in client.watch(request):
+                    if broken:
+                        click.echo(f"connected again, from {request.resume_from.index}", err=True)
+                    begun, broken = True, False
+                    if not show(message):
+                        return
+                    request.ClearField("since")
+                    request.resume_from.index = message.version.index
+            except RpcError as error:
+                if not begun or not _passing(error):
+                    raise
+                if not broken:
+                    click.echo(f"{error.message.rstrip('.')}; trying again", err=True)
+                broken = True
+                if error.code is Code.OUT_OF_RANGE:
+                    request.ClearField("resume_from")
+                    request.since.seconds = 0  # whatever is left
+        await asyncio.sleep(RETRY_S)
+
+
+def _passing(error: RpcError) -> bool:
+    """Whether a watch that had begun may go on after this."""
+    return error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.OUT_OF_RANGE)
+
+
+def _show(
+    message: watch.WatchMessage, wanted: dict[str, list[str]], output: str, end: int | None
+) -> bool:
+    """Print the events of a message; False once they are later than the end."""
     from swarmd.cli import event_lines, render
 
-    async for message in client.watch(request):
-        for event in event_lines.events(message):
-            if end is not None and event.time_ns > end:
-                return
-            if event_lines.passes(event, wanted):
-                if output == render.JSON:
-                    render.json_lines([event_lines.document(event)])
-                else:
-                    click.echo(event_lines.line(event))
+    for event in event_lines.events(message):
+        if end is not None and event.time_ns > end:
+            return False
+        if event_lines.passes(event, wanted):
+            if output == render.JSON:
+                render.json_lines([event_lines.document(event)])
+            else:
+                click.echo(event_lines.line(event))
+    return True

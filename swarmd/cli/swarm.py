@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from swarmd.cli.listing import options
+from swarmd.cli.node_options import NODE, take_node_flags
 from swarmd.cli.params import COUNT, DURATION
 from swarmd.cli.target import Target
 
@@ -26,7 +27,7 @@ ADDRESSES: list[Any] = [
 
 
 @click.command()
-@options(ADDRESSES)
+@options(ADDRESSES, NODE)
 @click.option("--force-new-cluster", is_flag=True, help="Rebuild the swarm from this manager.")
 @click.option("--dispatcher-heartbeat", type=DURATION, help="Period of heartbeats [1.5s].")
 @click.option("--cert-expiry", type=DURATION, help="Life of node certificates [2160h].")
@@ -37,7 +38,7 @@ ADDRESSES: list[Any] = [
 def init(target: Target, /, **flags: Any) -> None:
     """Found a swarm with this node as its first manager.
 
-    Starts the daemon in the background if none runs.
+    Starts the daemon in the background if none runs, with the flags that describe the node.
 
     --force-new-cluster is for a swarm that lost most of its managers for good: run on one that is
     left, it goes on with this manager alone. Services, workers and tokens stay as they are.
@@ -46,8 +47,9 @@ def init(target: Target, /, **flags: Any) -> None:
     swarmd init --advertise-addr 10.0.0.5
     swarmd init --force-new-cluster
     """
+    arguments = take_node_flags(flags)
     if flags["print_unit"]:
-        _print_unit(target)
+        _print_unit(target, arguments)
         return
     from swarmd.cli import render
     from swarmd.cli.background import ensure_daemon
@@ -80,25 +82,26 @@ def init(target: Target, /, **flags: Any) -> None:
         click.echo(f"to add a worker:   swarmd join --token {answer.worker_token} {info.addr}")
         click.echo("to add a manager:  swarmd token manager")
 
-    ensure_daemon(target)
+    ensure_daemon(target, arguments)
     run(target, work)
 
 
 @click.command()
-@options(ADDRESSES)
+@options(ADDRESSES, NODE)
 @click.option("--token", metavar="TOKEN", help="From `swarmd token` on a manager.")
 @click.argument("managers", nargs=-1, metavar="MANAGER[:PORT]...")
 @click.pass_obj
 def join(target: Target, /, token: str | None, managers: tuple[str, ...], **flags: Any) -> None:
     """Make this node part of a swarm; the token decides whether as worker or manager.
 
-    Starts the daemon in the background if none runs.
+    Starts the daemon in the background if none runs, with the flags that describe the node.
 
     \b
     swarmd join --token SWMTKN-1-... 10.0.0.5:2377
     """
+    arguments = take_node_flags(flags)
     if flags["print_unit"]:
-        _print_unit(target)
+        _print_unit(target, arguments)
         return
     if not token:
         raise click.UsageError("--token is missing: `swarmd token worker` on a manager prints it")
@@ -121,7 +124,7 @@ def join(target: Target, /, token: str | None, managers: tuple[str, ...], **flag
         click.echo(f"node {answer.node_id} joined the swarm as a {role}; {_choices(info)}")
         _notes(answer.notes)
 
-    ensure_daemon(target)
+    ensure_daemon(target, arguments)
     run(target, work)
 
 
@@ -183,10 +186,11 @@ def _notes(notes: Any) -> None:
         click.echo(f"note: {note}")
 
 
-def _print_unit(target: Target) -> None:
+def _print_unit(target: Target, arguments: list[str]) -> None:
     from swarmd.cli.background import daemon_command
     from swarmd.cli.unit import systemd_unit
     from swarmd.node.paths import default_state_dir
 
     directory = target.state_dir or default_state_dir()
-    click.echo(systemd_unit(daemon_command(target, directory)), nl=False)
+    command = [*daemon_command(target, directory), *arguments]
+    click.echo(systemd_unit(command), nl=False)

@@ -60,6 +60,11 @@ class ChangeRing:
         """The position of the first commit after a version, for versions from `floor` on."""
         return self._search(lambda committed: committed.index > version)
 
+    def version_before(self, position: int) -> int:
+        """The version to resume from for what is at a position, as far as commits are kept."""
+        before = self._commits.get(position - 1)
+        return before.index if before is not None else self.floor
+
     def after_time(self, now: Instant) -> int:
         """The position of the first commit after a time, as far as they are kept."""
         return self._search(lambda committed: committed.now > now)

@@ -39,7 +39,9 @@ class WatchService:
         self._unsubscribe: Callable[[], None] = store.subscribe(self._observe)
 
     async def Watch(self, call: Call, request: pb.WatchRequest) -> AsyncIterator[pb.WatchMessage]:
-        """An empty message at once, then one for every commit with changes that were asked for.
+        """A message without events at once, then one for every commit with changes asked for.
+
+        The version of the first one is where the watch begins.
 
         Raises:
             Rejection: OUT_OF_RANGE when it can't begin where it should, RESOURCE_EXHAUSTED when the
@@ -57,6 +59,8 @@ class WatchService:
         try:
             first = pb.WatchMessage()
             first.oldest.index = self._ring.floor
+            begins = self._ring.version_before(position)
+            first.version.index = max(begins, request.resume_from.index)
             yield first
             async for message in self._messages(request, selection, position, bell):
                 yield message

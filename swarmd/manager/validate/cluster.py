@@ -21,6 +21,7 @@ HEARTBEAT = Limit(
 SNAPSHOT_INTERVAL = Limit("raft.snapshot_interval", 1, INT64_MAX)
 KEEP_OLD_SNAPSHOTS = Limit("raft.keep_old_snapshots", 0, 1_000)
 SLOW_FOLLOWER_ENTRIES = Limit("raft.log_entries_for_slow_followers", 0, INT64_MAX)
+SPEC_HISTORY = Limit("orchestration.spec_history_limit", 0, 100)
 MIRRORS_MAX = 32
 REBALANCE_MOVES = Limit("scheduling.rebalance.max_moves", 1, 1_000)
 REBALANCE_COOLDOWN = Limit("scheduling.rebalance.cooldown", 0, 24 * HOUR, show=as_duration)
@@ -39,6 +40,7 @@ def check_cluster_spec(spec: ClusterSpec) -> None:
         raise invalid(f"cluster allow: {error}") from None
     CERT_EXPIRY.check(spec.ca_config.node_cert_expiry_ns)
     HEARTBEAT.check(spec.dispatcher.heartbeat_period_ns)
+    SPEC_HISTORY.check(spec.orchestration.spec_history_limit)
     SNAPSHOT_INTERVAL.check(spec.raft.snapshot_interval)
     KEEP_OLD_SNAPSHOTS.check(spec.raft.keep_old_snapshots)
     SLOW_FOLLOWER_ENTRIES.check(spec.raft.log_entries_for_slow_followers)

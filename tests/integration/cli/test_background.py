@@ -64,6 +64,19 @@ def test_a_daemon_is_started_once_and_said_so(target, capsys):
     assert capsys.readouterr().out == ""
 
 
+@pytest.mark.filterwarnings("ignore:subprocess .* is still running:ResourceWarning")
+def test_a_daemon_is_started_with_the_flags_that_it_is_given(target):
+    seen = target.socket.parent / "arguments"
+    ensure_daemon(
+        target,
+        ("--label", "disk=ssd"),
+        command=program(
+            f"import sys; open({str(seen)!r}, 'w').write(' '.join(sys.argv[2:]))\n{LISTENS}"
+        ),
+    )
+    assert seen.read_text() == "--label disk=ssd"
+
+
 def test_a_daemon_that_refuses_to_start_is_quoted(target):
     with pytest.raises(CliError) as failure:
         ensure_daemon(target, command=program(REFUSES))

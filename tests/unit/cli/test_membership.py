@@ -46,6 +46,22 @@ def test_a_unit_runs_this_nodes_daemon(daemon):
     assert daemon.local.requests == []
 
 
+NODE_FLAGS = ("--label", "disk=ssd", "--generic-resource", "gpu=a", "--generic-resource", "gpu=b")
+
+
+@pytest.mark.parametrize("command", ["init", "join"])
+def test_what_describes_the_node_goes_to_the_daemon_that_is_started(daemon, command):
+    unit = daemon.ok(command, *NODE_FLAGS, "--print-unit")
+    flags = "--label disk=ssd --generic-resource gpu=a --generic-resource gpu=b"
+    assert f"--state-dir {daemon.socket.parent} daemon {flags}\n" in unit
+
+
+def test_what_describes_the_node_comes_too_late_for_a_daemon_that_runs(daemon):
+    said = failing(daemon, "init", "--label", "disk=ssd")
+    assert "a daemon runs already, so --label comes too late for it" in said
+    assert daemon.local.requests == []
+
+
 def test_leaving_can_be_forced(daemon):
     assert daemon.ok("leave", "--force") == "node left the swarm\n"
     assert daemon.local.requests[0].force

@@ -73,13 +73,16 @@ def test_a_node_shows_how_it_is_placed_on(daemon):
 
 def test_the_swarm_has_a_strategy_and_ratios(daemon):
     daemon.ok("update", "--strategy", "random", "--oversell-memory", "1.5",
-              "--task-history-limit", "2", "--dispatcher-heartbeat", "3s",
+              "--task-history-limit", "2", "--spec-history-limit", "4",
+              "--dispatcher-heartbeat", "3s",
               "--cert-expiry", "100h")  # fmt: skip
     daemon.ok("update", "--oversell-cpu", "3")
     spec = daemon.swarm.store.cluster().spec
     assert spec.scheduling.strategy is Strategy.RANDOM
     assert spec.scheduling.oversell == Oversell(cpus=3, memory=1.5)
     assert spec.orchestration.task_history_retention_limit == 2
+    assert spec.orchestration.spec_history_limit == 4
+    assert "must be" in failing(daemon, "update", "--spec-history-limit", "101")
     assert "must be" in failing(daemon, "update", "--oversell-cpu", "0.001")
 
 

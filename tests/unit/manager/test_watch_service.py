@@ -103,7 +103,7 @@ async def test_the_first_message_is_empty_and_then_come_the_commits(scene: Scene
     async with scene.watching(request(entry("service"))) as watcher:
         first = await watcher.next()
         assert not first.events
-        assert not first.HasField("version")
+        assert first.version.index == scene.store.index, "where the watch begins"
         scene.commit(Create(a_service("web"), "made by hand"))
         message = await watcher.next()
     (event,) = message.events
