@@ -2,10 +2,10 @@
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help setup setup-test demo test check unit sim sim-long integration conformance bench proto lock arch clean
+.PHONY: help setup setup-test demo test check unit sim sim-long sim-mutations integration conformance bench proto lock arch clean
 
 help: ## list what there is to make
-	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-12s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: ## install what running swarmd from this checkout needs
 	@scripts/setup demo
@@ -34,6 +34,9 @@ sim: setup-test ## whole swarms and consensus under faults: at least 200 seeds o
 
 sim-long: setup-test ## as many seeds as asked: make sim-long SEEDS=5000
 	SWARMD_SIM_SEEDS=$(or $(SEEDS),$(N),2000) $(PYTEST) -n 2 tests/sim
+
+sim-mutations: setup-test ## deliberate mistakes in the product, and which seed catches each
+	$(PY) -m tests.sim.cluster.mutate
 
 conformance: setup-test ## the wire against its table
 	$(PYTEST) tests/conformance

@@ -44,9 +44,13 @@ class SimAccess:
     """
 
     image_health: HealthConfig | None = None
+    pid = 0
 
     def __init__(self, well: Callable[[], bool | None], takes_s: Callable[[], float]) -> None:
         self._well, self._takes_s = well, takes_s
+
+    async def attach(self, *, stdin: bool) -> Session:
+        raise NoSession("a simulated container has no streams")
 
     async def run(self, command: Command) -> Session:
         well = self._well()

@@ -133,7 +133,7 @@ class Agreement:
                     f"task {new.id} was wanted {old.desired_state.word} and now is wanted "
                     f"{new.desired_state.word}"
                 )
-        if new.node_id:
+        if new.node_id and new.status.state >= TaskState.ASSIGNED:  # before, it is but a wish
             home = self._assigned.setdefault(new.id, new.node_id)
             if home != new.node_id:
                 self._accuse(f"task {new.id} was assigned to {home} and then to {new.node_id}")

@@ -39,7 +39,7 @@ CROWD_MAX = 8
 
 
 class Warden(Patron):
-    """Changes what is wanted of workers, which are as they were once it has settled."""
+    """Changes what is wanted of workers; once it has settled, each takes all tasks or none."""
 
     pause_s = (1.0, 6.0)
 
@@ -72,13 +72,13 @@ class Warden(Patron):
         return replace(node, spec=spec)
 
     async def _restore(self, node_id: str) -> bool:
-        """What keeps all tasks away that do not tolerate it may stay: managers have none."""
-        evicts = self.rng.random() < 0.3
+        """Some stay drained, or tainted so that tasks have to go: they can go to managers."""
+        drawn = self.rng.random()
+        availability = Availability.DRAIN if drawn < 0.2 else Availability.ACTIVE
+        taints = TAINTS[:1] if drawn > 0.7 else ()
 
         def restored(node: Node) -> Node:
-            taints = TAINTS[:1] if evicts else ()
-            active = Availability.ACTIVE
-            return replace(node, spec=replace(node.spec, availability=active, taints=taints))
+            return replace(node, spec=replace(node.spec, availability=availability, taints=taints))
 
         return await self.client.change_node(node_id, restored)
 

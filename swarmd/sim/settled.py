@@ -35,6 +35,7 @@ def service_problems(service: Service, store: Store) -> Iterator[str]:
         yield from _places(service, wanted, store)
         yield from _up_to_date(service, wanted)
     yield from _running([task for task in wanted if task not in waiting])
+    yield from _out_of_place(service, wanted, store)
     yield from _ports(service)
 
 
@@ -69,6 +70,16 @@ def _running(wanted: list[Task]) -> Iterator[str]:
             yield f"task {task.name} is {task.status.state.word}: {task.status.err}"
         elif task.status.unready:
             yield f"task {task.name} is {task.status.unready}"
+
+
+def _out_of_place(service: Service, wanted: list[Task], store: Store) -> Iterator[str]:
+    """Tasks on nodes that they should have left, for which there is room elsewhere."""
+    if service.spec.task_template.resources is not None:
+        return
+    for task in wanted:
+        node = store.find_node(task.node_id)
+        if node is not None and not _takes(node, service):
+            yield f"task {task.name} is on a node that should have none of its kind"
 
 
 def _ports(service: Service) -> Iterator[str]:
