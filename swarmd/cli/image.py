@@ -32,6 +32,7 @@ SERVICE = "swarmd.v1.Images"
         "pull": Entry("swarmd.cli.image:pull", "Fetch images from their registries"),
         "load": Entry("swarmd.cli.image:load", "Take in an archive of `docker save`"),
         "import": Entry("swarmd.cli.image:import_", "Make an image of a root filesystem"),
+        "prune": Entry("swarmd.cli.image:prune", "Remove images that no service needs"),
         "rm": Entry("swarmd.cli.image:rm", "Remove images"),
     },
 )
@@ -161,6 +162,25 @@ def pull(
             click.echo(f"{image.name}: {image.digest}")
 
     run(target, work)
+
+
+@click.command()
+@click.option("-a", "--all", "earlier", is_flag=True, help="Also those for rolling back only.")
+@click.option("-f", "--force", is_flag=True, help="Do not ask.")
+@click.pass_obj
+def prune(target: Target, /, earlier: bool, force: bool) -> None:
+    """Remove the images of this node that no service needs, now or to be rolled back.
+
+    Images that were loaded by hand stay, as no registry could bring them back.
+    """
+    from swarmd.rpc.pb import images as pb
+
+    if not force:
+        click.confirm("Remove the images that no service of the swarm needs?", abort=True)
+    request = pb.PruneImagesRequest(all=earlier)
+    answer = _call(target, lambda stub: stub.Prune(request, timeout_s=LOAD_S_MAX))
+    for name in answer.names:
+        click.echo(f"Removed image: {name}")
 
 
 @click.command()

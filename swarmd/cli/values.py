@@ -9,6 +9,7 @@ import re
 from collections.abc import Iterable
 
 from swarmd.model import permissions
+from swarmd.model.image_disk import ImageDisk
 from swarmd.model.spec import (
     DiscreteResource,
     GenericResource,
@@ -22,6 +23,7 @@ from swarmd.model.states import Protocol, PublishMode
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+PERCENT = 100
 NANO = 1_000_000_000
 PORT_MAX = 65_535
 PORT_FORM = "write for example 8080:80, 8080:80/udp or published=8080,target=80"
@@ -41,6 +43,14 @@ def nano_cpus(text: str) -> int:
     if match is None or not any(match.groups()):
         raise ValueError(f"{text!r} is not a number of CPUs; write for example 0.5 or 2")
     return int(match[1] or "0") * NANO + int((match[2] or "").ljust(9, "0"))
+
+
+def percentages(text: str) -> ImageDisk:
+    """`85,80`: how full a disk may be before and after images are removed."""
+    high, _, low = text.partition(",")
+    if not (high.isdecimal() and low.isdecimal() and int(low) <= int(high) <= PERCENT):
+        raise ValueError(f"{text!r} are no two percentages; write for example 85,80")
+    return ImageDisk(int(high), int(low))
 
 
 def pair(text: str) -> tuple[str, str]:

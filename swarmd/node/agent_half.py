@@ -23,6 +23,7 @@ from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.node import NodeExecutor
 from swarmd.agent.files import NodeFiles
+from swarmd.agent.images.cleaner import WANTED_IMAGES
 from swarmd.agent.images.mirrors import Mirrors
 from swarmd.agent.leases import Leases
 from swarmd.agent.policy import NodePolicy
@@ -32,6 +33,7 @@ from swarmd.agent.worker import Worker
 from swarmd.lb.kernel import Balancer, BalancerReport, choose
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
 from swarmd.lb.proxy.settings import ALL_ADDRESSES
+from swarmd.model.image_disk import ImageDisk
 from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.node import NodeDescription
 from swarmd.model.spec import GenericResource
@@ -61,6 +63,7 @@ class AgentHalf:
         labels: of the engine.
         generic_resources: what the node has besides CPU and memory.
         registry_mirrors: of this node alone.
+        image_disk: how full the disk may be before images go.
         allow: what tasks may have of the node; None leaves it to the cluster.
         remotes: managers to call first.
         on_remotes: told the whole list of managers when it has changed, for keeping it.
@@ -73,6 +76,7 @@ class AgentHalf:
         labels: Mapping[str, str],
         generic_resources: tuple[GenericResource, ...],
         registry_mirrors: tuple[RegistryMirror, ...],
+        image_disk: ImageDisk,
         paths: Paths,
         data_addr: str,
         allow: tuple[str, ...] | None,
@@ -109,6 +113,7 @@ class AgentHalf:
             published=self._published,
             ports_start=_ports_start(security.node_id) if shares_machine else None,
             mirrors=Mirrors(registry_mirrors),
+            image_disk=image_disk,
         )
         self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
         place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
@@ -160,6 +165,8 @@ class AgentHalf:
         self._tasks.keep(self._acknowledger.run, name="acknowledgements")
         self._tasks.keep(self._commands.run, name="commands")
         self._tasks.keep(self._errands.run, name="errands")
+        if self.executor.cleaner is not None:
+            self._tasks.keep(self.executor.cleaner.run, name="images")
         self._tasks.keep(self.keeper.run, name="certificate")
         self._session_tasks.keep(self.session.run, name="session")
 
@@ -213,6 +220,8 @@ class AgentHalf:
         self._acknowledger.follow(manager.channel.stub(ACKNOWLEDGEMENTS) if manager else None)
         self._commands.follow(manager.channel.stub(EXEC_BROKER) if manager else None)
         self._errands.follow(manager.channel.stub(ERRANDS) if manager else None)
+        if self.executor.cleaner is not None:
+            self.executor.cleaner.follow(manager.channel.stub(WANTED_IMAGES) if manager else None)
 
 
 def _ports_start(node_id: str) -> int:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from swarmd.model.image_disk import DEFAULT_IMAGE_DISK, ImageDisk
 from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.spec import GenericResource
 
@@ -23,5 +24,6 @@ class DaemonConfig(Struct, frozen=True, kw_only=True):
     log_json: bool = False
     labels: Mapping[str, str] = {}  # of the engine, for constraints on engine.labels
     registry_mirrors: tuple[RegistryMirror, ...] = ()  # asked before those of the cluster
+    image_disk: ImageDisk = DEFAULT_IMAGE_DISK  # how full it may be before images go
     generic_resources: tuple[GenericResource, ...] = ()  # what the node has besides CPU and memory
     allow: tuple[str, ...] | None = None  # what tasks may have; None: the file's or cluster's words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from swarmd.agent.executors.node import NodeExecutor
+from swarmd.agent.images.cleaner import Cleaner
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.store import Image, ImageStore
 from swarmd.agent.volumes import VolumeStore
@@ -38,6 +39,13 @@ class ExecutorAccess:
         if executor.images is None:
             raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
         return executor.images
+
+    def cleaner(self) -> Cleaner:
+        self.store()
+        cleaner = self.executor().cleaner
+        if cleaner is None:
+            raise AssertionError("whoever has images can remove them")
+        return cleaner
 
     def puller(self) -> Puller:
         self.store()

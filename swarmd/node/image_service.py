@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.images import rootfs
+from swarmd.agent.images.cleaner import NotKnown
 from swarmd.agent.images.problems import BadImage
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
 from swarmd.model.reference import BadReference, parse
@@ -82,6 +83,12 @@ class ImageService(RegistryCalls):
             raise Rejection(Code.NOT_FOUND, f"this node has no image {request.name}")
         return pb.RemoveImageResponse()
 
+    async def Prune(self, call: Call, request: pb.PruneImagesRequest) -> pb.PruneImagesResponse:
+        cleaner = self._access.cleaner()
+        with _explained():
+            removed = await cleaner.prune(earlier=request.all)
+        return pb.PruneImagesResponse(names=[parse(name).familiar for name in removed])
+
     @contextmanager
     def _spool(self) -> Iterator[Path]:
         """A directory for what arrives: on the disk of the state, as /tmp may be small."""
@@ -116,7 +123,7 @@ def _explained() -> Iterator[None]:
         yield
     except (BadImage, BadReference) as error:
         raise invalid(str(error)) from None
-    except (EngineDown, RpcError) as error:
+    except (EngineDown, RpcError, NotKnown) as error:
         raise Rejection(Code.UNAVAILABLE, str(error)) from None
 
 

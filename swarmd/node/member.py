@@ -66,6 +66,7 @@ class ClusterMember:
             labels=config.labels,
             generic_resources=config.generic_resources,
             registry_mirrors=config.registry_mirrors,
+            image_disk=config.image_disk,
             paths=paths,
             data_addr=settings.data_addr,
             allow=own_words(config, paths),

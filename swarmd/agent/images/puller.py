@@ -11,6 +11,7 @@ tried until one is shown the image.
 from __future__ import annotations
 
 import asyncio
+import errno
 import logging
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
@@ -49,6 +50,7 @@ class Puller:
         directory: for what has arrived and is not an image yet.
         mirrors: of registries; may change at any time.
         on_pulled: called when there is an image more.
+        on_full: called when there was no room for one.
     """
 
     def __init__(
@@ -59,12 +61,14 @@ class Puller:
         *,
         mirrors: Mirrors | None = None,
         on_pulled: Callable[[], None] = lambda: None,
+        on_full: Callable[[], None] = lambda: None,
     ) -> None:
         self.mirrors = mirrors if mirrors is not None else Mirrors()
         self.store = store
         self._directory = directory
         self._platform = platform
         self._on_pulled = on_pulled
+        self._on_full = on_full
         self._pulling: dict[str, asyncio.Lock] = {}
         self._fetches: dict[str, Fetch] = {}
         self._fetching = Fetching(store, directory)
@@ -114,6 +118,13 @@ class Puller:
 
         try:
             image = await self._first_answer(reference, logins, ask)
+        except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                self._on_full()
+                raise Unreachable(
+                    f"the disk has no room for {reference.familiar}; will try again"
+                ) from None
+            raise
         finally:
             self._fetches.pop(str(reference), None)
         self._on_pulled()

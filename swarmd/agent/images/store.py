@@ -8,6 +8,8 @@ all of an image when its last name is removed and no container uses it.
 from __future__ import annotations
 
 import asyncio
+import logging
+import re
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AbstractContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -16,24 +18,28 @@ from typing import BinaryIO
 
 import msgspec
 
-from swarmd.agent.executors.containerd.client import Client, is_missing, is_there_already
+from swarmd.agent.executors.containerd.client import Client, is_missing, is_there_already, listed
 from swarmd.agent.executors.containerd.engine import Engine
 from swarmd.agent.images import manifest as documents
 from swarmd.agent.images.archive import Archived, open_archive
 from swarmd.agent.images.content import Content
 from swarmd.agent.images.manifest import Descriptor, ImageConfig, Manifest, chain_ids
 from swarmd.agent.images.problems import BadImage
-from swarmd.agent.images.unpack import SNAPSHOTTER, has_snapshot, unpack
+from swarmd.agent.images.unpack import SNAPSHOTTER, has_snapshot, remove_snapshot, unpack
 from swarmd.model.instant import HOUR
 from swarmd.model.reference import Reference, parse
 from swarmd.model.spec import Platform
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import images_pb2 as pb
-from swarmd.rpc.pb.containerd import leases_pb2
+from swarmd.rpc.pb.containerd import leases_pb2, snapshots_pb2
+
+log = logging.getLogger(__name__)
 
 _SNAPSHOT_LABEL = f"containerd.io/gc.ref.snapshot.{SNAPSHOTTER}"
 # A lease nobody ended, because the daemon was killed, ends by itself.
 _LEASE_SECONDS = 24 * 3600
+_WORD = re.compile(r"[^a-z0-9]")
+_LEASE_PREFIX = "swarmd-"
 _USED, _LOADED = "swarmd.used", "swarmd.loaded"
 USED_EVERY_NS = HOUR
 
@@ -188,6 +194,28 @@ class ImageStore:
             if not is_missing(error):
                 raise
 
+    async def sweep(self, containers: frozenset[str]) -> None:
+        """Delete leases of a run that has ended, and snapshots made for no container.
+
+        Only where a containerd of our own runs: of another one, somebody else may be the owner.
+
+        Args:
+            containers: ids of those there are; the names of their snapshots begin with them.
+        """
+        if not self._engine.is_own or not self._engine.is_running():
+            return
+        client = await self._engine.client()
+        leases = await client.leases.List(leases_pb2.ListRequest())
+        for lease in leases.leases:
+            if lease.id.startswith(_LEASE_PREFIX):
+                await client.leases.Delete(leases_pb2.DeleteRequest(id=lease.id))
+        request = snapshots_pb2.ListSnapshotsRequest(snapshotter=SNAPSHOTTER)
+        for snapshot in await listed(client.snapshots.List(request)):
+            owner = _WORD.split(snapshot.name, maxsplit=1)[0]
+            if snapshot.kind == snapshots_pb2.ACTIVE and owner not in containers:
+                log.info("snapshot.stray name=%s: removed", snapshot.name)
+                await remove_snapshot(client, snapshot.name)
+
     async def _finish(self, client: Client, content: Content, item: Archived) -> Descriptor:
         """Make an image of blobs that are all in the content store, under a lease."""
         manifest = documents.parse_manifest(item.manifest)
@@ -204,7 +232,7 @@ class ImageStore:
     async def leased(self) -> AsyncIterator[tuple[Client, Content]]:
         """A client and content store under a lease that ends with the block."""
         plain = await self._engine.client()
-        lease = f"swarmd-{self._lease_id()}"
+        lease = f"{_LEASE_PREFIX}{self._lease_id()}"
         expiry = _rfc3339(self._now() // 1_000_000_000 + _LEASE_SECONDS)
         labels = {"containerd.io/gc.expire": expiry}
         await plain.leases.Create(leases_pb2.CreateRequest(id=lease, labels=labels))

@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from swarmd.agent.core import launch as launching
+from swarmd.agent.core.mounts import Placed
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.containerd.belongings import Belongings
@@ -22,8 +23,9 @@ from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.controller import ContainerController
 from swarmd.agent.executors.containerd.engine import Engine, EngineDown
 from swarmd.agent.executors.containerd.fencing import ContainerLeases
-from swarmd.agent.executors.containerd.files import STDERR, STDOUT, ContainerFiles
+from swarmd.agent.executors.containerd.files import STDERR, STDIN, STDOUT, ContainerFiles
 from swarmd.agent.executors.containerd.forwarder import Forwarder
+from swarmd.agent.executors.containerd.image_mounts import ImageMounts
 from swarmd.agent.executors.containerd.installation import Installation
 from swarmd.agent.executors.containerd.making import (
     CGROUPS,
@@ -46,6 +48,7 @@ from swarmd.agent.images.unpack import remove_snapshot
 from swarmd.agent.leases import Leases
 from swarmd.agent.oci.container import expanded
 from swarmd.agent.policy import NodePolicy
+from swarmd.agent.volumes.filling import View
 from swarmd.agent.volumes.mounting import Mounter
 from swarmd.model import reference
 from swarmd.model.host_access import HostAccess
@@ -105,10 +108,11 @@ class ContainerdExecutor:
         self.tasks = RunningTasks(engine, self.files)
         self._directory = directory
         self._logs = logs
-        self._keeper = keeper
+        self.keeper = keeper
         self._node_files = node_files
         self._published = published
         self._policy = policy
+        self._images = ImageMounts(engine, puller)
         self.leases = ContainerLeases(keeper, leases)
         self.belongings = Belongings(
             node, mounter, node_files, directory=lambda task_id: self.files(task_id).directory
@@ -204,23 +208,48 @@ class ContainerdExecutor:
         """Make a task's container, with its image if need be."""
         task, spec = controller.task, controller.spec
         self._policy.check(spec, task.allow)
-        image = await self.puller.ensure(reference.parse(spec.image), lambda: self._logins(spec))
+        image = await self.puller.ensure(
+            reference.parse(spec.image), lambda: self._logins(spec, spec.image)
+        )
         await self.puller.store.used(image)
+        snapshots = await self._images.snapshots(spec, lambda name: self._logins(spec, name))
         client = await self.engine.client()
         self.engine.trim_log()
         address = NODE_ADDRESS
         if not (spec.host_access or HostAccess()).network:
             address = await self.network.lease(task.id)
-        return await self._maker.make(
-            client,
-            task,
-            spec,
-            image,
-            files=self.files(task.id),
-            address=address,
-            ports=self._allocate(task),
-            place=lambda view: self.belongings.placed(task, spec, view),
-        )
+        files = self.files(task.id)
+
+        async def place(view: View) -> tuple[Placed, ...]:
+            images = await self._images.show(task.id, files.directory, spec, snapshots)
+            return await self.belongings.placed(task, spec, view, images)
+
+        try:
+            return await self._maker.make(
+                client,
+                task,
+                spec,
+                image,
+                files=files,
+                address=address,
+                ports=self._allocate(task),
+                snapshots=snapshots,
+                place=place,
+            )
+        except BaseException:
+            await self.belongings.ended(task.id)
+            raise
+
+    async def deliver(self, controller: ContainerController, found: Found) -> None:
+        """Give a container that is about to come up what it mounts, and its secrets and configs.
+
+        Raises:
+            TaskFailure, TemporaryFailure, RpcError, EngineDown, OSError
+        """
+        task, spec = controller.task, controller.spec
+        directory = self.files(task.id).directory
+        images = await self._images.show(task.id, directory, spec, found.snapshots)
+        await self.belongings.deliver(task, spec, images)
 
     async def collect(self, controller: ContainerController) -> None:
         """Have the keeper log a container's output.
@@ -231,10 +260,11 @@ class ContainerdExecutor:
         task_id, policy = controller.task.id, controller.log_policy
         files = self.files(task_id)
         try:
-            answer = await self._keeper.request(
+            answer = await self.keeper.request(
                 "collect",
                 id=task_id,
                 pipes={files.pipe(STDOUT): "o", files.pipe(STDERR): "e"},
+                held=[files.pipe(STDIN)] if controller.spec.open_stdin else [],
                 log={
                     "directory": str(self.log_directory(task_id)),
                     "max_bytes": policy.max_bytes,
@@ -290,7 +320,7 @@ class ContainerdExecutor:
         self.ports.release(task_id)
         self.leases.drop(task_id)
         try:
-            await self._keeper.request("release", id=task_id)
+            await self.keeper.request("release", id=task_id)
         except KeeperLost as error:
             log.warning("container.log.incomplete task.id=%s reason=%s", task_id, error)
 
@@ -331,10 +361,10 @@ class ContainerdExecutor:
 
     # --- inside
 
-    def _logins(self, spec: ContainerSpec) -> tuple[Credentials, ...]:
+    def _logins(self, spec: ContainerSpec, image: str) -> tuple[Credentials, ...]:
         """As whom to pull: the spec's own credentials first, which may have expired since."""
         own = decode_credentials(spec.registry_auth)
-        swarms = self._node_files.login_for(spec.image)
+        swarms = self._node_files.login_for(image)
         return tuple(login for login in (own, swarms) if login != NOBODY)
 
     def _allocate(self, task: Task) -> tuple[PortConfig, ...]:
