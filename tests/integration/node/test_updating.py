@@ -5,10 +5,11 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
-from demo.machines import Machine, machines
+from demo.machines import Machine, machines, stop
 from demo.swarm import CommandFailed, Swarm, wait_until
 
 NAMES = ("m1", "w1", "w2")
@@ -68,8 +69,24 @@ def running(swarm: Swarm) -> str:
 
 
 def test_an_update_is_paused_over_a_restart_resumed_and_taken_back_to_any_version(
-    swarm: Swarm,
+    swarm: Swarm, tmp_path: Path
 ) -> None:
+    told = tmp_path / "events"
+    watching = ("-u", "-m", "swarmd.cli", "--state-dir", str(first_of(swarm).state_dir), "events")
+    with told.open("wb") as output:
+        events = first_of(swarm).start([sys.executable, *watching], output=output)
+    try:
+        update_and_go_back(swarm)
+        wait_until(lambda: "rolled back" in told.read_text(), what="the last event")
+    finally:
+        stop(events)
+    lines = told.read_text().splitlines()
+    assert any("trying again" in line for line in lines)
+    versions = [int(line.split()[1]) for line in lines if line.startswith("20")]
+    assert versions == sorted(versions), "nothing is told twice after the restart"
+
+
+def update_and_go_back(swarm: Swarm) -> None:
     create(swarm, "--replicas", "3", "--update-delay", "2s")
     service(swarm, "update", "--detach", "--env-add", "V=2", "web")
     wait_until(lambda: "UpdateStatus" in inspected(swarm), what="the update to begin")
