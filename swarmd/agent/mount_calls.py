@@ -79,6 +79,19 @@ def open_within(root: int, path: str, flags: int) -> int:
     return int(result)
 
 
+def path_within(directory: str, path: str) -> str:
+    """The full path of `path` within a directory, free of links, which can't lead out of it."""
+    root = os.open(directory, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        inner = open_within(root, path, os.O_PATH)
+        try:
+            return os.readlink(f"/proc/self/fd/{inner}")
+        finally:
+            os.close(inner)
+    finally:
+        os.close(root)
+
+
 def _kept_flags(target: str) -> int:
     """Flags of a mount that may not get lost when it is mounted again."""
     found = os.statvfs(target).f_flag

@@ -77,6 +77,15 @@ def _placed(mount: Mount, source_of: Callable[[Mount], str]) -> Placed:
                 read_only_below=False if options.read_only_non_recursive else below,
                 propagation=options.propagation,
             )
+        case MountType.IMAGE:
+            # An image is what it is: nobody writes to it.
+            return Placed(
+                target=target,
+                source=source_of(mount),
+                read_only=True,
+                recursive=False,
+                read_only_below=False,
+            )
         case _:
             return Placed(
                 target=target,

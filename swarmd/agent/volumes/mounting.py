@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from swarmd.agent.core import mounts as describing
 from swarmd.agent.core.launch import Unfit
@@ -33,18 +33,20 @@ class Mounter:
         mounts: tuple[Mount, ...],
         *,
         allow: tuple[str, ...] = (),
+        images: Mapping[str, str] = {},
         fill: Callable[[Mount], Fill | None] = lambda _: None,
     ) -> tuple[Placed, ...]:
         """The mounts of a task, whose volumes it then holds.
 
         Args:
             allow: what the cluster lets the task have of the node.
+            images: where the images are that the task mounts, by target.
             fill: what an empty volume begins with.
 
         Raises:
             TaskFailure: a bind's source isn't there or allowed, or a volume can't be had.
         """
-        sources: dict[str, str] = {}
+        sources = dict(images)
         try:
             describing.check(mounts)
             for number, mount in enumerate(mounts):
@@ -56,6 +58,11 @@ class Mounter:
                     case MountType.VOLUME:
                         sources[mount.target] = await self._volume(
                             task_id, number, mount, _fill_of(mount, fill)
+                        )
+                    case MountType.IMAGE if mount.target not in images:
+                        raise TaskFailure(
+                            f"mount {mount.target}: only containers can mount an image; "
+                            "run one, or use a volume"
                         )
         except (TaskFailure, VolumeProblem, Unfit) as error:
             self.volumes.release(task_id)

@@ -240,15 +240,7 @@ def _within(data: Path, subpath: str, name: str) -> str:
     if not subpath:
         return str(data)
     try:
-        root = os.open(data, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
-        try:
-            inner = mount_calls.open_within(root, subpath, os.O_PATH)
-            try:
-                return os.readlink(f"/proc/self/fd/{inner}")
-            finally:
-                os.close(inner)
-        finally:
-            os.close(root)
+        return mount_calls.path_within(str(data), subpath)
     except OSError as error:
         raise VolumeProblem(f"subpath {subpath} of volume {name}: {error.strerror}") from None
 

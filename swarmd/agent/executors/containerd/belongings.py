@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.core.task_files import TaskFile
 from swarmd.agent.executors.base import NodeContext
-from swarmd.agent.executors.containerd import delivery
+from swarmd.agent.executors.containerd import delivery, image_mounts
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.volumes.filling import View, fill_from
 from swarmd.agent.volumes.mounting import Mounter
@@ -46,11 +46,14 @@ class Belongings:
         if not task.status.state.terminal:
             self._mounter.hold(task.id, spec.mounts)
 
-    async def placed(self, task: Task, spec: ContainerSpec, view: View) -> tuple[Placed, ...]:
+    async def placed(
+        self, task: Task, spec: ContainerSpec, view: View, images: Mapping[str, str]
+    ) -> tuple[Placed, ...]:
         """What the container mounts, made ready: its own mounts, then its secrets and configs.
 
         Args:
             view: its root file system.
+            images: where those are that it mounts, by target.
 
         Raises:
             TaskFailure, TemporaryFailure: it can't have them, or not yet.
@@ -61,10 +64,12 @@ class Belongings:
             return lambda into: fill_from(view, target_of(mount), into, near=directory)
 
         targets = tuple(file.target for file in self._files_of(task, spec))
-        mounts = await self._mounter.placed(task.id, spec.mounts, allow=task.allow, fill=fill)
+        mounts = await self._mounter.placed(
+            task.id, spec.mounts, allow=task.allow, images=images, fill=fill
+        )
         return mounts + delivery.file_mounts(directory, targets)
 
-    async def deliver(self, task: Task, spec: ContainerSpec) -> None:
+    async def deliver(self, task: Task, spec: ContainerSpec, images: Mapping[str, str]) -> None:
         """Give a container that is about to come up its secrets and configs.
 
         Raises:
@@ -72,12 +77,14 @@ class Belongings:
         """
         files = self._files_of(task, spec)
         # Again, for an earlier attempt to bring it up that failed has let go of its volumes.
-        await self._mounter.placed(task.id, spec.mounts, allow=task.allow)
+        await self._mounter.placed(task.id, spec.mounts, allow=task.allow, images=images)
         await asyncio.to_thread(delivery.deliver, self._directory(task.id), files)
 
     async def ended(self, task_id: TaskId) -> None:
-        """The container has ended: forget its secrets, let go of its volumes."""
-        await asyncio.to_thread(delivery.take_away, self._directory(task_id))
+        """The container has ended: forget its secrets, let go of its images and volumes."""
+        directory = self._directory(task_id)
+        await asyncio.to_thread(delivery.take_away, directory)
+        await asyncio.to_thread(image_mounts.take_away, directory)
         self._mounter.volumes.release(task_id)
 
     async def forget(self, task_id: TaskId) -> None:

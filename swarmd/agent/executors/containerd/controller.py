@@ -209,7 +209,7 @@ class ContainerController:
             raise AssertionError("only what was made is brought up")
         executor, task_id = self._executor, self.task.id
         executor.leases.check(self.task)
-        await executor.belongings.deliver(self.task, self.spec)
+        await executor.deliver(self, found)
         await executor.collect(self)
         pid = await executor.tasks.create(
             task_id, tty=self.spec.tty, open_stdin=self.spec.open_stdin

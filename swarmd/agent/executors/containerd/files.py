@@ -12,6 +12,7 @@ from collections.abc import Iterable
 from ipaddress import IPv4Address, ip_address
 from pathlib import Path
 
+from swarmd.agent.executors.containerd import image_mounts
 from swarmd.agent.executors.containerd.delivery import take_away
 from swarmd.agent.oci.container import FileMount
 from swarmd.model.host_access import HostAccess
@@ -64,6 +65,7 @@ class ContainerFiles:
 
     def remove(self) -> None:
         take_away(self.directory)
+        image_mounts.take_away(self.directory)
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def _write(self, name: str, text: str) -> None:

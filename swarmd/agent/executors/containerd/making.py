@@ -21,6 +21,7 @@ from swarmd.agent.executors.containerd import node_access, words
 from swarmd.agent.executors.containerd.apparmor import AppArmor
 from swarmd.agent.executors.containerd.client import Client, is_there_already
 from swarmd.agent.executors.containerd.files import ContainerFiles, layers, read_from_layers
+from swarmd.agent.executors.containerd.image_mounts import KEEPS
 from swarmd.agent.executors.containerd.installation import Installation
 from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.images.manifest import ImageHealth
@@ -41,8 +42,8 @@ from swarmd.rpc.pb.containerd import containers_pb2, runc_pb2, snapshots_pb2
 CGROUPS = "swarmd-containers"
 # containerd takes no more for a label's name and value together.
 LABEL_BYTES_MAX = 4096
-NODE, ADDRESS, PORTS, SIGNAL, EXIT, HEALTH = (
-    f"swarmd.{word}" for word in ("node", "address", "ports", "signal", "exit", "health")
+NODE, ADDRESS, PORTS, SIGNAL, EXIT, HEALTH, IMAGES = (
+    f"swarmd.{word}" for word in ("node", "address", "ports", "signal", "exit", "health", "images")
 )
 
 
@@ -56,6 +57,7 @@ class Found(Record, frozen=True):
     ports: tuple[PortConfig, ...] = ()
     stop_signal: int = 0  # of the image; 0 when it names none
     health: HealthConfig | None = None  # of the image
+    snapshots: Mapping[str, str] = {}  # of images that it mounts, by target
     exit: Exit | None = None
     pid: int = 0  # while it runs
 
@@ -72,6 +74,7 @@ def found_in(labels: Mapping[str, str], *, pid: int = 0) -> Found:
         ports=msgspec.json.decode(labels[PORTS], type=tuple[PortConfig, ...]),
         stop_signal=int(labels[SIGNAL]),
         health=msgspec.json.decode(labels[HEALTH], type=HealthConfig) if HEALTH in labels else None,
+        snapshots=msgspec.json.decode(labels.get(IMAGES, "{}"), type=dict[str, str]),
         exit=words.parse_exit(labels.get(EXIT, "")),
         pid=pid,
     )
@@ -111,11 +114,13 @@ class Maker:
         files: ContainerFiles,
         address: IPv4Address,
         ports: tuple[PortConfig, ...],
+        snapshots: Mapping[str, str],
         place: Callable[[View], Awaitable[tuple[Placed, ...]]],
     ) -> Found:
         """Make the container of `task` unless it is there.
 
         Args:
+            snapshots: of images that it mounts, by target; they are kept with it.
             place: makes ready what it mounts, given its root file system.
 
         Raises:
@@ -150,6 +155,9 @@ class Maker:
             PORTS: msgspec.json.encode(ports).decode(),
             SIGNAL: str(launching.signal_number(stop_signal) if stop_signal else 0),
         }
+        if snapshots:
+            labels[IMAGES] = msgspec.json.encode(snapshots).decode()
+            labels |= {f"{KEEPS}{n}": name for n, name in enumerate(snapshots.values())}
         health = image_health(image.config.run.healthcheck)
         if health and len(health) + len(HEALTH) <= LABEL_BYTES_MAX:
             labels[HEALTH] = health
