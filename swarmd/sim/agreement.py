@@ -15,14 +15,15 @@ from msgspec import msgpack
 
 from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId, TaskId
+from swarmd.model.node import Node
 from swarmd.model.service import Service
 from swarmd.model.spec import ServiceSpec
 from swarmd.model.states import Concurrency, TaskState, UpdateOrder
 from swarmd.model.task import Task
-from swarmd.orchestrator.nodes import has_stopped
+from swarmd.orchestrator.nodes import has_stopped, is_lost
 from swarmd.orchestrator.restart import STOP_WAIT_NS
 from swarmd.sim.machine import Machine
-from swarmd.sim.promises import Promises
+from swarmd.sim.promises import KNOWN_WITHIN_S, Promises
 from swarmd.sim.timeline import Timeline
 from swarmd.store.changes import Change, Committed, Object
 from swarmd.store.invariants import check
@@ -44,6 +45,7 @@ class Agreement:
         self._homes: dict[TaskId, str] = {}
         self._assigned: dict[TaskId, NodeId] = {}
         self._leaders: dict[int, str] = {}  # by term
+        self._lost: dict[str, float] = {}  # when each node was last known to be down
         self._promises = Promises(timeline)
         for machine in self._machines:
             if machine.is_manager:
@@ -107,6 +109,9 @@ class Agreement:
         self._check_addresses(store)
         self._promises.check(store, committed)
         for change in committed.changes:
+            if _is_lost(change.old) or _is_lost(change.new):
+                self._lost[change.id] = self._timeline.now
+        for change in committed.changes:
             if isinstance(change.new, Task):
                 self._check_task(change, change.new)
                 if _begins(change.old, change.new):
@@ -147,7 +152,9 @@ class Agreement:
             return
         for other in store.tasks_of_service(service.id):
             older = other.slot == new.slot and other.created_at < new.created_at
-            if older and not has_stopped(other, store):
+            # A plan may be made just before a node is found to be back.
+            lost = self._lost.get(other.node_id, -KNOWN_WITHIN_S) + KNOWN_WITHIN_S
+            if older and not has_stopped(other, store) and lost <= self._timeline.now:
                 self._accuse(f"task {new.name} may run while {other.name} has not stopped")
 
     def _accuse(self, reason: str) -> None:
@@ -180,6 +187,10 @@ def _addresses(store: Store) -> Iterator[tuple[str, str, str]]:
 def _begins(old: Object | None, new: Task) -> bool:
     before = old.desired_state if isinstance(old, Task) else TaskState.NEW
     return before < TaskState.RUNNING and new.desired_state is TaskState.RUNNING
+
+
+def _is_lost(record: Object | None) -> bool:
+    return isinstance(record, Node) and is_lost(record)
 
 
 def _overlaps(service: Service) -> bool:
