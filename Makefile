@@ -2,7 +2,7 @@
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help setup setup-test demo test check unit sim sim-long sim-mutations integration conformance bench proto lock arch clean
+.PHONY: help setup setup-test demo test check unit sim sim-long sim-mutations integration conformance test-ipvs bench proto lock arch clean
 
 help: ## list what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -17,7 +17,7 @@ demo: setup ## five nodes on this machine, a service, a dead leader, a dead work
 	@$(PY) -m demo
 
 test: setup-test ## everything that must hold before a change lands
-	@$(MAKE) --no-print-directory check unit sim conformance integration
+	@$(MAKE) --no-print-directory check unit sim conformance integration test-ipvs
 
 check: setup-test ## format, lint, types, layers, generated code
 	$(PY) -m ruff format --check .
@@ -43,6 +43,9 @@ conformance: setup-test ## the wire against its table
 
 integration: setup-test ## real processes, sockets, namespaces
 	$(PYTEST) -n 2 --dist loadfile tests/integration
+
+test-ipvs: setup-test ## virtual addresses by IPVS, in user-mode Linux where this kernel has none
+	@scripts/test-ipvs
 
 bench: setup-test ## figures and ratios against peers, into docs/benchmarks.md
 	$(PY) -m tests.bench

@@ -28,7 +28,7 @@ class Schedule(enum.Enum):
 
 
 class VirtualTarget(Struct, frozen=True, gc=False):
-    """A task behind a virtual address; of n connections it gets its share by weight."""
+    """A task behind a virtual address; new connections come to it by weight, none at 0."""
 
     address: str
     weight: int = 1
@@ -69,15 +69,18 @@ def mark_of(address: str) -> int:
     return zlib.crc32(known.packed) | _IPV6_MARK
 
 
-def virtual_services(table: NetworkTable) -> tuple[VirtualService, ...]:
-    """The virtual addresses of a network and the ready tasks behind them, by task id."""
-    ready: dict[str, list[Endpoint]] = {}
+def virtual_services(table: NetworkTable, *, leaving: bool = False) -> tuple[VirtualService, ...]:
+    """The virtual addresses of a network and the ready tasks behind them, by task id.
+
+    With `leaving` the others are among them as well, at weight 0.
+    """
+    endpoints: dict[str, list[Endpoint]] = {}
     for task_id in sorted(table.endpoints):
         endpoint = table.endpoints[task_id]
-        if endpoint.ready:
-            ready.setdefault(endpoint.service_id, []).append(endpoint)
+        if endpoint.ready or leaving:
+            endpoints.setdefault(endpoint.service_id, []).append(endpoint)
     return tuple(
-        VirtualService(vip, _targets(ready.get(service.service_id, ()), ipv4=is_ipv4(vip)))
+        VirtualService(vip, _targets(endpoints.get(service.service_id, ()), ipv4=is_ipv4(vip)))
         for service in table.services.values()
         for vip in service.virtual_ips
     )
@@ -120,7 +123,7 @@ def _addresses(tables: Iterable[NetworkTable], *, ready: bool) -> frozenset[str]
 
 def _targets(endpoints: Iterable[Endpoint], *, ipv4: bool) -> tuple[VirtualTarget, ...]:
     return tuple(
-        VirtualTarget(address)
+        VirtualTarget(address, weight=1 if endpoint.ready else 0)
         for endpoint in endpoints
         for address in endpoint.addresses
         if is_ipv4(address) == ipv4

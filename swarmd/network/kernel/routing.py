@@ -34,6 +34,7 @@ from swarmd.network.kernel.netlink import (
 
 MAIN_TABLE = 254
 OURS = 87  # the protocol number under which the routes are found again
+_OF_BALANCERS = 88
 IPV4 = 4
 
 _NEWADDR, _DELADDR, _GETADDR = 20, 21, 22
@@ -41,9 +42,10 @@ _NEWROUTE, _DELROUTE, _GETROUTE = 24, 25, 26
 _NEWRULE, _DELRULE, _GETRULE = 32, 33, 34
 _IFA_ADDRESS, _IFA_LOCAL, _IFA_FLAGS = 1, 2, 8
 _NODAD, _PERMANENT = 0x02, 0x80
-_DST, _OIF, _GATEWAY, _METRIC, _TABLE = 1, 4, 5, 6, 15
+_DST, _OIF, _GATEWAY, _METRIC, _PREFERRED_SOURCE, _TABLE = 1, 4, 5, 6, 7, 15
 _FRA_PRIORITY, _FRA_FWMARK, _FRA_TABLE, _FRA_FWMASK = 6, 10, 15, 16
-_UNIVERSE, _LINK, _HOST, _UNICAST, _TO_TABLE = 0, 253, 254, 1, 1
+_UNIVERSE, _LINK, _HOST, _UNICAST, _LOCAL, _TO_TABLE = 0, 253, 254, 1, 2, 1
+_LOCAL_TABLE = 255
 _ONLINK = 4
 
 Interface = IPv4Interface | IPv6Interface
@@ -92,6 +94,22 @@ def put_route(route: Route) -> Request:
 
 def delete_route(route: Route) -> Request:
     return Request(_DELROUTE, 0, _route(route), _words(route), (errno.ESRCH,))
+
+
+def put_local_route(address: str, *, index: int, source: str) -> Request:
+    """Have the namespace take packets to `address` for its own, and send its own from `source`."""
+    return Request(
+        _NEWROUTE,
+        CREATE | REPLACE,
+        _local_route(address, index) + attribute(_PREFERRED_SOURCE, ip_address(source).packed),
+        f"local route to {address}",
+    )
+
+
+def delete_local_route(address: str, *, index: int) -> Request:
+    return Request(
+        _DELROUTE, 0, _local_route(address, index), f"local route to {address}", (errno.ESRCH,)
+    )
 
 
 def put_rule(rule: Rule) -> Request:
@@ -173,6 +191,14 @@ def _route(route: Route) -> bytes:
     if route.gateway:
         body += attribute(_GATEWAY, ip_address(route.gateway).packed)
     return body
+
+
+def _local_route(address: str, index: int) -> bytes:
+    known = ip_address(address)
+    family = socket.AF_INET if known.version == IPV4 else socket.AF_INET6
+    header = struct.pack("=BBBBBBBBI", family, known.max_prefixlen, 0, 0, 0, OURS, _HOST, _LOCAL, 0)
+    where = number(_TABLE, _LOCAL_TABLE) + number(_OIF, index)
+    return header + where + attribute(_DST, known.packed)
 
 
 def _found_route(family: int, length: int, flags: int, known: dict[int, bytes]) -> Route:
