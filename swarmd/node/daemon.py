@@ -52,6 +52,7 @@ from .address import advertised, check_is_local, split, with_port
 from .config import DaemonConfig
 from .enrolment import Enrolment
 from .executor_access import ExecutorAccess
+from .held_authority import has_expired, renew_at_home
 from .image_service import IMAGES, ImageService
 from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
@@ -219,13 +220,14 @@ class Daemon:
     ) -> tuple[Cluster, tuple[Node, ...]]:
         """Go on as the only manager of a swarm that lost the others; tasks run on meanwhile.
 
-        Addresses that are not given stay as they are.
+        Addresses that are not given stay as they are. A certificate that has expired is renewed.
 
         Returns:
             the cluster, and the nodes that were managers and are workers now.
         """
         async with self._changing:
-            member = await require_rebuildable(self.member, self.paths.raft)
+            now = Instant(self._clock.now())
+            member = await require_rebuildable(self.member, self.paths.raft, now)
             old = member.settings
             settings = _settings(
                 listen_addr or old.listen_addr,
@@ -248,6 +250,16 @@ class Daemon:
                 async with asyncio.timeout(FOUND_TIMEOUT_S):
                     manager = await self._resumed_manager()
                     dropped = await demote_others(manager, node_id)
+                    assert self.member is not None
+                    security = self.member.security
+                    if has_expired(security, now):
+                        await renew_at_home(
+                            security,
+                            manager.store,
+                            manager.writer,
+                            clock=self._clock,
+                            rng=self._rng,
+                        )
             except TimeoutError as error:
                 raise _explained(error) from error
             return manager.store.cluster(), dropped

@@ -16,6 +16,7 @@ from msgspec.structs import replace
 
 from swarmd.manager.manager import Manager, draw_raft_id
 from swarmd.model.errors import Code, Rejection, failed_precondition
+from swarmd.model.instant import Instant
 from swarmd.model.node import Node
 from swarmd.model.states import Role
 from swarmd.raft import founding
@@ -24,6 +25,7 @@ from swarmd.raft.members import Member
 from swarmd.store.changes import Transaction, Update
 from swarmd.store.view import View
 
+from .held_authority import has_expired
 from .member import ClusterMember
 
 log = logging.getLogger(__name__)
@@ -33,8 +35,12 @@ LOOK_S = 0.1
 ATTEMPTS = 5
 
 
-async def require_rebuildable(member: ClusterMember | None, raft_directory: Path) -> ClusterMember:
+async def require_rebuildable(
+    member: ClusterMember | None, raft_directory: Path, now: Instant
+) -> ClusterMember:
     """The membership to rebuild a swarm from; refuses where it would tear a living swarm apart.
+
+    The only manager of a swarm has nothing to rebuild but its certificate, if that has expired.
 
     Raises:
         Rejection: this node holds no replica, or the swarm has a leader.
@@ -54,6 +60,8 @@ async def require_rebuildable(member: ClusterMember | None, raft_directory: Path
         assert manager is not None
         leader = manager.raft.leader
         if leader is not None and len(manager.raft.members) == 1:
+            if has_expired(member.security, now):
+                return member
             raise failed_precondition("this node is the only manager of its swarm already")
         if leader is not None and await _leads_a_majority(manager, leader):
             raise failed_precondition(

@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import pytest
+
 from demo.machines import Machine, stop
 from demo.swarm import Swarm, wait_until
 
 COMMAND_TIMEOUT_S = 90
+# The library itself, since the `faketime` command would stand between us and the daemon.
+FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
+needs_faketime = pytest.mark.skipif(not FAKETIME, reason="no libfaketime.so.1 (package faketime)")
 SLEEPER = ("--process", "--", sys.executable, "-c", "import time; time.sleep(999)")
 
 
@@ -50,6 +55,11 @@ def start_daemon(swarm: Swarm, machine: Machine, *wrapper: str) -> None:
         lambda: machine.socket.exists() or process.poll() is not None,
         what=f"the daemon on {machine.name} to start",
     )
+
+
+def clock(offset: str) -> tuple[str, ...]:
+    """What to put before a command so that its clocks are off."""
+    return ("env", f"LD_PRELOAD={FAKETIME[0]}", f"FAKETIME={offset}")
 
 
 def stop_daemon(swarm: Swarm, machine: Machine) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -13,9 +12,11 @@ from demo.machines import Machine, Machines, machines
 from demo.swarm import Swarm, wait_until
 from tests.support.bad_days import (
     SLEEPER,
+    clock,
     join_arguments,
     listening,
     log_of,
+    needs_faketime,
     refused,
     run,
     running_on,
@@ -26,9 +27,6 @@ from tests.support.bad_days import (
 )
 
 SPARES = ("s1", "s2", "s3", "s4")
-# The library itself, since the `faketime` command would stand between us and the daemon.
-FAKETIME = sorted(Path("/usr/lib").glob("*/faketime/libfaketime.so.1"))
-needs_faketime = pytest.mark.skipif(not FAKETIME, reason="no libfaketime.so.1 (package faketime)")
 
 
 class Setting:
@@ -195,11 +193,6 @@ def test_a_node_whose_clock_is_hours_ahead_joins_is_warned_and_works(setting: Se
     finally:
         stop_daemon(setting.swarm, spare)
         start_daemon(setting.swarm, spare)
-
-
-def clock(offset: str) -> tuple[str, ...]:
-    """What to put before a command so that its clocks are off."""
-    return ("env", f"LD_PRELOAD={FAKETIME[0]}", f"FAKETIME={offset}")
 
 
 class _silent:  # used like a function

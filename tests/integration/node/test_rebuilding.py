@@ -8,6 +8,7 @@ import pytest
 
 from demo.machines import machines
 from demo.swarm import CommandFailed, Swarm, wait_until
+from tests.support.bad_days import SLEEPER, clock, needs_faketime, start_daemon, stop_daemon
 
 NAMES = ("m1", "m2", "m3", "w1", "spare")
 FORCE = ("init", "--force-new-cluster")
@@ -89,6 +90,32 @@ def test_the_survivor_keeps_services_and_takes_new_managers() -> None:
                 what="the former manager to be a worker",
             )
             assert managers(swarm, "m1") == 2
+        finally:
+            swarm.stop()
+
+
+@needs_faketime
+def test_a_manager_that_is_alone_with_an_expired_certificate_gets_another() -> None:
+    with machines(("m1",)) as made:
+        swarm, only = Swarm(made), made.by_name["m1"]
+        try:
+            swarm.init(only)
+            swarm.command(only, "service", "create", "--name", "web", *SLEEPER)
+            task = swarm.rows(only, "service", "ps", "web")[0]["ID"]
+            stop_daemon(swarm, only)
+            start_daemon(swarm, only, *clock("+200d"))
+            wait_until(
+                lambda: "certificate" in str(swarm.json(only, "info")),
+                what="it to say what is wrong",
+            )
+            assert "swarm rebuilt" in swarm.command(only, *FORCE)
+            wait_until(
+                lambda: swarm.json(only, "info")["State"] == "active", what="a session with itself"
+            )
+            wait_until(lambda: replicas(swarm, "m1") == "1/1", what="its task to be known to run")
+            assert swarm.rows(only, "service", "ps", "web")[0]["ID"] == task
+            with pytest.raises(CommandFailed, match="only manager"):
+                swarm.command(only, *FORCE)
         finally:
             swarm.stop()
 
