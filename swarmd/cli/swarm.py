@@ -42,6 +42,7 @@ def init(target: Target, /, **flags: Any) -> None:
 
     --force-new-cluster is for a swarm that lost most of its managers for good: run on one that is
     left, it goes on with this manager alone. Services, workers and tokens stay as they are.
+    A certificate of this manager that has expired is renewed.
 
     \b
     swarmd init --advertise-addr 10.0.0.5
