@@ -17,6 +17,7 @@ from swarmd.orchestrator.rebalance import Planned
 from swarmd.orchestrator.rebalance.movable import is_move
 from swarmd.orchestrator.rebalance.moves import begun
 from swarmd.orchestrator.rebalance.policy import AHEAD_MAX
+from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.whatif.hypothesis import find_service
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import cluster as pb
@@ -33,6 +34,7 @@ class ClusterService:
     Args:
         read_barrier: returns once the replica holds everything acknowledged before the call.
         env: for tasks that begin moves.
+        fleet: what the scheduler knows of the nodes, on the leader.
     """
 
     def __init__(
@@ -43,12 +45,14 @@ class ClusterService:
         clock: Clock,
         read_barrier: Callable[[], Awaitable[object]],
         env: Callable[[], Env],
+        fleet: Callable[[], Fleet | None] = lambda: None,
     ) -> None:
         self._view = view
         self._writer = writer
         self._clock = clock
         self._read_barrier = read_barrier
         self._env = env
+        self._fleet = fleet
         self._rehearsals = Rehearsals(view, clock=clock)
         self._moving = asyncio.Lock()  # or two requests would begin more moves than allowed
 
@@ -56,14 +60,13 @@ class ClusterService:
         if not request.service_id and not request.task_id:
             raise invalid("invalid argument: the service or task to explain is missing")
         await self._read_barrier()
-        now = Instant(self._clock.now())
+        now, fleet = Instant(self._clock.now()), self._fleet()
         if request.service_id:
-            return _to_pb(
-                explain_service(find_service(request.service_id, self._view), self._view, now)
-            )
+            service = find_service(request.service_id, self._view)
+            return _to_pb(explain_service(service, self._view, now, fleet))
         task = self._view.get_task(request.task_id)
         service = self._view.get_service(task.service_id)
-        return _to_pb(explain_task(task, service, self._view, now))
+        return _to_pb(explain_task(task, service, self._view, now, fleet))
 
     async def Simulate(self, call: Call, request: pb.SimulateRequest) -> pb.SimulateResponse:
         await self._read_barrier()

@@ -15,6 +15,7 @@ from swarmd.model.env import Env
 from swarmd.model.errors import Rejection
 from swarmd.model.instant import SECOND
 from swarmd.orchestrator.planner import Planner
+from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.garbage import present_left_out
 from swarmd.store.changes import Committed, Transaction
@@ -40,6 +41,12 @@ class Engine:
         self._clock = clock
         self._env = env
         self._changed = asyncio.Event()
+        self._planner: Planner | None = None
+
+    @property
+    def fleet(self) -> Fleet | None:
+        """What the scheduler knows of the nodes, for questions; None while there is no planner."""
+        return self._planner.fleet if self._planner is not None else None
 
     async def run(self) -> None:
         """Plan until cancelled; a crash of the planner is raised, for a new engine to start."""
@@ -54,7 +61,7 @@ class Engine:
 
     async def _plan(self) -> None:
         """Plan until a write fails: what a planner believes to have done is then not true."""
-        planner = Planner(self._store, self._env())
+        planner = self._planner = Planner(self._store, self._env())
 
         def observe(committed: Committed) -> None:
             planner.observe(committed)
@@ -71,6 +78,7 @@ class Engine:
                     await self._wait(planner.next_deadline())
         finally:
             unsubscribe()
+            self._planner = None
 
     async def _wait(self, deadline: int | None) -> None:
         if deadline is None:

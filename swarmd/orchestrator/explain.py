@@ -2,8 +2,8 @@
 
 The answer is put together from what is stored: the slots as the orchestrator judges them, what
 tasks say about themselves, and the scheduler's own filters asked about one more task. Nothing is
-remembered for it, so any leader can answer at any time; a question costs one look at every node
-and task.
+remembered for it, so any manager can answer at any time. A question costs a glance at the tasks of
+the service and a look at every node; without the scheduler's fleet, also a look at every task.
 """
 
 from __future__ import annotations
@@ -69,21 +69,29 @@ class Explanation(NamedTuple):
     nodes: int
 
 
-def explain_service(service: Service, view: View, now: Instant) -> Explanation:
-    """Why a service has the tasks it has."""
-    slots = job_slots(service, view) if is_job(service.spec.mode) else _slots(service, view)
-    running = sum(any(_runs(task) for task in slot.current) for slot in slots)
+def explain_service(
+    service: Service, view: View, now: Instant, fleet: Fleet | None = None
+) -> Explanation:
+    """Why a service has the tasks it has.
+
+    Args:
+        fleet: what the scheduler knows of nodes, where there is one; else it is made from `view`.
+    """
+    job = is_job(service.spec.mode)
+    sound, slots = (0, job_slots(service, view)) if job else _slots(service, view)
+    running = sound + sum(any(_runs(task) for task in slot.current) for slot in slots)
     wanted = explain_modes.wanted(service, view)
     causes = _causes(_waiting(slots, view, now))
     requirement = _requirement(service)
-    fleet = Fleet.of(view)
+    fleet = Fleet.of(view) if fleet is None else fleet
     ranked = refusals(fleet, Filters(fleet, requirement))
     total = len(fleet)
     able = total - sum(len(refused.nodes) for refused in ranked)
     name = service.spec.name
     reasons = [f"{running} of {wanted} tasks of {name} run"]
-    if wanted > len(slots):
-        reasons.append(f"{wanted - len(slots)} tasks are yet to be made")
+    made = sound + len(slots)
+    if wanted > made:
+        reasons.append(f"{wanted - made} tasks are yet to be made")
     reasons += explain_modes.reasons(service, view, now)
     reasons += [_sentence(cause) for cause in causes]
     if service.update_status is not None and service.update_status.state not in _UPDATE_DONE:
@@ -108,9 +116,11 @@ def explain_service(service: Service, view: View, now: Instant) -> Explanation:
     )
 
 
-def explain_task(task: Task, service: Service, view: View, now: Instant) -> Explanation:
+def explain_task(
+    task: Task, service: Service, view: View, now: Instant, fleet: Fleet | None = None
+) -> Explanation:
     """Why one task is in its state; the rest of the answer is about its service."""
-    about_service = explain_service(service, view, now)
+    about_service = explain_service(service, view, now, fleet)
     history = history_of(view, service.id, slot_key(task))
     state, wanted = task.status.state.word, task.desired_state.word
     node = view.find_node(task.node_id) if task.node_id else None
@@ -135,14 +145,21 @@ def label(task: Task, view: View) -> str:
     return f"{task.service_name}.{place}"
 
 
-def _slots(service: Service, view: View) -> list[Slot]:
-    """The slots that are in use, and those that could not go on, in order."""
+def _slots(service: Service, view: View) -> tuple[int, list[Slot]]:
+    """How many slots have one task that runs; and the others in use, or that could not go on."""
     judge = SpecJudge(service)
-    keys: dict[SlotKey, None] = {}
+    histories: dict[SlotKey, list[Task]] = {}
     for task in view.tasks_of_service(service.id):
-        keys[slot_key(task)] = None
-    slots = [judge_slot(key, history_of(view, service.id, key), judge, view) for key in keys]
-    return [slot for slot in slots if slot.current]
+        histories.setdefault(slot_key(task), []).append(task)
+    sound, slots = 0, []
+    for key, history in histories.items():
+        if len(history) == 1 and _runs(history[0]):
+            sound += 1
+            continue
+        slot = judge_slot(key, tuple(history), judge, view)
+        if slot.current:
+            slots.append(slot)
+    return sound, slots
 
 
 def _runs(task: Task) -> bool:

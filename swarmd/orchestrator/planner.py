@@ -24,6 +24,7 @@ from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.endpoint import is_allocated
 from swarmd.orchestrator.enforcer import MESSAGE, violations
 from swarmd.orchestrator.observer import Observer
+from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.schedule import Scheduler
 from swarmd.orchestrator.service_pass import reconcile
 from swarmd.orchestrator.slots import SlotKey
@@ -55,6 +56,11 @@ class Planner:
     def dirty(self) -> bool:
         """Whether another pass has work to do now."""
         return self._observer.dirty or self._observer.rebalancing.due
+
+    @property
+    def fleet(self) -> Fleet:
+        """The nodes with what is on them, for questions; they may not count anything on it."""
+        return self._observer.fleet
 
     def observe(self, committed: Committed) -> None:
         """Take note of what an entry changed; cheap, as most changes decide nothing."""

@@ -3,8 +3,9 @@
     python -m tests.bench.orchestrator.bench_steady [--nodes 1000] [--tasks 30000]
 
 For one large service and for a thousand small ones: how much memory the tables take (the growth of
-the resident set), how long a planner takes from scratch, and how long a pass takes after one task
-failed or one node came. CPU time; of passes the median and the worst of a hundred.
+the resident set), how long a planner takes from scratch, how long a pass takes after one task
+failed or one node came, and how long an explanation takes. CPU time; of passes the median and the
+worst of a hundred.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
+from swarmd.orchestrator.explain import explain_service
 from swarmd.runtime.garbage import present_left_out
 from swarmd.store.changes import Create, SetTaskStatus
 from tests.bench.orchestrator.bench_planner import Bench
@@ -99,6 +101,17 @@ def one_pass(bench: Bench) -> float:
     return spent
 
 
+def explanations(bench: Bench) -> list[float]:
+    """CPU seconds of explaining a service, as the leader does."""
+    assert bench.planner is not None
+    found = []
+    for service in bench.store.services()[:PASSES]:
+        started = time.process_time()
+        explain_service(service, bench.store, bench.now, bench.planner.fleet)
+        found.append(time.process_time() - started)
+    return found
+
+
 def measure(nodes: int, tasks: int, services: int) -> None:
     gc.collect()
     before = resident()
@@ -116,12 +129,14 @@ def measure(nodes: int, tasks: int, services: int) -> None:
         recovered = time.process_time() - started
         gc.collect()
         whole = resident() - before
+        explained = explanations(bench)
         failed, joined = failures(bench, tasks), joins(bench)
     print(
         f"{nodes} nodes, {tasks} tasks, {services} services: store {store / MIB:.0f} MiB, with the "
         f"planner {whole / MIB:.0f} MiB; recovery {scanned:.3f} s, with its first pass "
         f"{recovered:.3f} s"
     )
+    print(f"  one service explained: {statistics.median(explained) * 1e3:.1f} ms")
     for what, values in (("task failed", failed), ("node came", joined)):
         print(
             f"  one {what}: its pass takes {statistics.median(values) * 1e3:.2f} ms, "

@@ -7,7 +7,13 @@ from msgspec.structs import replace
 from swarmd.model.instant import SECOND
 from swarmd.model.service import Service
 from swarmd.model.spec import GlobalMode, Placement, RestartPolicy, ServiceMode
-from swarmd.model.states import Availability, FailureAction, RestartCondition, TaskState
+from swarmd.model.states import (
+    Availability,
+    FailureAction,
+    NodeState,
+    RestartCondition,
+    TaskState,
+)
 from swarmd.orchestrator.explain import NAMED_MAX, Explanation, explain_service, explain_task
 from tests.support.cluster import Swarm, a_service_spec, a_task_spec
 
@@ -187,3 +193,17 @@ def test_a_running_task_needs_no_reason():
         f"task web.1 ({task.id}) is running on n1, wanted running",
         "1 of 1 tasks of web run",
     )
+
+
+def test_what_the_scheduler_knows_of_the_nodes_gives_the_same_answer() -> None:
+    swarm = Swarm(nodes=3)
+    web = swarm.create(a_service_spec(replicas=5, task=a_task_spec(cpus=1)))
+    big = swarm.create(a_service_spec("big", replicas=4, task=a_task_spec(cpus=3)))
+    swarm.converge()
+    swarm.set_node("n2", state=NodeState.DOWN)
+    swarm.settle()
+    assert swarm.planner is not None
+    for service_id in (web, big):
+        service = swarm.store.get_service(service_id)
+        asked = explain_service(service, swarm.store, swarm.now, swarm.planner.fleet)
+        assert asked == explain_service(service, swarm.store, swarm.now)
