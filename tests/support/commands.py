@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from swarmd.model.spec import ServiceSpec
 from tests.support.daemon import Daemon
 
@@ -18,6 +20,17 @@ def failing(daemon: Daemon, *words: str, code: int = 1) -> str:
     result = daemon.run(*words)
     assert result.exit_code == code, result.output + repr(result.exception)
     return result.stderr
+
+
+def names_of(decorators: list[Any]) -> set[str]:
+    """The flags that decorators give a command."""
+
+    def nothing() -> None:
+        """A command of no concern."""
+
+    for decorate in decorators:
+        decorate(nothing)
+    return {max(param.opts, key=len) for param in nothing.__click_params__}  # type: ignore[attr-defined]
 
 
 def spec_of(daemon: Daemon, name: str = "web") -> ServiceSpec:

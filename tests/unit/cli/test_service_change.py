@@ -8,11 +8,12 @@ from typing import Any
 import pytest
 from click import Option
 
+from swarmd.cli import container_options
 from swarmd.cli.service_write import update
 from swarmd.model.instant import SECOND
 from swarmd.model.spec import ServiceSpec
 from swarmd.model.states import FailureAction, Strategy, TaskState, UpdateOrder
-from tests.support.commands import SERVER, create, failing, spec_of
+from tests.support.commands import SERVER, create, failing, names_of, spec_of
 
 
 def test_scale_changes_several_services_and_waits_for_all(daemon):
@@ -119,6 +120,8 @@ HEALTH_FLAGS = {
     "--health-timeout", "--health-retries", "--health-start-period", "--health-start-interval",
     "--health-unready-after",
 }  # fmt: skip
+# Tried in test_container_options.py.
+CONTAINER_FLAGS = names_of([*container_options.SHARED, *container_options.UPDATE])
 OTHER_FLAGS = {
     # Tried in test_images_of_services.py.
     "--with-registry-auth",
@@ -182,7 +185,8 @@ def policy(spec: ServiceSpec, kind: str) -> Any:
 def test_every_flag_of_update_is_tried_below():
     options = {max(param.opts, key=len) for param in update.params if isinstance(param, Option)}
     # Those of the modes and of health are tried in test_service_modes.py, test_health_options.py.
-    assert options - OTHER_FLAGS - MODE_FLAGS - HEALTH_FLAGS == set(EVERY_FLAG)
+    others = OTHER_FLAGS | MODE_FLAGS | HEALTH_FLAGS | CONTAINER_FLAGS
+    assert options - others == set(EVERY_FLAG)
 
 
 @pytest.mark.parametrize("flag", EVERY_FLAG)
