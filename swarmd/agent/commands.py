@@ -1,8 +1,9 @@
-"""Running commands beside this node's tasks for whoever asked the leader to.
+"""What is done with this node's tasks for whoever asked the leader to: commands beside them, their
+streams, what they use, their files.
 
 The node listens at the manager of its session for orders; each is served by a call of its own. A
 call that ends, for whatever reason, ends its command, and a command its call. Nothing here touches
-the task.
+the task, but for what a client attached to it says and sends.
 """
 
 from __future__ import annotations
@@ -13,7 +14,8 @@ from collections.abc import Awaitable
 from typing import Any, Protocol
 
 from swarmd.agent.core.patience import retry_delay_ns
-from swarmd.agent.executors.session import STDERR, Command, NoSession, Session
+from swarmd.agent.executors.looking import Telling, copy, stats, top
+from swarmd.agent.executors.session import STDERR, Access, Chunk, Command, NoSession
 from swarmd.model.env import Rng
 from swarmd.model.errors import Code
 from swarmd.model.ids import TaskId
@@ -28,18 +30,30 @@ SIGNAL_MAX = 64
 SIZE_MAX = 65_535
 
 
-class Runs(Protocol):
-    """What runs the commands; see `swarmd.agent.worker.Worker`."""
+class Tasks(Protocol):
+    """The tasks of the node; see `swarmd.agent.worker.Worker`."""
 
-    async def run_beside(self, task_id: TaskId, command: Command) -> Session:
-        """Run a command beside a task; raises NoSession."""
+    def access(self, task_id: TaskId) -> Access:
+        """The way into a task; raises NoSession."""
         ...
+
+
+class Conversation(Protocol):
+    """What a client speaks to; see `swarmd.agent.executors.session.Session`."""
+
+    async def read(self) -> Chunk | None: ...
+    async def write(self, data: bytes) -> None: ...
+    async def end_input(self) -> None: ...
+    async def signal(self, number: int) -> None: ...
+    async def resize(self, rows: int, columns: int) -> None: ...
+    async def wait(self) -> int: ...
+    async def close(self) -> None: ...
 
 
 class CommandServer:
     """Serves orders of whichever manager it follows."""
 
-    def __init__(self, worker: Runs, *, rng: Rng) -> None:
+    def __init__(self, worker: Tasks, *, rng: Rng) -> None:
         self._worker = worker
         self._rng = rng
         self._broker: Any = None
@@ -82,16 +96,15 @@ class CommandServer:
 
     async def _serve(self, broker: Any, order: pb.ExecOrder) -> None:
         log.info(
-            "command.ordered session=%s task.id=%s caller=%s program=%s",
-            order.session_id, order.task_id, order.caller, order.command.argv[0],
+            "command.ordered session=%s task.id=%s caller=%s what=%s program=%s",
+            order.session_id, order.task_id, order.caller,
+            order.WhichOneof("what"), "".join(order.command.argv[:1]),
         )  # fmt: skip
         try:
             async with await broker.Serve() as call:
                 await call.send(pb.ExecOutput(session_id=order.session_id))
                 try:
-                    session = await self._worker.run_beside(
-                        TaskId(order.task_id), command_of(order.command)
-                    )
+                    session = await self._begin(order)
                 except NoSession as error:
                     await _conclude(call, pb.ExecOutput(error=str(error)))
                     return
@@ -102,8 +115,38 @@ class CommandServer:
         except RpcError as error:
             log.info("command.cut_off session=%s reason=%s", order.session_id, error.message)
 
+    async def _begin(self, order: pb.ExecOrder) -> Conversation:
+        task_id = TaskId(order.task_id)
+        access = self._worker.access(task_id)
+        what = order.WhichOneof("what")
+        if what == "command":
+            return await access.run(command_of(order.command))
+        if not access.pid:
+            raise NoSession("the task does not run")
+        match what:
+            case "attach":
+                session = await access.attach(stdin=order.attach.stdin)
+                rows, columns = order.attach.rows, order.attach.columns
+                if rows and columns:
+                    await session.resize(min(rows, SIZE_MAX), min(columns, SIZE_MAX))
+                return session
+            case "stats":
+                return Telling(stats(access.pid, task_id, once=order.stats.once))
+            case "top":
+                return Telling(top(access.pid, task_id))
+            case "copy":
+                return await copy(
+                    access.pid,
+                    order.copy.path,
+                    into=order.copy.into,
+                    keep_owner=order.copy.keep_owner,
+                    follow=order.copy.follow,
+                    ended=self._sessions,
+                )
+        raise NoSession("this node is of a version that can't do that")
 
-async def converse(session: Session, call: Any) -> None:
+
+async def converse(session: Conversation, call: Any) -> None:
     """Pass everything both ways until the command or the call has ended.
 
     Raises:
@@ -123,7 +166,7 @@ async def converse(session: Session, call: Any) -> None:
         await _conclude(call, pb.ExecOutput(exit_code=await session.wait()))
 
 
-async def _speak(session: Session, call: Any) -> None:
+async def _speak(session: Conversation, call: Any) -> None:
     while (chunk := await session.read()) is not None:
         if chunk.stream == STDERR:
             await call.send(pb.ExecOutput(stderr=chunk.data))
@@ -132,7 +175,7 @@ async def _speak(session: Session, call: Any) -> None:
     await session.wait()
 
 
-async def _hear(call: Any, session: Session) -> None:
+async def _hear(call: Any, session: Conversation) -> None:
     """Hand on what the client says; returns when the call is over."""
     async for message in call:
         match message.WhichOneof("what"):

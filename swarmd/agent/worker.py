@@ -17,10 +17,11 @@ from pathlib import Path
 from swarmd.agent import logs
 from swarmd.agent.core import assignment
 from swarmd.agent.executors.base import Executor
-from swarmd.agent.executors.session import Command, NoSession, Session
+from swarmd.agent.executors.session import Access, NoSession
 from swarmd.agent.log_reader import LogOptions
 from swarmd.agent.logs import LogSelector, Portion
 from swarmd.agent.runner import Runner
+from swarmd.agent.serving import Serving
 from swarmd.agent.state_db import StateDb, StateUnwritable
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.task import Task, TaskStatus
@@ -54,6 +55,7 @@ class Worker:
         *,
         clock: Clock,
         open_db: Callable[[Path], StateDb] = open_state,
+        serving: Serving | None = None,
     ) -> None:
         self.on_status: Callable[[TaskId, TaskStatus], None] = lambda _task_id, _status: None
         self._directory = directory
@@ -61,6 +63,7 @@ class Worker:
         self._executor = executor
         self._clock = clock
         self._open_db = open_db
+        self._serving = serving
         self._supervisor = Supervisor("worker")
         self._db: StateDb | None = None
         self._runners: dict[TaskId, Runner] = {}
@@ -151,8 +154,8 @@ class Worker:
 
         return logs.read(matching, options, now=self._clock.now)
 
-    async def run_beside(self, task_id: TaskId, command: Command) -> Session:
-        """Run a command beside a task that runs here, to be closed by the caller.
+    def access(self, task_id: TaskId) -> Access:
+        """The way into a task that runs here.
 
         Raises:
             NoSession
@@ -163,11 +166,15 @@ class Worker:
         access = runner.access
         if access is None:
             raise NoSession(f"task {task_id} does not run yet, or cannot be entered")
-        return await access.run(command)
+        return access
 
     def _add(self, task: Task) -> None:
         self._runners[task.id] = Runner(
-            task, self._executor, clock=self._clock, changed=self._store
+            task,
+            self._executor,
+            clock=self._clock,
+            changed=self._store,
+            serving=self._serving,
         )
         self._empty.clear()
 

@@ -55,11 +55,12 @@ def exec_(
     )
 
     async def work(client: Client) -> int:
-        from swarmd.cli.exec_call import converse, find_task
+        from swarmd.cli.exec_call import Manner, converse, find_task
 
         task_id = await find_task(client, word)
         with Terminal(raw=tty and interactive):
-            return await converse(client, pb.ExecStart(task_id=task_id, command=wanted))
+            start = pb.ExecStart(task_id=task_id, command=wanted)
+            return await converse(client, start, Manner(stdin=interactive, tty=tty))
 
     target: Target = ctx.obj
     ctx.exit(run(target, work))

@@ -1,4 +1,4 @@
-"""The call behind `swarmd exec`: input and signals there, output and the exit code back."""
+"""The call behind `swarmd exec` and `attach`: input and signals there, output and its end back."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Iterator
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from swarmd.cli.client import Client
 from swarmd.cli.errors import CliError
@@ -21,6 +21,7 @@ from swarmd.rpc.pb import exec_ as pb
 EXEC = "swarmd.v1.Exec"
 NOT_RUN = 126
 CHUNK_BYTES = 64 * 1024
+DETACH_KEYS = b"\x10\x11"  # Ctrl-P Ctrl-Q
 # Passed on to a command without a terminal; with one, the terminal makes them of keys.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -47,34 +48,51 @@ async def find_task(client: Client, word: str) -> str:
     )
 
 
-async def converse(client: Client, start: pb.ExecStart) -> int:
-    """Run the command to its end; returns its exit code.
+class Manner(NamedTuple):
+    """How a client speaks to a task."""
+
+    stdin: bool = False
+    tty: bool = False
+    signals: bool = True  # pass on those that this program gets
+    detachable: bool = False  # by Ctrl-P Ctrl-Q, or without signals by Ctrl-C
+
+
+async def converse(client: Client, start: pb.ExecStart, manner: Manner) -> int:
+    """Speak with the task to the end; returns the exit code, or 0 when detached.
 
     Raises:
-        CliError: it could not be run.
+        CliError: it could not be done.
     """
-    command = start.command
     call = await client.stub(EXEC).Run()
     async with call:
         await call.send(pb.ExecInput(start=start))
         try:
-            last = await _converse(call, command)
+            last = await _converse(call, manner)
+        except Detached:
+            return 0
         except BaseExceptionGroup as group:
-            raise cause_of(group) from None
+            cause = cause_of(group)
+            if isinstance(cause, Detached):
+                return 0
+            raise cause from None
     if last.WhichOneof("what") == "error":
         raise CliError(last.error, exit_code=NOT_RUN)
     code: int = last.exit_code
     return code
 
 
-async def _converse(call: Any, command: pb.ExecCommand) -> pb.ExecOutput:
+class Detached(Exception):
+    """The person has let go of the task."""
+
+
+async def _converse(call: Any, manner: Manner) -> pb.ExecOutput:
     # At most a few of them wait: a person makes them.
     events: asyncio.Queue[pb.ExecInput] = asyncio.Queue()
-    with _signals(events, tty=command.tty):
+    with _signals(events, manner):
         async with asyncio.TaskGroup() as tasks:
             talking = [tasks.create_task(_pass_on(events, call))]
-            if command.stdin:
-                talking.append(tasks.create_task(_send_input(call)))
+            if manner.stdin:
+                talking.append(tasks.create_task(_send_input(call, manner)))
             last = await _show(call)
             for task in talking:
                 task.cancel()
@@ -107,8 +125,12 @@ def _write(stream: IO[bytes], data: bytes) -> None:
     stream.flush()
 
 
-async def _send_input(call: Any) -> None:
+async def _send_input(call: Any, manner: Manner) -> None:
+    before = b""
     async for data in _input():
+        if manner.detachable and manner.tty and DETACH_KEYS in before + data:
+            raise Detached
+        before = data[-1:]
         await call.send(pb.ExecInput(data=data))
     await call.send(pb.ExecInput(end=True))
 
@@ -145,7 +167,7 @@ async def _input() -> AsyncIterator[bytes]:
 
 
 @contextlib.contextmanager
-def _signals(events: asyncio.Queue[pb.ExecInput], *, tty: bool) -> Iterator[None]:
+def _signals(events: asyncio.Queue[pb.ExecInput], manner: Manner) -> Iterator[None]:
     """Make messages of signals, and of changes of the terminal's size."""
     loop = asyncio.get_running_loop()
 
@@ -156,9 +178,9 @@ def _signals(events: asyncio.Queue[pb.ExecInput], *, tty: bool) -> Iterator[None
     def signalled(number: int) -> None:
         events.put_nowait(pb.ExecInput(signal=number))
 
-    wanted = [signal.SIGWINCH] if tty else list(SIGNALS)
+    wanted = [*([signal.SIGWINCH] if manner.tty else SIGNALS if manner.signals else ())]
     for number in wanted:
-        if tty:
+        if manner.tty:
             loop.add_signal_handler(number, resized)
         else:
             loop.add_signal_handler(number, signalled, number)

@@ -40,6 +40,21 @@ async def find_subject(client: Client, word: str) -> Subject:
         raise no_service from None
 
 
+async def find_one_task(client: Client, word: str) -> Task:
+    """The task that a person means, running or not.
+
+    Raises:
+        CliError: nothing is meant, several things are, or a service.
+    """
+    subject = await find_subject(client, word)
+    if not subject.task_id:
+        raise CliError(f"{word} is a service", hint=f"`swarmd service ps {word}` lists its tasks")
+    task = await client.find_task(subject.task_id)
+    if task is None:
+        raise CliError(f"task {word} is gone")
+    return task
+
+
 def _find_task(tasks: list[Task], word: str, node_names: dict[str, str]) -> Task | None:
     if not any(task.id.startswith(word) or task_label(task, node_names) == word for task in tasks):
         return None

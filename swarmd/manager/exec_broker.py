@@ -1,4 +1,4 @@
-"""Commands beside tasks, on the leader: a client's call tied to a call of the task's node.
+"""What is done with running tasks, on the leader: a client's call tied to one of the task's node.
 
     client ── Run ──► session ──order──► Listen ── node
               ◄──────────┴───────────── Serve ────┘
@@ -8,7 +8,7 @@ Messages pass through two short pipes: who reads slowly slows down who writes, o
 machines. Either call's end ends the other. When leadership ends, so do all sessions.
 
 Every command leaves a line in the log and an event on its task before it runs; without the event
-it doesn't run.
+it doesn't run. So does attaching to a task, looking at what it does, and copying its files.
 """
 
 from __future__ import annotations
@@ -80,17 +80,15 @@ class ExecBroker:
     async def Run(
         self, call: Call, requests: AsyncIterator[pb.ExecInput]
     ) -> AsyncIterator[pb.ExecOutput]:
-        """Run a command beside a task and pass its streams both ways until it ends."""
+        """Do something with a running task, and pass streams both ways until it ends."""
         start = (await _first(requests)).start
-        if not start.command.argv or not start.command.argv[0]:
-            raise invalid("there is no command to run")
+        words = _words(start)
         task = self._find(TaskId(start.task_id))
         caller = self._caller(call)
-        words = _shown(start.command)
         if len(self._sessions) >= SESSIONS_MAX:
             raise Rejection(
                 Code.RESOURCE_EXHAUSTED,
-                f"{SESSIONS_MAX} commands run beside tasks already; end one and try again",
+                f"{SESSIONS_MAX} clients are busy with tasks already; end one and try again",
             )
         session = _Session(self._ids.new(), task.node_id)
         self._sessions[session.id] = session
@@ -98,10 +96,10 @@ class ExecBroker:
         try:
             await self._note(task.id, caller, words)
             log.info(
-                "exec.began session=%s task.id=%s node.id=%s caller=%s command=%s",
+                "exec.began session=%s task.id=%s node.id=%s caller=%s what=%s",
                 session.id, task.id, task.node_id, caller, words,
             )  # fmt: skip
-            await self._order(session, task, start.command, caller)
+            await self._order(session, task, start, caller)
             pump = self._pumps.spawn(_pump(requests, session.inputs), name=f"in.{session.id}")
             async for output in session.outputs:
                 yield output
@@ -165,12 +163,12 @@ class ExecBroker:
         if not TaskState.STARTING <= task.status.state <= TaskState.RUNNING:
             raise Rejection(
                 Code.FAILED_PRECONDITION,
-                f"task {task_id} is {task.status.state.word}; commands run beside running tasks",
+                f"task {task_id} is {task.status.state.word}, and this takes one that runs",
             )
         return task
 
     async def _order(
-        self, session: _Session, task: Task, command: pb.ExecCommand, caller: NodeId
+        self, session: _Session, task: Task, start: pb.ExecStart, caller: NodeId
     ) -> None:
         """Tell the node, and wait until it has called back."""
         listeners = self._listeners.get(task.node_id)
@@ -178,7 +176,9 @@ class ExecBroker:
             raise Rejection(
                 Code.UNAVAILABLE, f"node {task.node_id} is not connected to the leader just now"
             )
-        order = pb.ExecOrder(session_id=session.id, task_id=task.id, command=command, caller=caller)
+        order = pb.ExecOrder(session_id=session.id, task_id=task.id, caller=caller)
+        what = start.WhichOneof("what")
+        getattr(order, what).CopyFrom(getattr(start, what))
         await listeners[-1].put(order)
         try:
             async with asyncio.timeout(CALL_BACK_S):
@@ -189,8 +189,9 @@ class ExecBroker:
             ) from None
 
     async def _note(self, task_id: TaskId, caller: NodeId, words: str) -> None:
-        """Put the command among the events of the swarm."""
-        reason = f"command run beside it from node {caller}: {words}"
+        """Put what is done among the events of the swarm."""
+        what, _, details = words.partition(": ")
+        reason = f"{what} from node {caller}" + (f": {details}" if details else "")
         for attempt in range(AUDIT_ATTEMPTS):
             task = self._find(task_id)
             try:
@@ -224,6 +225,30 @@ async def _pump(requests: AsyncIterator[Any], pipe: Pipe[Any]) -> None:
         pipe.end()
 
 
-def _shown(command: pb.ExecCommand) -> str:
-    words = shlex.join(command.argv)
+def _words(start: pb.ExecStart) -> str:
+    """What is done with a task, and after a colon the details, for events and the log.
+
+    Raises:
+        Rejection: it is nothing that can be done.
+    """
+    match start.WhichOneof("what"):
+        case "command":
+            if not start.command.argv or not start.command.argv[0]:
+                raise invalid("there is no command to run")
+            return f"command run beside it: {_shown(shlex.join(start.command.argv))}"
+        case "attach":
+            return "attached to"
+        case "stats":
+            return "looked at what it uses"
+        case "top":
+            return "looked at its processes"
+        case "copy":
+            if not start.copy.path:
+                raise invalid("no path was given to copy from or to")
+            way = "into it" if start.copy.into else "from it"
+            return f"files copied {way}: {_shown(start.copy.path)}"
+    raise invalid("there is nothing to do with the task; is the client of a later version?")
+
+
+def _shown(words: str) -> str:
     return words if len(words) <= COMMAND_LENGTH_MAX else words[: COMMAND_LENGTH_MAX - 1] + "…"

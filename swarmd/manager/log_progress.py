@@ -18,10 +18,10 @@ TASKS_MAX = 1000
 
 
 class Reached(NamedTuple):
-    """The time of a task's last line, and how many lines of that time there were."""
+    """The time of a task's last line, and how many there were of that time."""
 
     time: int
-    count: int
+    lines: int
 
 
 class Progress:
@@ -62,7 +62,7 @@ class Progress:
             return lines
         _, lines = split_after(lines, reached.time - 1)
         at_once, later = split_after(lines, reached.time)
-        left = reached.count
+        left = reached.lines
         while left and at_once:
             at_once = at_once[at_once.index(b"\n") + 1 :]
             left -= 1
@@ -80,7 +80,7 @@ class Progress:
         else:
             count = split_after(lines, time - 1)[1].count(b"\n")
         if before is not None and before.time == time:
-            count += before.count
+            count += before.lines
         self._tasks[task_id] = Reached(time, count)
         if len(self._tasks) > TASKS_MAX:
             recent = time - OVERLAP_NS

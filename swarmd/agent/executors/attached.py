@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 from collections.abc import Awaitable, Callable
 
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
@@ -15,6 +16,7 @@ from swarmd.agent.executors.session import STDERR, STDOUT, NoSession, Session
 from swarmd.model.ids import TaskId
 
 LETTERS = {STDOUT: "o", STDERR: "e"}
+LOST = 128 + signal.SIGKILL  # the exit code of a task that ended unseen
 
 
 class Ending:
@@ -48,19 +50,20 @@ class AttachedProcess:
         self,
         over: asyncio.Future[int],
         *,
-        signal: Callable[[int], Awaitable[None]],
-        resize: Callable[[int, int], Awaitable[None]],
+        send: Callable[[int], Awaitable[None]],
+        resize: Callable[[int, int], Awaitable[None]] | None = None,
     ) -> None:
         self.over = over
-        self._signal = signal
+        self._send = send
         self._resize = resize
 
     async def signal(self, number: int) -> None:
         if not self.over.done():
-            await self._signal(number)
+            await self._send(number)
 
     async def resize(self, rows: int, columns: int) -> None:
-        await self._resize(rows, columns)
+        if self._resize is not None:
+            await self._resize(rows, columns)
 
     async def end_input(self) -> None:
         """Never asked for, see below."""

@@ -17,8 +17,10 @@ from typing import Any
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.executors import groups
 from swarmd.agent.executors import process_words as words
 from swarmd.agent.executors.accounts import Account, look_up
+from swarmd.agent.executors.attached import LOST, AttachedProcess, Ending, attach
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
@@ -200,6 +202,7 @@ class ProcessController:
         self._unapplied: tuple[str, ...] = ()
         self._exit: dict[str, Any] | None = None
         self._over = asyncio.Event()
+        self._ending = Ending()
         if self._ports and not task.status.state.terminal:
             executor.ports.adopt(task.id, self._ports)
 
@@ -218,6 +221,21 @@ class ProcessController:
     def image_health(self) -> None:
         """Processes have no image."""
         return None
+
+    @property
+    def pid(self) -> int:
+        return 0 if self._over.is_set() else self._pid
+
+    async def attach(self, *, stdin: bool) -> Session:
+        """The task's output from now on."""
+        if stdin:
+            raise NoSession("it is a process, which has no input; attach without")
+        process = AttachedProcess(self._ending.told(), send=self._signal)
+        return await attach(self._executor.link, self._task.id, process, stdin="", tty=False)
+
+    async def _signal(self, number: int) -> None:
+        if self.pid:
+            groups.send_signal(self.pid, number)
 
     async def run(self, command: Command) -> Session:
         """Run a command beside the task, in its surroundings."""
@@ -267,6 +285,7 @@ class ProcessController:
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
+        self._ending.tell(words.exit_code(record))
 
     def lost(self) -> None:
         """The task has ended and nobody saw how."""
@@ -275,6 +294,7 @@ class ProcessController:
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
         self._over.set()
+        self._ending.tell(LOST)
 
     @property
     def doing(self) -> str:

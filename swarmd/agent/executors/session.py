@@ -75,6 +75,19 @@ class Access(Protocol):
         """The health check that the task's image brings along."""
         ...
 
+    @property
+    def pid(self) -> int:
+        """The task's first process, as the node sees it; 0 when there is none."""
+        ...
+
+    async def attach(self, *, stdin: bool) -> Session:
+        """The task's own streams from now on; closing them leaves the task alone.
+
+        Raises:
+            NoSession: it has no such streams.
+        """
+        ...
+
     async def run(self, command: Command) -> Session:
         """Run a command beside the task, to be closed by the caller.
 

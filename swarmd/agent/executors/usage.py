@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import pwd
-import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -43,7 +42,10 @@ def subject(pid: int, task_id: str) -> Subject:
 
 
 def usage(of: Subject) -> dict[str, Any]:
-    """Totals since the start, and what is used just now."""
+    """Totals since the start, and what is used just now; times in nanoseconds, sizes in bytes.
+
+    `Time` is when, since the machine was started.
+    """
     pids = members(of)
     received, sent = _network(of.pid)
     read, written = _blocks(of)
@@ -53,7 +55,7 @@ def usage(of: Subject) -> dict[str, Any]:
     cache = _field(of, "memory.stat", "inactive_file", "total_inactive_file")
     limit = _number(of, "memory.max", "memory.limit_in_bytes") or 0
     return {
-        "Time": time.time_ns(),
+        "Time": _uptime_ns(),
         "CPU": _cpu_ns(of, pids),
         "Memory": max(memory - cache, 0),
         "MemoryLimit": limit if limit < UNLIMITED_BYTES else 0,
@@ -67,7 +69,7 @@ def usage(of: Subject) -> dict[str, Any]:
 
 def processes(of: Subject) -> list[dict[str, Any]]:
     """The task's processes as the node sees them, the first one first."""
-    boot = time.time() - float(_read(PROC / "uptime").split()[0] or 0)
+    now = _uptime_ns()
     rows = []
     for pid in members(of):
         stat = _read(PROC / str(pid) / "stat").rpartition(")")[2].split()
@@ -81,7 +83,7 @@ def processes(of: Subject) -> list[dict[str, Any]]:
                 "PPID": int(stat[1]),
                 "User": _user(uid),
                 "State": stat[0],
-                "Started": int((boot + int(stat[19]) / TICKS) * 1e9),
+                "Age": max(now - int(stat[19]) * 1_000_000_000 // TICKS, 0),
                 "CPU": (int(stat[11]) + int(stat[12])) * 1_000_000_000 // TICKS,
                 "Memory": int(stat[21]) * PAGE_BYTES,
                 "Command": words or f"[{_read(PROC / str(pid) / 'comm').strip()}]",
@@ -167,6 +169,11 @@ def _field(of: Subject, name: str, *keys: str) -> int:
             if key in keys:
                 return int(value)
     return 0
+
+
+def _uptime_ns() -> int:
+    """Since the machine was started, in the steps in which the kernel tells it."""
+    return int(float(_read(PROC / "uptime").split()[0]) * 1000) * 1_000_000
 
 
 def _resident(pid: int) -> int:

@@ -199,3 +199,111 @@ def answers(swarm: Swarm) -> set[str]:
         for _ in range(4)
     )
     return set(found)
+
+
+# --- attached, looked at, copied
+
+
+def test_an_attached_client_sees_what_the_task_prints_and_learns_its_exit_code(
+    swarm: Swarm,
+) -> None:
+    first = swarm.machines.by_name["m1"]
+    script = "trap 'echo caught; exit 7' TERM; echo unseen; while :; do echo tick; sleep 0.1; done"
+    swarm.command(
+        first,
+        *("service", "create", "--name", "ticker", "--restart-condition", "none"),
+        *("--constraint", "node.role==worker", "--process", "--", "sh", "-c", script),
+    )
+    with subprocess.Popen(
+        program(swarm, "m2", "attach", "ticker.1"), stdout=subprocess.PIPE
+    ) as attached:
+        assert attached.stdout is not None
+        assert attached.stdout.readline() == b"tick\n"
+        attached.send_signal(signal.SIGTERM)
+        said, _ = attached.communicate(timeout=PATIENCE_S)
+    assert attached.returncode == 7
+    assert said.endswith(b"caught\n")
+    assert b"unseen" not in said
+
+
+def test_who_lets_go_of_a_task_leaves_it_alone(swarm: Swarm) -> None:
+    first = swarm.machines.by_name["m1"]
+    (before,) = swarm.rows(first, "service", "ps", "idle")
+    with subprocess.Popen(
+        program(swarm, "m1", "attach", "--no-sig-proxy", "idle.1"), stdout=subprocess.PIPE
+    ) as attached:
+        wait_until(lambda: "attached to" in events(swarm), what="the event")
+        attached.kill()
+    (after,) = swarm.rows(first, "service", "ps", "idle")
+    assert after["ID"] == before["ID"]
+    assert after["CurrentState"].startswith("Running")
+
+
+def test_a_task_is_looked_at_from_any_manager(swarm: Swarm) -> None:
+    second = swarm.machines.by_name["m2"]
+    (process,) = swarm.rows(second, "top", "idle.1")
+    assert process["Command"] == "sleep 100000"
+    assert Path(f"/proc/{process['PID']}/cmdline").read_bytes().startswith(b"sleep\0")
+    (row,) = swarm.rows(second, "stats", "--no-stream", "idle")
+    assert (row["Name"], row["Processes"]) == ("idle.1", 1)
+    assert 0 < row["Memory"] < 50_000_000
+    assert "looked at its processes from node" in events(swarm)
+    table = swarm.command(second, "task", "stats", "--no-stream")
+    assert "idle.1" in table
+
+
+def test_directories_are_copied_there_and_back(swarm: Swarm, tmp_path: Path) -> None:
+    source = tmp_path / "source"
+    (source / "deep").mkdir(parents=True)
+    (source / "deep" / "file").write_bytes(os.urandom(3_000_000))
+    (source / "link").symlink_to("deep/file")
+    (source / "run.sh").write_text("#!/bin/sh\n")
+    (source / "run.sh").chmod(0o755)
+    there = tmp_path / "there"
+    done = run_words(swarm, "m2", "cp", str(source), f"idle.1:{there}")
+    assert done.returncode == 0, done.stderr
+    back = tmp_path / "back"
+    done = run_words(swarm, "m1", "cp", f"idle.1:{there}", str(back))
+    assert done.returncode == 0, done.stderr
+    assert (back / "deep" / "file").read_bytes() == (source / "deep" / "file").read_bytes()
+    assert os.readlink(back / "link") == "deep/file"
+    assert (back / "run.sh").stat().st_mode & 0o777 == 0o755
+    archive = run_words(swarm, "m1", "cp", f"idle.1:{there}/run.sh", "-").stdout
+    again = tmp_path / "again"
+    again.mkdir()
+    done = run_words(swarm, "m1", "cp", "-", f"idle.1:{again}", sent=archive)
+    assert done.returncode == 0, done.stderr
+    assert (again / "run.sh").read_text() == "#!/bin/sh\n"
+    done = run_words(swarm, "m1", "cp", str(source) + "/.", f"idle.1:{again}")
+    assert done.returncode == 0, done.stderr
+    assert (again / "deep" / "file").exists()
+    assert "files copied into it from node" in events(swarm)
+
+
+def test_what_cannot_be_copied_is_explained(swarm: Swarm, tmp_path: Path) -> None:
+    done = run_words(swarm, "m1", "cp", "idle.1:/no/such/file", str(tmp_path))
+    assert (done.returncode, done.stderr) == (
+        1,
+        b"Error: No such file or directory: /no/such/file\n",
+    )
+    done = run_words(swarm, "m1", "cp", __file__, "idle.1:/no/such/directory/")
+    assert done.returncode == 1
+    assert b"there is no directory /no/such/directory" in done.stderr
+    assert run_words(swarm, "m1", "cp", "/etc/hosts", str(tmp_path)).returncode == 2
+
+
+def run_words(
+    swarm: Swarm, name: str, *words: str, sent: bytes = b""
+) -> subprocess.CompletedProcess[bytes]:
+    return subprocess.run(
+        program(swarm, name, *words),
+        input=sent,
+        capture_output=True,
+        timeout=PATIENCE_S,
+        check=False,
+    )
+
+
+def events(swarm: Swarm) -> str:
+    first = swarm.machines.by_name["m1"]
+    return swarm.command(first, "events", "--since", "10m", "--until", "0s")

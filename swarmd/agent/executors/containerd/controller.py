@@ -11,16 +11,19 @@ is deleted.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import signal
 from typing import TYPE_CHECKING
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.executors.attached import LOST, AttachedProcess, Ending, attach
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
 from swarmd.agent.executors.containerd import words
 from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.engine import EngineDown
+from swarmd.agent.executors.containerd.files import STDIN
 from swarmd.agent.executors.containerd.making import Found
 from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.process_words import lease_ran_out
@@ -61,6 +64,7 @@ class ContainerController:
         self._pid = 0
         self._exit: Exit | None = None
         self._over = asyncio.Event()
+        self._ending = Ending()
         self._bringing: asyncio.Task[None] | None = None
         self._failure: Exception | None = None  # of bringing up
 
@@ -90,6 +94,20 @@ class ContainerController:
     @property
     def image_health(self) -> HealthConfig | None:
         return self._found.health if self._found else None
+
+    @property
+    def pid(self) -> int:
+        return self._pid if self.is_running else 0
+
+    async def attach(self, *, stdin: bool) -> Session:
+        """The container's own streams from now on."""
+        if stdin and not self.spec.open_stdin:
+            raise NoSession("it has no open input; attach without, or make it with --interactive")
+        process = AttachedProcess(self._ending.told(), send=self._kill_once, resize=self._resize)
+        pipe = self._executor.files(self.task.id).pipe(STDIN) if stdin else ""
+        return await attach(
+            self._executor.keeper, self.task.id, process, stdin=pipe, tty=self.spec.tty
+        )
 
     async def run(self, command: Command) -> Session:
         """Run a command beside the container's first process, with its rights."""
@@ -178,14 +196,14 @@ class ContainerController:
         if found.exit is not None:
             self.started = True
             self._exit = found.exit
-            self._over.set()
+            self._end()
         elif found.pid:
             self._up(found.pid)
 
     def lost(self) -> None:
         """The container has ended and nobody saw how."""
         self.started = True
-        self._over.set()
+        self._end()
 
     @property
     def is_running(self) -> bool:
@@ -211,13 +229,12 @@ class ContainerController:
         executor.leases.check(self.task)
         await executor.deliver(self, found)
         await executor.collect(self)
+        home = await executor.connect(self)
         pid = await executor.tasks.create(
             task_id, tty=self.spec.tty, open_stdin=self.spec.open_stdin
         )
         try:
-            if not found.shares_network:
-                await executor.network.connect(task_id, pid, found.address)
-                await executor.forwarder.add(task_id, found.address, found.ports)
+            await executor.forward(task_id, found, home)
             await executor.guard(self)
             await executor.tasks.start(task_id)
         except BaseException:
@@ -247,7 +264,20 @@ class ContainerController:
             except EngineDown as error:
                 log.error("container.watch.broken task.id=%s reason=%s", self.task.id, error)
             await asyncio.sleep(RETRY_S)
+        self._end()
+
+    async def _kill_once(self, number: int) -> None:
+        with contextlib.suppress(RpcError, EngineDown):  # it may be gone, or its containerd
+            await self._executor.tasks.kill(self.task.id, number)
+
+    async def _resize(self, rows: int, columns: int) -> None:
+        if self.spec.tty:
+            with contextlib.suppress(RpcError, EngineDown):
+                await self._executor.tasks.resize(self.task.id, rows, columns)
+
+    def _end(self) -> None:
         self._over.set()
+        self._ending.tell(self._exit.code if self._exit else LOST)
 
     async def _kill(self, number: int, *, everything: bool = False) -> None:
         while not self._over.is_set():

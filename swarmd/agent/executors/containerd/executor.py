@@ -11,11 +11,13 @@ import logging
 import os
 import shutil
 from collections.abc import Callable, Coroutine, Iterable
+from ipaddress import IPv4Address
 from pathlib import Path
 from typing import Any
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
+from swarmd.agent.dataplane.plane import DataPlane, Home
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.containerd.belongings import Belongings
@@ -31,12 +33,10 @@ from swarmd.agent.executors.containerd.making import (
     CGROUPS,
     EXIT,
     NODE,
-    NODE_ADDRESS,
     Found,
     Maker,
     found_in,
 )
-from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.containerd.running import RunningTasks
 from swarmd.agent.executors.containerd.session import Sessions
 from swarmd.agent.executors.containerd.words import Exit
@@ -57,6 +57,7 @@ from swarmd.model.registry_login import NOBODY, BadCredentials, Credentials, dec
 from swarmd.model.spec import ContainerSpec, PortConfig
 from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import Task
+from swarmd.network.bridge import BridgeUnavailable
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import containers_pb2, process_pb2, tasks_pb2
 from swarmd.runtime.supervise import Supervisor
@@ -74,6 +75,7 @@ class ContainerdExecutor:
 
     Args:
         directory: for what belongs to containers; their logs go to `logs`.
+        plane: connects them.
         keeper: logs their output.
         policy: what containers may have of the node.
         leases: the node's contact with the managers, for tasks that may not outlast it.
@@ -88,7 +90,7 @@ class ContainerdExecutor:
         engine: Engine,
         installation: Installation | None,
         puller: Puller,
-        network: NodeNetwork,
+        plane: DataPlane,
         forwarder: Forwarder,
         keeper: KeeperLink,
         ports: Ports,
@@ -102,7 +104,7 @@ class ContainerdExecutor:
         self.node = node
         self.engine = engine
         self.puller = puller
-        self.network = network
+        self.plane = plane
         self.forwarder = forwarder
         self.ports = ports
         self.tasks = RunningTasks(engine, self.files)
@@ -200,8 +202,9 @@ class ContainerdExecutor:
     def note(self, task: Task, spec: ContainerSpec) -> str:
         """What the user should know of a container that runs here: what it can't reach or have."""
         said = self._maker.unenforced(task)
-        if not (spec.host_access or HostAccess()).network and self.network.note:
-            said = (self.network.note, *said)
+        bridge = self.plane.networks.bridge
+        if not (spec.host_access or HostAccess()).network and bridge.note:
+            said = (bridge.note, *said)
         return "; ".join(said)
 
     async def make(self, controller: ContainerController) -> Found:
@@ -215,9 +218,7 @@ class ContainerdExecutor:
         snapshots = await self._images.snapshots(spec, lambda name: self._logins(spec, name))
         client = await self.engine.client()
         self.engine.trim_log()
-        address = NODE_ADDRESS
-        if not (spec.host_access or HostAccess()).network:
-            address = await self.network.lease(task.id)
+        home = await self.connect(controller)
         files = self.files(task.id)
 
         async def place(view: View) -> tuple[Placed, ...]:
@@ -231,7 +232,7 @@ class ContainerdExecutor:
                 spec,
                 image,
                 files=files,
-                address=address,
+                home=home,
                 ports=self._allocate(task),
                 snapshots=snapshots,
                 place=place,
@@ -250,6 +251,24 @@ class ContainerdExecutor:
         directory = self.files(task.id).directory
         images = await self._images.show(task.id, directory, spec, found.snapshots)
         await self.belongings.deliver(task, spec, images)
+
+    async def connect(self, controller: ContainerController) -> Home | None:
+        """Make the namespace of a container and connect it; None if it shares the node's.
+
+        Again is fine.
+
+        Raises:
+            TaskFailure, TemporaryFailure
+        """
+        task = controller.task
+        if not self.plane.wants_namespace(task, is_container=True):
+            return None
+        return await self.plane.attach(task)
+
+    async def forward(self, task_id: TaskId, found: Found, home: Home | None) -> None:
+        """Lead the container's ports of the node to it, as far as the node reaches it."""
+        if home is not None and home.place.address is not None:
+            await self.forwarder.add(task_id, home.place.address, found.ports)
 
     async def collect(self, controller: ContainerController) -> None:
         """Have the keeper log a container's output.
@@ -298,6 +317,7 @@ class ContainerdExecutor:
             RpcError, EngineDown: nothing is lost; call it again.
         """
         task_id = task.id
+        self.plane.withdraw(task_id)
         exit = Exit(
             code=code,
             oom=_oom_kills(self._maker.cgroup(task_id, spec)) > 0,
@@ -334,7 +354,7 @@ class ContainerdExecutor:
                 log.warning("container.destroy.delayed task.id=%s reason=%s", task_id, error)
             await asyncio.sleep(RETRY_S)
         await self.released(task_id)
-        self.network.release(task_id)
+        await self._detach(task_id)
         self.ports.publish(task_id, ())
         self._controllers.pop(task_id, None)
         self._known.pop(task_id, None)
@@ -356,7 +376,6 @@ class ContainerdExecutor:
         if not self.engine.directory.exists():
             return  # there never was a container
         await self.engine.stop()
-        await self.network.remove()
         await asyncio.to_thread(_remove_cgroups, self.node.node_id)
 
     # --- inside
@@ -403,10 +422,27 @@ class ContainerdExecutor:
             task_id = TaskId(container.id)
             one = found_in(dict(container.labels), pid=pids.get(container.id, 0))
             if not one.shares_network:
-                await self.network.hold(task_id, one.address)
+                await self._hold(task_id, one)
             self.ports.adopt(task_id, one.ports)
             found[task_id] = one
         return found
+
+    async def _detach(self, task_id: TaskId) -> None:
+        while True:
+            try:
+                return await self.plane.detach(task_id)
+            except TemporaryFailure as error:
+                log.warning("container.detach.delayed task.id=%s reason=%s", task_id, error)
+            await asyncio.sleep(RETRY_S)
+
+    async def _hold(self, task_id: TaskId, found: Found) -> None:
+        """Keep others from being given the address of a container that is there already."""
+        bridge = self.plane.networks.bridge
+        if isinstance(found.address, IPv4Address) and bridge.may_hold(found.address):
+            try:
+                await bridge.hold(task_id, found.address)
+            except BridgeUnavailable as error:
+                log.warning("container.address_lost task.id=%s reason=%s", task_id, error)
 
     async def _resume(self, controller: ContainerController, found: Found) -> None:
         """Serve a container that was adopted as it was served before."""
@@ -416,7 +452,8 @@ class ContainerdExecutor:
             await self.released(controller.task.id)
             return
         if not found.shares_network:
-            await self.forwarder.add(controller.task.id, found.address, found.ports)
+            home = await self.plane.adopt(controller.task, pid=found.pid)
+            await self.forward(controller.task.id, found, home)
         await self._keep(controller)
 
     async def _keep(self, controller: ContainerController) -> None:

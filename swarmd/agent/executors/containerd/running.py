@@ -82,6 +82,12 @@ class RunningTasks:
             if not _is_over(error):
                 raise
 
+    async def resize(self, task_id: TaskId, rows: int, columns: int) -> None:
+        """The size of the first process's terminal."""
+        client = await self._engine.client()
+        request = pb.ResizePtyRequest(container_id=task_id, width=columns, height=rows)
+        await client.tasks.ResizePty(request)
+
     async def delete(self, task_id: TaskId) -> None:
         """End the shim of a task that has ended."""
         client = await self._engine.client()

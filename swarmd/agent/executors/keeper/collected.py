@@ -11,10 +11,11 @@ import contextlib
 import fcntl
 import functools
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 from swarmd.agent.executors.keeper.logfile import TaskLog
 from swarmd.agent.executors.keeper.loop import Loop
+from swarmd.agent.executors.keeper.taps import Taps
 
 CHUNK_BYTES = 256 * 1024
 PIPE_BYTES = 1024 * 1024
@@ -24,9 +25,17 @@ class Collected:
     """Reads the pipes of one container into its log until it is released."""
 
     def __init__(
-        self, loop: Loop, log: TaskLog, pipes: Mapping[str, bytes], *, now: Callable[[], int]
+        self,
+        loop: Loop,
+        log: TaskLog,
+        pipes: Mapping[str, bytes],
+        *,
+        held: Iterable[str] = (),
+        now: Callable[[], int],
     ) -> None:
         """`pipes` names the pipes and the stream each carries: `b"o"` or `b"e"`.
+
+        Pipes that are `held` are only kept open: what reads from them never finds their end.
 
         Raises:
             OSError: a pipe is missing; nothing stays open.
@@ -34,15 +43,19 @@ class Collected:
         self._loop = loop
         self._log = log
         self._now = now
+        self.taps = Taps()
         self._streams: dict[int, bytes] = {}
+        self._held: list[int] = []
         try:
+            for path in held:
+                self._held.append(os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC))
             for path, stream in pipes.items():
                 descriptor = os.open(path, os.O_RDWR | os.O_NONBLOCK | os.O_CLOEXEC)
                 self._streams[descriptor] = stream
                 with contextlib.suppress(OSError):  # more than this user may have
                     fcntl.fcntl(descriptor, fcntl.F_SETPIPE_SZ, PIPE_BYTES)
         except OSError:
-            for descriptor in self._streams:
+            for descriptor in (*self._streams, *self._held):
                 os.close(descriptor)
             raise
         for descriptor in self._streams:
@@ -54,7 +67,11 @@ class Collected:
             self._empty(descriptor)
             self._loop.forget(descriptor)
             os.close(descriptor)
+        for descriptor in self._held:
+            os.close(descriptor)
         self._streams.clear()
+        self._held.clear()
+        self.taps.close()
         self._log.close(self._now())
 
     def _pump(self, descriptor: int) -> None:
@@ -62,7 +79,7 @@ class Collected:
             chunk = os.read(descriptor, CHUNK_BYTES)
         except BlockingIOError:
             return
-        self._log.write(self._streams[descriptor], chunk, self._now())
+        self._write(self._streams[descriptor], chunk)
 
     def _empty(self, descriptor: int) -> None:
         while True:
@@ -70,4 +87,8 @@ class Collected:
                 chunk = os.read(descriptor, CHUNK_BYTES)
             except BlockingIOError:
                 return
-            self._log.write(self._streams[descriptor], chunk, self._now())
+            self._write(self._streams[descriptor], chunk)
+
+    def _write(self, stream: bytes, chunk: bytes) -> None:
+        self._log.write(stream, chunk, self._now())
+        self.taps.pass_on(stream, chunk)

@@ -21,6 +21,7 @@ from swarmd.agent.executors import groups
 from swarmd.agent.executors.keeper import child
 from swarmd.agent.executors.keeper.logfile import TaskLog
 from swarmd.agent.executors.keeper.loop import Loop, Timer
+from swarmd.agent.executors.keeper.taps import Taps
 
 CHUNK_BYTES = 64 * 1024
 SWEEP_NS = 10_000_000
@@ -63,6 +64,7 @@ class Kept:
         self.memo: Any = None  # the daemon's own words, handed back to it after a restart
         self._place = place
         self._group = groups.Group(task_id, (), groups.Limits(), ())
+        self.taps = Taps()
         self._log: TaskLog | None = None
         self._streams: dict[int, bytes] = {}
         self._started: Callable[[dict[str, Any]], None] | None = None
@@ -218,7 +220,9 @@ class Kept:
             return
         if chunk and self._log is not None:
             self._log.write(self._streams[descriptor], chunk, self._place.now())
-        if not chunk:
+        if chunk:
+            self.taps.pass_on(self._streams[descriptor], chunk)
+        else:
             self._close_stream(descriptor)
 
     def _close_stream(self, descriptor: int) -> None:
@@ -264,6 +268,7 @@ class Kept:
         for descriptor in list(self._streams):
             self._close_stream(descriptor)
         now = self._place.now()
+        self.taps.close()
         if self._log is not None:
             self._log.close(now)
         status = self._status

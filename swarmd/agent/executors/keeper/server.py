@@ -12,13 +12,14 @@ Unknown members are ignored and new ones optional, for a newer daemon may meet a
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import signal
 import socket
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from swarmd.agent.executors import groups
@@ -187,7 +188,7 @@ class Keeper:
             answer(
                 {
                     "protocol": PROTOCOL,
-                    "can": ["mounts", "guard"],
+                    "can": ["mounts", "guard", "taps"],
                     "pid": os.getpid(),
                     "tasks": tasks,
                     "namespaces": self._namespaces,
@@ -203,7 +204,14 @@ class Keeper:
             self._leases.contacted(request["contact"])
             answer({})
         elif op == "collect":
-            self._collect(request["id"], request["pipes"], request["log"])
+            held = request.get("held", ())
+            self._collect(request["id"], request["pipes"], request["log"], held=held)
+            answer({})
+        elif op == "tap":
+            heard = task or self._collected.get(request["id"])
+            if heard is None:
+                raise OSError(errno.ESRCH, "it does not run")
+            heard.taps.add({path: name.encode() for path, name in request["pipes"].items()})
             answer({})
         elif op == "guard":
             answer({"lapsed": self._guard(request["id"], request)})
@@ -236,12 +244,16 @@ class Keeper:
         else:
             answer({"error": {"step": "request", "errno": 0, "about": f"unknown operation {op}"}})
 
-    def _collect(self, task_id: str, pipes: dict[str, str], log: dict[str, Any]) -> None:
+    def _collect(
+        self, task_id: str, pipes: dict[str, str], log: dict[str, Any], *, held: Iterable[str]
+    ) -> None:
         if task_id in self._collected:
             return
         task_log = TaskLog(log["directory"], max_bytes=log["max_bytes"], max_files=log["max_files"])
         streams = {path: stream.encode() for path, stream in pipes.items()}
-        self._collected[task_id] = Collected(self.loop, task_log, streams, now=self._place.now)
+        self._collected[task_id] = Collected(
+            self.loop, task_log, streams, held=held, now=self._place.now
+        )
 
     def _guard(self, task_id: str, request: dict[str, Any]) -> bool:
         """Keep the lease of a container that exists; True if it has run out, and is carried out."""
