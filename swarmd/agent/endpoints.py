@@ -123,6 +123,11 @@ class EndpointsFollower:
         self._keep_timer: asyncio.TimerHandle | None = None
 
     @property
+    def known(self) -> Known:
+        """What is being served."""
+        return self._known
+
+    @property
     def tables(self) -> Tables:
         """The published ports that are being served."""
         return self._known.published

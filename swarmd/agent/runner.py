@@ -14,10 +14,12 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from swarmd.agent.core import task_machine
+from swarmd.agent.core.serving import has_tcp_ports
 from swarmd.agent.core.task_machine import DONE, Delayed, Failed, Outcome, Step
 from swarmd.agent.executors.base import Controller, Executor, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.session import Access
-from swarmd.agent.watched import WatchedController
+from swarmd.agent.serving import Serving
+from swarmd.agent.watched import WatchedController, while_running
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
@@ -34,6 +36,8 @@ class Runner:
 
     Args:
         changed: called with the task whenever its status has changed.
+        serving: knows when others can come to the task, and when they do no more; None where
+            nobody is sent to tasks.
     """
 
     def __init__(
@@ -43,8 +47,12 @@ class Runner:
         *,
         clock: Clock,
         changed: Callable[[Task], None],
+        serving: Serving | None = None,
     ) -> None:
         self.task = task
+        self._serving = serving
+        self._draining: asyncio.Timeout | None = None
+        self._listening = ""
         self._executor = executor
         self._clock = clock
         self._changed = changed
@@ -70,6 +78,8 @@ class Runner:
     def remove(self) -> None:
         """End the task with its grace period and delete what it leaves; `run` then returns."""
         self._removing = True
+        if self._draining is not None:
+            self._draining.reschedule(asyncio.get_running_loop().time())
         self._tell()
 
     async def run(self) -> None:
@@ -124,9 +134,11 @@ class Runner:
                     await self._prepare(controller)
                 case Step.START:
                     await controller.start()
+                    await self._listen(controller)
                 case Step.WAIT:
                     await controller.wait()
                 case Step.SHUTDOWN:
+                    await self._drain(controller)
                     await controller.shutdown()
                 case _:
                     pass
@@ -138,6 +150,33 @@ class Runner:
         except TemporaryFailure as error:
             return Delayed(str(error))
         return DONE
+
+    async def _listen(self, controller: Controller) -> None:
+        """Wait a moment for the task to listen on its TCP ports, if it has any."""
+        if self._serving is not None and has_tcp_ports(self.task):
+            work = self._serving.listening(self.task, controller.surroundings)
+            self._listening = await while_running(controller, work) or ""
+
+    async def _drain(self, controller: Controller) -> None:
+        """Wait until others need the task no more, unless it is to be removed at once."""
+        if self._serving is None or self._removing or self.task.status.state != TaskState.RUNNING:
+            return
+        if not self._serving.is_served(self.task):
+            return
+        work = self._serving.drained(self.task, controller.surroundings, tell=self._tell_draining)
+        self._draining = scope = asyncio.timeout(None)
+        try:
+            async with scope:
+                await while_running(controller, work)
+        except TimeoutError:
+            if not scope.expired():
+                raise
+        finally:
+            self._draining = None
+
+    def _tell_draining(self, message: str) -> None:
+        now = Instant(self._clock.now())
+        self._set_status(task_machine.meanwhile(self.task.status, message, now=now))
 
     async def _prepare(self, controller: Controller) -> None:
         """Prepare, and say meanwhile what goes on if it takes long."""
@@ -174,13 +213,14 @@ class Runner:
 
     def _record(self, step: Step, outcome: Outcome) -> None:
         controller = self._controller
+        notes = (controller.note, self._listening) if controller is not None else ()
         status = task_machine.after(
             self.task.status,
             step,
             outcome,
             now=Instant(self._clock.now()),
             surroundings=controller.surroundings if controller else task_machine.NO_SURROUNDINGS,
-            note=controller.note if controller and step is Step.START and outcome is DONE else "",
+            note="; ".join(filter(None, notes)) if step is Step.START and outcome is DONE else "",
         )
         self._set_status(status)
 

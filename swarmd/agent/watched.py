@@ -7,7 +7,8 @@ while the runner waits for the task, so nothing goes on that an order to end it 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import TypeVar
 
 from swarmd.agent.core import health as rules
 from swarmd.agent.core.health import Health, HealthPolicy, Phase
@@ -19,6 +20,8 @@ from swarmd.model.instant import SECOND, Instant
 from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import Task
 from swarmd.runtime.clock import Clock
+
+T = TypeVar("T")
 
 QUIET_ATTEMPTS = 5  # so many failures are nothing special for a task that is just starting
 
@@ -141,6 +144,17 @@ class WatchedController:
     def _first_port(self) -> int:
         tcp = (port.target_port for port in self._task.ports if port.protocol is Protocol.TCP)
         return next(tcp, 0)
+
+
+async def while_running(controller: Controller, work: Coroutine[None, None, T]) -> T | None:
+    """The result of `work`; None if the task ended first, which is left for others to find."""
+    async with asyncio.TaskGroup() as group:
+        ended = group.create_task(_failure_of(controller.wait()))
+        working = group.create_task(work)
+        await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (ended, working):
+            task.cancel()
+    return None if working.cancelled() else working.result()
 
 
 async def _failure_of(work: Awaitable[None]) -> TaskFailure | TemporaryFailure | None:

@@ -28,6 +28,7 @@ from swarmd.agent.images.mirrors import Mirrors
 from swarmd.agent.leases import Leases
 from swarmd.agent.policy import NodePolicy
 from swarmd.agent.remotes import Remote, Remotes
+from swarmd.agent.serving import Serving
 from swarmd.agent.session import AgentSession, Manager
 from swarmd.agent.worker import Worker
 from swarmd.lb.kernel import Balancer, BalancerReport, choose
@@ -115,7 +116,14 @@ class AgentHalf:
             mirrors=Mirrors(registry_mirrors),
             image_disk=image_disk,
         )
-        self.worker = Worker(paths.worker, security.node_id, self.executor, clock=clock)
+        self._acknowledger = Acknowledger(rng=rng)
+        self.worker = Worker(
+            paths.worker,
+            security.node_id,
+            self.executor,
+            clock=clock,
+            serving=Serving(self._acknowledger.settle, lambda: self._follower.known),
+        )
         place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
 
         def make_proxy() -> Balancer:
@@ -133,7 +141,6 @@ class AgentHalf:
             rng=rng,
         )
         self._balancer = self.balancing.make()
-        self._acknowledger = Acknowledger(rng=rng)
         self._follower = EndpointsFollower(
             BalancerOnly(self._balancer),
             path=paths.endpoints,

@@ -15,7 +15,9 @@ from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
 from swarmd.agent.executors.session import Access
 from swarmd.agent.runner import Runner
+from swarmd.agent.serving import Serving
 from swarmd.model.ids import TaskId
+from swarmd.model.spec import PortConfig
 from swarmd.model.states import TaskState
 from swarmd.model.task import ContainerStatus, Task, TaskStatus
 
@@ -99,11 +101,15 @@ TASK = Task(
 
 @asynccontextmanager
 async def running(
-    task: Task, executor: FakeExecutor
+    task: Task, executor: FakeExecutor, serving: Serving | None = None
 ) -> AsyncIterator[tuple[Runner, list[TaskStatus]]]:
     seen: list[TaskStatus] = []
     runner = Runner(
-        task, executor, clock=StandingClock(), changed=lambda task: seen.append(task.status)
+        task,
+        executor,
+        clock=StandingClock(),
+        changed=lambda task: seen.append(task.status),
+        serving=serving,
     )
     async with asyncio.timeout(10), asyncio.TaskGroup() as group:
         work = group.create_task(runner.run())
@@ -204,3 +210,85 @@ async def test_a_task_found_running_is_waited_for_not_started_again() -> None:
     async with running(found, executor) as (runner, _):
         await until(lambda: runner.task.status.state == TaskState.COMPLETE)
     assert executor.one.calls == ["wait", "remove"]
+
+
+class FakeServing(Serving):
+    """Says what the test wants about listening and draining."""
+
+    def __init__(self) -> None:
+        self.note = ""
+        self.served = True
+        self.drained_now = asyncio.Event()
+        self.drained_tasks: list[TaskId] = []
+
+    def is_served(self, task: Task) -> bool:
+        return self.served
+
+    async def listening(self, task: Task, surroundings: Surroundings) -> str:
+        return self.note
+
+    async def drained(
+        self, task: Task, surroundings: Surroundings, *, tell: Callable[[str], None]
+    ) -> None:
+        self.drained_tasks.append(task.id)
+        tell("draining: 1 connection")
+        await self.drained_now.wait()
+
+
+PUBLISHED = replace(TASK, ports=(PortConfig(target_port=80, published_port=8080),))
+STOPPING = replace(PUBLISHED, desired_state=TaskState.SHUTDOWN)
+
+
+@asynccontextmanager
+async def serving_task() -> AsyncIterator[tuple[Runner, FakeExecutor, FakeServing]]:
+    """A task that runs, and that others are sent to."""
+    executor, serving = FakeExecutor(), FakeServing()
+    executor.one.held["wait"] = asyncio.Event()
+    async with running(PUBLISHED, executor, serving) as (runner, _):
+        await until(lambda: runner.task.status.state == TaskState.RUNNING)
+        await until(lambda: executor.one.calls[-1] == "wait")
+        yield runner, executor, serving
+
+
+async def test_a_task_that_others_are_sent_to_is_stopped_when_it_has_drained() -> None:
+    async with serving_task() as (runner, executor, serving):
+        runner.update(STOPPING)
+        await until(lambda: runner.task.status.message == "draining: 1 connection")
+        assert runner.task.status.state is TaskState.RUNNING
+        assert "shutdown" not in executor.one.calls
+        serving.drained_now.set()
+        await until(lambda: runner.task.status.state == TaskState.SHUTDOWN)
+        assert runner.task.status.message == "shutdown"
+
+
+async def test_a_task_that_ends_while_it_drains_is_not_waited_for() -> None:
+    async with serving_task() as (runner, executor, serving):
+        runner.update(STOPPING)
+        await until(lambda: bool(serving.drained_tasks))
+        executor.one.held["wait"].set()
+        await until(lambda: runner.task.status.state == TaskState.SHUTDOWN)
+
+
+async def test_a_task_that_is_removed_does_not_drain_on() -> None:
+    async with serving_task() as (runner, _executor, serving):
+        runner.update(STOPPING)
+        await until(lambda: bool(serving.drained_tasks))
+        runner.remove()
+        await until(lambda: runner.task.status.state == TaskState.SHUTDOWN)
+
+
+async def test_a_task_that_nobody_is_sent_to_is_stopped_at_once() -> None:
+    async with serving_task() as (runner, _executor, serving):
+        serving.served = False
+        runner.update(STOPPING)
+        await until(lambda: runner.task.status.state == TaskState.SHUTDOWN)
+        assert serving.drained_tasks == []
+
+
+async def test_what_does_not_listen_yet_is_noted_when_it_runs() -> None:
+    executor, serving = FakeExecutor(), FakeServing()
+    executor.one.held["wait"] = asyncio.Event()
+    serving.note = "nothing listens on port 80 yet"
+    async with running(PUBLISHED, executor, serving) as (runner, _):
+        await until(lambda: runner.task.status.state == TaskState.RUNNING)
+        assert runner.task.status.message == "started; nothing listens on port 80 yet"

@@ -1,0 +1,185 @@
+"""The beginning and the end of a task that others are balanced to.
+
+It counts as started when it listens on its ports, so that nobody is sent to it before. It is told
+to stop when no node sends new connections to it any more, and those it has are over, or its time
+for them is. See docs/design/dataplane.md, "Two halves of stopping".
+
+Whether a task listens is looked up in the kernel's tables of sockets and not tried by connecting:
+no service sees a client that says nothing.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import NamedTuple, Protocol
+
+from swarmd.agent.acknowledging import Unsettled
+from swarmd.agent.core import serving
+from swarmd.agent.core.serving import Service
+from swarmd.agent.core.sockets import Sockets, parse
+from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.endpoints import Known
+from swarmd.model.ids import NetworkId
+from swarmd.model.instant import SECOND
+from swarmd.model.task import Task
+
+log = logging.getLogger(__name__)
+
+LISTEN_GRACE_S = 3.0
+LOOK_FIRST_S, LOOK_LONGEST_S = 0.01, 0.25
+WORTHWHILE_LOOK_S = 0.05
+TELL_S = 1.0
+
+
+class Settle(Protocol):
+    """Asks who acts on a version; see `Acknowledger.settle`."""
+
+    async def __call__(
+        self, version: int, *, published: bool, network_ids: Iterable[NetworkId]
+    ) -> Unsettled | None: ...
+
+
+class Look(NamedTuple):
+    """The sockets of a process's network namespace, and whether that is another than the node's."""
+
+    sockets: Sockets
+    own_namespace: bool
+
+
+def look(pid: int) -> Look | None:
+    """What a process's namespace holds now; None when the process is gone. Blocks."""
+    process = Path("/proc") / str(pid)
+    try:
+        tables = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
+        own = (process / "ns/net").stat().st_ino != Path("/proc/self/ns/net").stat().st_ino
+    except OSError:
+        return None
+    return Look(parse(*tables), own)
+
+
+class _Seen(NamedTuple):
+    """What was seen, with the numbers that the task's ports have there."""
+
+    sockets: Sockets
+    own_namespace: bool
+    ports: frozenset[int]
+
+    @property
+    def open_connections(self) -> int:
+        return serving.open_connections(self.sockets, self.ports, own_namespace=self.own_namespace)
+
+
+class Serving:
+    """Waits for tasks to listen, and for their connections to be over.
+
+    Args:
+        settle: asks when all nodes act on a version.
+        known: the tables of this node as they are now.
+    """
+
+    def __init__(
+        self,
+        settle: Settle,
+        known: Callable[[], Known],
+        *,
+        look: Callable[[int], Look | None] = look,
+    ) -> None:
+        self._settle = settle
+        self._known = known
+        self._look = look
+
+    def is_served(self, task: Task) -> bool:
+        """Whether others are sent to the task, as far as this node knows."""
+        service = serving.service_of(task)
+        return service is not None and self._is_known(service)
+
+    async def listening(self, task: Task, surroundings: Surroundings) -> str:
+        """Return when the task listens on its TCP ports, with a note if it doesn't in time."""
+        missing: frozenset[int] = frozenset()
+        try:
+            async with asyncio.timeout(LISTEN_GRACE_S):
+                for pause_s in _pauses_s():
+                    seen = await self._look_at(task, surroundings)
+                    if seen is None:
+                        return ""
+                    missing = seen.ports - seen.sockets.listening
+                    if not missing:
+                        return ""
+                    await asyncio.sleep(pause_s)
+        except TimeoutError:
+            pass
+        return f"nothing listens on port {', '.join(map(str, sorted(missing)))} yet"
+
+    async def drained(
+        self, task: Task, surroundings: Surroundings, *, tell: Callable[[str], None]
+    ) -> None:
+        """Return when the task may be told to stop.
+
+        Args:
+            tell: is told what is being waited for, at most once a second.
+        """
+        service = serving.service_of(task)
+        if service is None:
+            return
+        await self._left(task, service)
+        count, tell_at = 0, 0.0
+        loop = asyncio.get_running_loop()
+        try:
+            async with asyncio.timeout(service.drain_timeout_ns / SECOND):
+                for pause_s in _pauses_s():
+                    seen = await self._look_at(task, surroundings)
+                    count = seen.open_connections if seen is not None else 0
+                    if not count or not self._is_known(service):
+                        return
+                    if loop.time() >= tell_at:
+                        tell(serving.draining(count))
+                        tell_at = loop.time() + TELL_S
+                    await asyncio.sleep(pause_s)
+        except TimeoutError:
+            log.info("task.drain_timeout task.id=%s connections=%d", task.id, count)
+
+    async def _left(self, task: Task, service: Service) -> None:
+        """Return when no node sends new connections to the task, as far as can be known soon."""
+        async with asyncio.TaskGroup() as group:
+            asking = group.create_task(
+                self._settle(
+                    task.version, published=service.published, network_ids=service.network_ids
+                )
+            )
+            while not asking.done() and self._is_known(service):
+                await asyncio.wait((asking,), timeout=WORTHWHILE_LOOK_S)
+            asking.cancel()
+        unsettled = asking.result() if not asking.cancelled() else None
+        if unsettled is not None:
+            log.info(
+                "task.unsettled task.id=%s reason=%s nodes=%s",
+                task.id,
+                unsettled.reason,
+                ",".join(unsettled.late),
+            )
+
+    def _is_known(self, service: Service) -> bool:
+        known = self._known()
+        return serving.is_known(service, known.published, known.networks)
+
+    async def _look_at(self, task: Task, surroundings: Surroundings) -> _Seen | None:
+        """The sockets where the task runs; None when it runs no more, or nobody knows where."""
+        container = surroundings.container or task.status.container
+        if container is None or not container.pid:
+            return None
+        found = await asyncio.to_thread(self._look, container.pid)
+        if found is None:
+            return None
+        at = surroundings.ports or task.status.ports
+        return _Seen(*found, serving.tcp_ports(task, at, own_namespace=found.own_namespace))
+
+
+def _pauses_s() -> Iterator[float]:
+    """Between one look and the next: short ones first, as most things are over soon."""
+    pause_s = LOOK_FIRST_S
+    while True:
+        yield pause_s
+        pause_s = min(2 * pause_s, LOOK_LONGEST_S)

@@ -1,0 +1,49 @@
+"""The kernel's tables of sockets, read as they are written by Linux."""
+
+from __future__ import annotations
+
+from swarmd.agent.core.sockets import Connection, Sockets, parse
+
+HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
+TAIL = " 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
+IPV4 = HEAD + "".join(
+    f"   {number}: {row}{TAIL}"
+    for number, row in enumerate(
+        [
+            "00000000:0050 00000000:0000 0A",
+            "0401000A:0050 0900A8C0:D431 01",
+            "0100007F:0050 0100007F:D432 01",
+            "0401000A:0050 0900A8C0:D433 06",
+            "0401000A:A000 0900A8C0:0CEA 01",
+        ]
+    )
+)
+IPV6 = HEAD + "".join(
+    f"   {number}: {row}{TAIL}"
+    for number, row in enumerate(
+        [
+            f"{'0' * 32}:1F90 {'0' * 32}:0000 0A",
+            f"{'0' * 24}01000000:1F90 {'0' * 24}01000000:D431 01",
+            f"{'0' * 16}FFFF00000401000A:1F90 {'0' * 16}FFFF00000900A8C0:D431 01",
+            f"{'0' * 16}FFFF00000100007F:1F90 {'0' * 16}FFFF00000100007F:D431 01",
+        ]
+    )
+)
+
+
+def test_listeners_and_established_connections_are_read_from_both_families() -> None:
+    assert parse(IPV4, IPV6) == Sockets(
+        listening=frozenset({80, 8080}),
+        connections=(
+            Connection(80, internal=False),
+            Connection(80, internal=True),
+            Connection(0xA000, internal=False),
+            Connection(8080, internal=True),
+            Connection(8080, internal=False),
+            Connection(8080, internal=True),
+        ),
+    )
+
+
+def test_lines_that_are_no_rows_say_nothing() -> None:
+    assert parse("", HEAD, HEAD + "\n  0: torn\n") == Sockets()
