@@ -14,7 +14,7 @@ from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
 from swarmd.model.ids import TaskId
-from swarmd.network.core.addresses import Addresses, NoAddressLeft, choose_range, routed
+from swarmd.network.core.addresses import RANGES, Addresses, NoAddressLeft, choose_range, routed
 from swarmd.network.core.interfaces import Egress, Interface
 from swarmd.network.core.overlay_plan import NAME_MAX, PORT_PREFIX, port_name
 from swarmd.network.kernel import links, netns, nft, routing, sysctl
@@ -48,6 +48,11 @@ class NodeBridge:
     def tasks(self) -> frozenset[TaskId]:
         """The tasks that are connected, or should be."""
         return frozenset(self._plugs)
+
+    @staticmethod
+    def may_hold(address: IPv4Address) -> bool:
+        """Whether an address could be one on a bridge, rather than on an overlay."""
+        return address in RANGES
 
     async def lease(self, task_id: TaskId) -> Egress:
         """The place of a task on the bridge; makes the bridge if it isn't there.

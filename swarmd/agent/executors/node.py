@@ -10,12 +10,12 @@ import os
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
+from swarmd.agent.dataplane.plane import DataPlane, bridge_only
 from swarmd.agent.executors.base import Controller, NodeContext, TaskFailure
 from swarmd.agent.executors.containerd.engine import Engine
 from swarmd.agent.executors.containerd.executor import ContainerdExecutor
 from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.installation import Installation, find_installation
-from swarmd.agent.executors.containerd.network import NodeNetwork
 from swarmd.agent.executors.process import ProcessExecutor
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.images.cleaner import Cleaner
@@ -28,7 +28,7 @@ from swarmd.agent.volumes.mounting import Mounter
 from swarmd.agent.volumes.store import VolumeStore
 from swarmd.lb.kernel import Balancer
 from swarmd.model import defaults
-from swarmd.model.ids import TaskId
+from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.image_disk import DEFAULT_IMAGE_DISK, ImageDisk
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
@@ -48,6 +48,7 @@ class NodeExecutor:
         mirrors: of registries, for the images of containers.
         policy: what tasks may have of the node; without, what the cluster allows.
         image_disk: how full the disk may be before images go.
+        plane: connects tasks; without, to the node's bridge and nothing else.
         containerd_address: socket of a containerd to use; without, the node runs one of its own.
     """
 
@@ -67,6 +68,7 @@ class NodeExecutor:
         policy: NodePolicy | None = None,
         mirrors: Mirrors | None = None,
         image_disk: ImageDisk = DEFAULT_IMAGE_DISK,
+        plane: DataPlane | None = None,
     ) -> None:
         self.mirrors = mirrors if mirrors is not None else Mirrors()
         found = found if found is not None else find_installation()
@@ -76,6 +78,13 @@ class NodeExecutor:
         if policy is None:
             policy = NodePolicy(node.hostname, protected=(directory,))
         mounter = Mounter(self.volumes, hostname=node.hostname, policy=policy)
+        self.plane = plane or bridge_only(
+            directory / "networks",
+            node_id=NodeId(node.node_id),
+            hostname=node.hostname,
+            lacking="it was not asked for",
+        )
+        forwarder = Forwarder(node.node_id, make_proxy)
         self.processes = ProcessExecutor(
             directory,
             node,
@@ -118,8 +127,8 @@ class NodeExecutor:
             engine=engine,
             installation=found,
             puller=self.puller,
-            network=NodeNetwork(node.node_id),
-            forwarder=Forwarder(node.node_id, make_proxy),
+            plane=self.plane,
+            forwarder=forwarder,
             keeper=self.processes.link,
             ports=self.processes.ports,
             mounter=mounter,
@@ -159,7 +168,7 @@ class NodeExecutor:
         containers = await self.containers.start() if self.containers else frozenset[TaskId]()
         if self.cleaner is not None:
             await self.cleaner.sweep(containers)
-        return processes | containers
+        return processes | containers | self.plane.left()
 
     def controller(self, task: Task) -> Controller:
         """The controller of `task`; raises TaskFailure for a spec that can never run here."""
@@ -193,3 +202,4 @@ class NodeExecutor:
         """End what outlives the daemon beside tasks, of which there are none any more."""
         if self.containers is not None:
             await self.containers.retire()
+        await self.plane.remove()

@@ -67,6 +67,7 @@ class Container(Record, frozen=True):
     mounts: tuple[Placed, ...] = ()
     deep_read_only: bool = True  # the kernel can make what is mounted below read-only, too
     architecture: str = "x86_64"
+    network_namespace: str = ""  # where there is one made for it; empty: a new one
     kernel: tuple[int, int] = (5, 0)
     cgroups: Cgroups = Cgroups()
     devices: tuple[DeviceNode, ...] = ()
@@ -146,6 +147,7 @@ def container(
     node: NodeFacts,
     given: Given,
     ports: tuple[PortConfig, ...],
+    network_namespace: str,
     architecture: str,
     node_id: str,
 ) -> Container:
@@ -153,6 +155,7 @@ def container(
 
     Args:
         ports: those of the node that lead to it.
+        network_namespace: a path; empty for the node's own.
 
     Raises:
         launching.Unfit
@@ -188,6 +191,7 @@ def container(
         mounts=mounts,
         deep_read_only=node.kernel >= DEEP_READ_ONLY_SINCE,
         architecture=architecture,
+        network_namespace=network_namespace,
         kernel=node.kernel,
         cgroups=node.cgroups,
         devices=given.devices,

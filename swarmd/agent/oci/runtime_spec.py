@@ -93,7 +93,11 @@ def _namespaces(container: Container) -> list[dict[str, str]]:
         "mount": False,
         "cgroup": access.cgroup,
     }
-    return [{"type": kind} for kind, is_shared in shared.items() if not is_shared]
+    own = [{"type": kind} for kind, is_shared in shared.items() if not is_shared]
+    for namespace in own:
+        if namespace["type"] == "network" and container.network_namespace:
+            namespace["path"] = container.network_namespace
+    return own
 
 
 def _rlimits(container: Container) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
-from ipaddress import IPv4Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from pathlib import Path
 
 from swarmd.agent.executors.containerd import image_mounts
@@ -20,6 +20,7 @@ from swarmd.model.spec import ContainerSpec, DnsConfig
 from swarmd.rpc.pb.containerd import types_pb2
 
 READ_BYTES_MAX = 1024 * 1024
+SHORT_NAMES = "ndots:0"
 STDIN, STDOUT, STDERR = "stdin", "stdout", "stderr"
 _RESOLV_CONF = Path("/etc/resolv.conf")
 _RESOLVED = Path("/run/systemd/resolve/resolv.conf")
@@ -42,14 +43,28 @@ class ContainerFiles:
     def pipe(self, stream: str) -> str:
         return str(self.directory / stream)
 
-    def make(self, spec: ContainerSpec, *, hostname: str, address: IPv4Address) -> None:
-        """Write what the container will find; again is fine."""
+    def make(
+        self,
+        spec: ContainerSpec,
+        *,
+        hostname: str,
+        address: IPv4Address | IPv6Address,
+        nameserver: str = "",
+    ) -> None:
+        """Write what the container will find; again is fine.
+
+        Args:
+            nameserver: the one to ask for everything; empty for those of the node.
+        """
         self.directory.mkdir(mode=0o711, parents=True, exist_ok=True)
         self._write("hostname", f"{hostname}\n")
         self._write("hosts", hosts(spec.hosts, hostname=hostname, address=address))
         access = spec.host_access or HostAccess()
         servers = resolv_conf(
-            spec.dns_config, node=_node_resolv_conf(), shares_network=access.network
+            spec.dns_config,
+            node=_node_resolv_conf(),
+            shares_network=access.network,
+            nameserver=nameserver,
         )
         self._write("resolv.conf", servers)
         for stream in (STDIN, STDOUT, STDERR) if spec.open_stdin else (STDOUT, STDERR):
@@ -74,19 +89,28 @@ class ContainerFiles:
         path.chmod(0o644)
 
 
-def hosts(lines: tuple[str, ...], *, hostname: str, address: IPv4Address) -> str:
+def hosts(lines: tuple[str, ...], *, hostname: str, address: IPv4Address | IPv6Address) -> str:
     """/etc/hosts of a container."""
     extra = "".join(f"{line}\n" for line in lines)
     return f"{_LOCAL_HOSTS}{extra}{address}\t{hostname}\n"
 
 
-def resolv_conf(config: DnsConfig | None, *, node: str, shares_network: bool = False) -> str:
+def resolv_conf(
+    config: DnsConfig | None, *, node: str, shares_network: bool = False, nameserver: str = ""
+) -> str:
     """/etc/resolv.conf of a container: the node's, but for what the spec says.
 
     Servers that listen on the node's loopback are left out, as nobody answers there in a container,
-    unless it shares the node's network.
+    unless it shares the node's network. A name server of the container's own, which knows whom to
+    ask further, takes the place of all others, and answers short names as they are.
     """
     config = config or DnsConfig()
+    if nameserver:
+        config = DnsConfig(
+            nameservers=(nameserver,),
+            search=config.search,
+            options=config.options or (SHORT_NAMES,),
+        )
     lines = [line for line in node.splitlines() if line and line[0] not in "#;"]
     kept = [
         line

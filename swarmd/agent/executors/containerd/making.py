@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import os
 from collections.abc import Awaitable, Callable, Mapping
-from ipaddress import IPv4Address
+from ipaddress import IPv4Address, IPv6Address, ip_address
 from typing import Any
 
 import msgspec
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
+from swarmd.agent.dataplane.plane import Home
 from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.containerd import node_access, words
 from swarmd.agent.executors.containerd.apparmor import AppArmor
@@ -53,7 +54,7 @@ NODE_ADDRESS = IPv4Address("127.0.0.1")
 class Found(Record, frozen=True):
     """A container as its record and containerd tell of it."""
 
-    address: IPv4Address
+    address: IPv4Address | IPv6Address  # by which the node reaches it, if it can
     ports: tuple[PortConfig, ...] = ()
     stop_signal: int = 0  # of the image; 0 when it names none
     health: HealthConfig | None = None  # of the image
@@ -70,7 +71,7 @@ class Found(Record, frozen=True):
 def found_in(labels: Mapping[str, str], *, pid: int = 0) -> Found:
     """What the labels of a container say."""
     return Found(
-        address=IPv4Address(labels[ADDRESS]),
+        address=ip_address(labels[ADDRESS]),
         ports=msgspec.json.decode(labels[PORTS], type=tuple[PortConfig, ...]),
         stop_signal=int(labels[SIGNAL]),
         health=msgspec.json.decode(labels[HEALTH], type=HealthConfig) if HEALTH in labels else None,
@@ -112,7 +113,7 @@ class Maker:
         image: Image,
         *,
         files: ContainerFiles,
-        address: IPv4Address,
+        home: Home | None,
         ports: tuple[PortConfig, ...],
         snapshots: Mapping[str, str],
         place: Callable[[View], Awaitable[tuple[Placed, ...]]],
@@ -120,6 +121,7 @@ class Maker:
         """Make the container of `task` unless it is there.
 
         Args:
+            home: where it is on the node's networks; None if it shares the node's own.
             snapshots: of images that it mounts, by target; they are kept with it.
             place: makes ready what it mounts, given its root file system.
 
@@ -130,7 +132,11 @@ class Maker:
         account = await asyncio.to_thread(_account, spec, image, layers(mounts))
         given = await asyncio.to_thread(node_access.given, spec, self._apparmor)
         hostname = self._hostname(task, spec)
-        await asyncio.to_thread(files.make, spec, hostname=hostname, address=address)
+        address = home.address if home is not None else NODE_ADDRESS
+        nameserver = home.nameserver if home is not None else ""
+        await asyncio.to_thread(
+            files.make, spec, hostname=hostname, address=address, nameserver=nameserver
+        )
         placed = await place(_view(mounts))
         container = describing.container(
             task,
@@ -144,6 +150,7 @@ class Maker:
             node=self._facts,
             given=given,
             ports=ports,
+            network_namespace=str(home.place.namespace) if home is not None else "",
             architecture=self._node.platform.architecture,
             node_id=self._node.node_id,
         )
@@ -151,7 +158,7 @@ class Maker:
         labels = {
             **{k: v for k, v in container.labels.items() if len(k) + len(v) <= LABEL_BYTES_MAX},
             NODE: self._node.node_id,
-            ADDRESS: str(address),
+            ADDRESS: str((home.place.address if home is not None else None) or address),
             PORTS: msgspec.json.encode(ports).decode(),
             SIGNAL: str(launching.signal_number(stop_signal) if stop_signal else 0),
         }

@@ -31,6 +31,7 @@ def a_container(spec: ContainerSpec, *, given: Given = Given()) -> Container:  #
         node=NodeFacts(kernel=(6, 1), capabilities=KNOWN),
         given=given,
         ports=(PortConfig(target_port=80, published_port=20_000),),
+        network_namespace="/run/swarmd/n/tasks/t",
         architecture="x86_64",
         node_id="n",
     )
@@ -55,6 +56,11 @@ def test_a_plain_container_has_namespaces_of_its_own_and_sees_little():
     assert not found["process"]["noNewPrivileges"]
     assert found["hostname"] == "inside"
     assert "PORT=20000" not in found["process"]["env"]
+
+
+def test_a_container_is_put_into_the_network_namespace_made_for_it():
+    rows = document()["linux"]["namespaces"]  # type: ignore[index]
+    assert {"type": "network", "path": "/run/swarmd/n/tasks/t"} in rows
 
 
 @pytest.mark.parametrize(

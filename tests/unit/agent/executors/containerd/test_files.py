@@ -52,3 +52,16 @@ def test_the_topmost_layer_that_has_a_file_decides(tmp_path: Path):
     assert read_from_layers(found, "passwd") == "middle"
     assert read_from_layers(found, "group") == ""
     assert read_from_layers(found, "none") == ""
+
+
+def test_a_name_server_of_its_own_takes_the_place_of_all_others():
+    config = DnsConfig(nameservers=("192.0.2.53",), search=("example.test",))
+    node = "nameserver 192.0.2.1\nsearch node.test\noptions edns0\n"
+    assert resolv_conf(config, node=node, nameserver="127.0.0.11") == (
+        "nameserver 127.0.0.11\nsearch example.test\noptions ndots:0\n"
+    )
+    assert resolv_conf(None, node=node, nameserver="127.0.0.11") == (
+        "search node.test\nnameserver 127.0.0.11\noptions ndots:0\n"
+    )
+    asked = DnsConfig(options=("ndots:2",))
+    assert resolv_conf(asked, node=node, nameserver="127.0.0.11").endswith("options ndots:2\n")

@@ -1,0 +1,322 @@
+"""The data plane of a node: what executors ask for tasks, and what the tables of the swarm say.
+
+    executor ──attach, withdraw, detach──►┐            ┌► TaskNetworks: overlays, namespaces, bridge
+    follower ──apply(tables)─────────────►│ DataPlane ─┼► NameServer: 127.0.0.11 of every task
+    clock ────tend───────────────────────►┘            ├► VirtualBalancer: in every task's namespace
+                                                       └► published ports: the mesh, or the proxy
+
+A task is connected before it is made, and everything is in force in its namespace before it runs.
+Tables are applied whole, one after another, and what is in force is what was told last.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Mapping
+from ipaddress import IPv4Address, IPv6Address, ip_interface
+from pathlib import Path
+from typing import Protocol
+
+from msgspec import Struct
+
+from swarmd.agent.dataplane.needs import Needs, needs_of
+from swarmd.agent.dataplane.withdrawn import named, unpublished, without
+from swarmd.agent.endpoints import PUBLISHED, TableReport
+from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.lb.core.tables import Tables
+from swarmd.lb.kernel import BalancerReport
+from swarmd.lb.virtual import Tended, VirtualBalancer
+from swarmd.model import defaults
+from swarmd.model.ids import NetworkId, NodeId, TaskId
+from swarmd.model.spec import DnsConfig
+from swarmd.model.task import Task
+from swarmd.network.bridge import BridgeUnavailable
+from swarmd.network.core.tables import NetworkTable
+from swarmd.network.dns.server import ADDRESS, Client, NameServer
+from swarmd.network.kernel.nft import NftError
+from swarmd.network.tasks import NotYet, Place, TaskNetworks
+
+log = logging.getLogger(__name__)
+
+TEND_S = 1.0
+LOOK_EVERY = 10  # of so many turns, one looks whether all that was made is still there
+
+
+class Ports(Protocol):
+    """What answers published ports; every `Balancer` that goes by published ports alone does."""
+
+    async def apply(self, tables: Tables) -> BalancerReport: ...
+
+    async def close(self) -> None: ...
+
+
+class Mesh(Ports, Protocol):
+    """What answers them over the ingress network."""
+
+    async def use(self, ingress: NetworkTable | None) -> None: ...
+
+    async def tend(self) -> Tended: ...
+
+
+class Kernel(Struct, frozen=True):
+    """The parts that need the kernel; a node has all of them or none."""
+
+    mesh: Mesh
+    virtual: VirtualBalancer
+    names: NameServer
+    upstream: tuple[str, ...] = ()  # name servers of the node
+
+
+class Home(Struct, frozen=True):
+    """Where a task lives: a namespace, with the name server it is to ask (empty: the node's).
+
+    `address` is the one it goes by: on the first of its own networks, if it has any.
+    """
+
+    place: Place
+    address: IPv4Address | IPv6Address
+    nameserver: str = ""
+
+
+class DataPlane:
+    """All of it. Its methods are called from one event loop.
+
+    Args:
+        ports: answers published ports; the kernel's mesh, if there is one. None: nobody does.
+        lacking: why there is no `kernel`.
+    """
+
+    def __init__(
+        self,
+        networks: TaskNetworks,
+        ports: Ports | None,
+        *,
+        hostname: str,
+        kernel: Kernel | None = None,
+        lacking: str = "",
+    ) -> None:
+        self.networks = networks
+        self._ports = ports
+        self._hostname = hostname
+        self._kernel = kernel
+        self._lacking = lacking
+        self._published = Tables()
+        self._tables: Mapping[NetworkId, NetworkTable] = {}
+        self._withdrawn: frozenset[TaskId] = frozenset()
+        self._known = False  # whether any tables were told
+        self._again = asyncio.Event()
+        self._lock = asyncio.Lock()
+        self._virtual_problems: tuple[str, ...] = ()
+        self._repaired = 0
+
+    @property
+    def has_overlays(self) -> bool:
+        return self._kernel is not None
+
+    @property
+    def lacking(self) -> str:
+        """Why tasks can't be on overlays here; empty where they can."""
+        return self._lacking
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences on what is not in force, besides those of published ports."""
+        of_networks = (
+            problem
+            for network_id in self.networks.overlays()
+            for problem in self.networks.problems_of(network_id)
+        )
+        return tuple(dict.fromkeys((*of_networks, *self._virtual_problems)))
+
+    # --- the swarm's tables
+
+    async def apply(
+        self, published: Tables, networks: Mapping[NetworkId, NetworkTable]
+    ) -> Mapping[NetworkId, TableReport]:
+        """Have these tables in force; see `agent.endpoints.DataPlane`."""
+        async with self._lock:
+            self._published, self._tables, self._known = published, networks, True
+            return await self._bring()
+
+    async def run(self) -> None:
+        """Keep in force what is, until cancelled."""
+        turn = 0
+        while True:
+            try:
+                async with asyncio.timeout(TEND_S):
+                    await self._again.wait()
+            except TimeoutError:
+                turn += 1
+                await self._tend(look=turn % LOOK_EVERY == 0)
+                continue
+            self._again.clear()
+            async with self._lock:
+                if self._known:
+                    await self._bring()
+
+    async def close(self) -> None:
+        """Stop answering; tasks and their networks stay."""
+        if self._ports is not None:
+            await self._ports.close()
+        if self._kernel is not None:
+            await self._kernel.names.close()
+
+    # --- tasks
+
+    def wants_namespace(self, task: Task, *, is_container: bool) -> bool:
+        """Whether a task gets a network namespace of its own.
+
+        Raises:
+            TaskFailure: it needs an overlay, and there can't be one here.
+        """
+        needs = needs_of(task)
+        if needs.shares_node:
+            return False
+        if self._kernel is None and needs.beyond_ingress:
+            raise TaskFailure(
+                f"the task is on an overlay network, which node {self._hostname} can't take part "
+                f"in: {self._lacking}; mend that, or constrain the service to nodes that can"
+            )
+        return is_container or (self._kernel is not None and bool(needs.overlays))
+
+    def left(self) -> frozenset[TaskId]:
+        """Tasks of which a namespace is left here, running or not."""
+        return self.networks.left()
+
+    async def attach(self, task: Task) -> Home:
+        """Make the namespace of a task and connect it; again is fine.
+
+        Raises:
+            TaskFailure, TemporaryFailure
+        """
+        needs = needs_of(task)
+        overlays = needs.overlays if self._kernel is not None else ()
+        try:
+            place = await self.networks.attach(task.id, overlays)
+            return await self._serve(task, needs, place)
+        except NotYet as error:
+            raise TemporaryFailure(str(error)) from None
+        except (BridgeUnavailable, OSError, NftError) as error:
+            raise TemporaryFailure(
+                f"the task cannot be connected on node {self._hostname}: {error}; will try again"
+            ) from None
+
+    async def adopt(self, task: Task, *, pid: int = 0) -> Home | None:
+        """Take over a task that runs already; None if it shares the node's network.
+
+        What can't be had again is logged: the task goes on with what it has.
+        """
+        needs = needs_of(task)
+        overlays = needs.overlays if self._kernel is not None else ()
+        try:
+            place = await self.networks.adopt(task.id, overlays, pid=pid)
+            return await self._serve(task, needs, place) if place is not None else None
+        except (BridgeUnavailable, OSError, NftError) as error:
+            log.warning("task.networks_lost task.id=%s reason=%s", task.id, error)
+            return None
+
+    def withdraw(self, task_id: TaskId) -> None:
+        """A task has ended by itself: nothing of this node leads there from now on."""
+        self._withdrawn |= {task_id}
+        self._again.set()
+
+    async def detach(self, task_id: TaskId) -> None:
+        """Take away what a task that has ended had; again is fine.
+
+        Raises:
+            TemporaryFailure: try again.
+        """
+        try:
+            if self._kernel is not None:
+                await self._kernel.names.stop(task_id)
+            await self.networks.detach(task_id)
+        except OSError as error:
+            raise TemporaryFailure(
+                f"the networks of the task cannot be taken away: {error}"
+            ) from None
+
+    async def remove(self) -> None:
+        """Take everything away; no task is left."""
+        try:
+            await self.networks.remove()
+        except OSError as error:
+            log.warning("networks.not_removed reason=%s", error)
+
+    # --- inside
+
+    async def _serve(self, task: Task, needs: Needs, place: Place) -> Home:
+        kernel = self._kernel
+        own = needs.overlays[int(needs.on_ingress) :] or needs.overlays
+        address = ip_interface(own[0].addresses[0]).ip if kernel and own else place.address
+        if address is None:
+            raise AssertionError("a task that its node doesn't reach is on overlays")
+        if kernel is None or not place.networks:
+            return Home(place=place, address=address)
+        dns = defaults.container(task.spec).dns_config or DnsConfig()
+        visible = place.networks[1:] if needs.on_ingress else place.networks
+        outside = () if place.is_confined else dns.nameservers or kernel.upstream
+        client = Client(key=task.id, networks=visible, upstream=outside)
+        await kernel.names.serve(client, place.namespace)
+        async with self._lock:
+            await self._balance(kernel)
+        return Home(place=place, address=address, nameserver=ADDRESS)
+
+    async def _bring(self) -> Mapping[NetworkId, TableReport]:
+        self._withdrawn = named(self._withdrawn, self._published, self._tables)
+        published = unpublished(self._withdrawn, self._published)
+        kernel = self._kernel
+        if kernel is not None:
+            await self.networks.apply(self._tables)
+            kernel.names.use(self._tables)
+            await self._balance(kernel)
+            tables = self._balanced()
+            await kernel.mesh.use(next((row for row in tables.values() if row.ingress), None))
+        if self._ports is None:
+            return {}
+        report = await self._ports.apply(published)
+        reports = {
+            network_id: TableReport(
+                (*self.networks.problems_of(network_id), *self._virtual_problems),
+                self.networks.repaired_of(network_id),
+            )
+            for network_id in self._tables
+        }
+        return {PUBLISHED: TableReport(report.problems, self._repaired), **reports}
+
+    async def _balance(self, kernel: Kernel) -> None:
+        tables = {key: table for key, table in self._balanced().items() if not table.ingress}
+        members = {
+            path: tuple(one for one in networks if one in tables)
+            for path, networks in self.networks.members().items()
+        }
+        problems = await kernel.virtual.apply(
+            tables, {path: networks for path, networks in members.items() if networks}
+        )
+        for problem in set(problems) - set(self._virtual_problems):
+            log.warning("virtual.problem %s", problem)
+        self._virtual_problems = problems
+
+    def _balanced(self) -> Mapping[NetworkId, NetworkTable]:
+        return {
+            network_id: without(self._withdrawn, table)
+            for network_id, table in self._tables.items()
+        }
+
+    async def _tend(self, *, look: bool) -> None:
+        kernel = self._kernel
+        async with self._lock:
+            if look:
+                await self.networks.tend()
+            if kernel is None or not self._known:
+                return
+            for tended in (await kernel.virtual.tend(), await kernel.mesh.tend()):
+                self._repaired += tended.repaired
+                for problem in tended.problems:
+                    log.debug("dataplane.problem %s", problem)
+
+
+def bridge_only(directory: Path, *, node_id: NodeId, hostname: str, lacking: str) -> DataPlane:
+    """A data plane without overlays and published ports: tasks are on their node's bridge."""
+    networks = TaskNetworks(directory, node_id, underlay=None)
+    return DataPlane(networks, None, hostname=hostname, lacking=lacking)

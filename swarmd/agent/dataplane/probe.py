@@ -1,0 +1,117 @@
+"""Finding out, when the daemon starts, what connects tasks on this machine.
+
+Nothing is concluded from versions: everything the data plane is made of is made once in a scratch
+namespace. The kernel's parts are of use to one daemon per network namespace only, which holds a
+socket of an abstract name, so that the claim ends with its process whatever happens to it.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import socket
+from pathlib import Path
+
+from swarmd.network.core.overlay_plan import VXLAN_PORT, Underlay
+from swarmd.network.kernel import links, netns, nft
+from swarmd.network.kernel.netlink import Request, open_netlink
+from swarmd.network.underlay import find_underlay
+
+CLAIM = "\0swarmd-dataplane"
+SCRATCH_VXLAN = 2**24 - 1
+_RULES = (
+    "table ip scratch { chain c { type nat hook output priority -100;\n"
+    "ct mark set numgen inc mod 2 map { 0 : 0x1, 1 : 0x2 }\n"
+    "ip daddr 192.0.2.1 dnat to ct mark map { 0x1 : 192.0.2.2, 0x2 : 192.0.2.3 }\n} }\n"
+)
+
+
+class Ground:
+    """What was found. `underlay` is None where there can be no overlays, and `lacking` says why."""
+
+    def __init__(
+        self, *, underlay: Underlay | None, lacking: str, claim: socket.socket | None
+    ) -> None:
+        self.underlay = underlay
+        self.lacking = lacking
+        self._claim = claim
+
+    def close(self) -> None:
+        """Leave the network namespace to another daemon."""
+        if self._claim is not None:
+            self._claim.close()
+
+
+def probe(data_addr: str, directory: Path) -> Ground:
+    """Look what this machine allows; blocks for some 20 ms.
+
+    Args:
+        directory: where namespaces can be made.
+    """
+    underlay = find_underlay(data_addr)
+    if isinstance(underlay, str):
+        return _without(underlay)
+    missing = nft.missing()
+    if missing:
+        return _without(missing)
+    claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    try:
+        claim.bind(CLAIM)
+    except OSError:
+        claim.close()
+        return _without("another swarmd daemon uses the kernel's part in this network namespace")
+    lacking = _try(underlay, directory / f"probe-{os.getpid()}")
+    if lacking:
+        claim.close()
+        return _without(lacking)
+    return Ground(underlay=underlay, lacking="", claim=claim)
+
+
+def _without(lacking: str) -> Ground:
+    return Ground(underlay=None, lacking=lacking, claim=None)
+
+
+def _try(underlay: Underlay, scratch: Path) -> str:
+    """Make one of everything; a phrase saying what can't be made, empty when all can."""
+    step = "network namespaces"
+    try:
+        netns.create(scratch)
+        with open_netlink(scratch) as inner, open_netlink() as node, open(scratch) as namespace:
+            step = "bridges"
+            inner.do(links.bridge("br0"))
+            step = "pairs of interfaces"
+            inner.do(links.pair("one", peer="other", peer_namespace=namespace.fileno()))
+            step = "VXLAN interfaces"
+            made = node.attempt([_vxlan(underlay, namespace.fileno())])
+            # That a number is taken shows that there are VXLANs.
+            if made and made[0].errno != errno.EEXIST:
+                raise made[0]
+        step = "nftables with address translation"
+        netns.inside(scratch, lambda: nft.run(_RULES))
+    except (OSError, nft.NftError) as error:
+        if isinstance(error, PermissionError):
+            return "it takes root, or a user namespace with a network of its own"
+        return f"the kernel has no {step} ({error})"
+    finally:
+        _remove(scratch)
+    return ""
+
+
+def _vxlan(underlay: Underlay, namespace: int) -> Request:
+    return links.vxlan(
+        "vx0",
+        vxlan_id=SCRATCH_VXLAN,
+        port=VXLAN_PORT,
+        local=underlay.address,
+        mac="",
+        mtu=0,
+        namespace=namespace,
+    )
+
+
+def _remove(scratch: Path) -> None:
+    if not netns.exists(scratch):
+        return
+    with open_netlink(scratch) as inner:
+        inner.attempt([links.delete("vx0")])
+    netns.remove(scratch)
