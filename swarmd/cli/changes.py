@@ -84,6 +84,7 @@ class Changes(Struct, kw_only=True, frozen=True):
     ports: tuple[PortConfig, ...] = ()
     ports_removed: tuple[PortConfig, ...] = ()
     endpoint_mode: ResolutionMode | None = None
+    drain_timeout_ns: int | None = None
     networks: tuple[NetworkAttachmentConfig, ...] = ()
     networks_removed: tuple[str, ...] = ()  # ids or names, as they stand in the spec
     secrets: tuple[SecretReference, ...] = ()
@@ -297,9 +298,15 @@ def _endpoint(present: EndpointSpec | None, changes: Changes) -> EndpointSpec | 
         for port in before.ports
         if not any(_meant(wanted, port) for wanted in changes.ports_removed)
     )
-    after = EndpointSpec(
+    after = replace(
+        before,
         mode=before.mode if changes.endpoint_mode is None else changes.endpoint_mode,
         ports=kept + tuple(port for port in changes.ports if port not in kept),
+        drain_timeout_ns=(
+            before.drain_timeout_ns
+            if changes.drain_timeout_ns is None
+            else changes.drain_timeout_ns
+        ),
     )
     return present if after == before else after
 

@@ -90,6 +90,11 @@ SHARED: list[Any] = [
     *_policy_options("update"),
     *_policy_options("rollback"),
     click.option("--endpoint-mode", type=click.Choice(["vip", "dnsrr"])),
+    click.option(
+        "--drain-timeout",
+        type=DURATION,
+        help="So long a stopping task keeps its connections [its stop grace period].",
+    ),
     click.option("--log-driver", metavar="DRIVER", help="json-file, local or none."),
     click.option("--log-opt", multiple=True, type=PAIR, help="max-size=10m, max-file=3."),
 ]
@@ -248,6 +253,7 @@ def changes(flags: dict[str, Any]) -> Any:
         ports=tuple(port for ports in _either(flags, "publish") for port in ports),
         ports_removed=tuple(port for ports in _removed(flags, "publish") for port in ports),
         endpoint_mode=ResolutionMode(mode) if mode else None,
+        drain_timeout_ns=flags["drain_timeout"],
         networks=container_options.without_host(_either(flags, "network")),
         networks_removed=_removed(flags, "network"),
         secrets=_either(flags, "secret"),

@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+from msgspec.structs import replace
+
 from swarmd.model import permissions
 from swarmd.model.image_disk import ImageDisk
 from swarmd.model.spec import (
@@ -18,7 +20,7 @@ from swarmd.model.spec import (
     PortConfig,
     SpreadOver,
 )
-from swarmd.model.states import Protocol, PublishMode
+from swarmd.model.states import PortPolicy, Protocol, PublishMode
 
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
@@ -26,6 +28,7 @@ _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
 PERCENT = 100
 NANO = 1_000_000_000
 PORT_MAX = 65_535
+PORT_KEYS = ("published", "target", "protocol", "mode", "name", "policy", "address")
 PORT_FORM = "write for example 8080:80, 8080:80/udp or published=8080,target=80"
 
 
@@ -132,22 +135,27 @@ def preference(text: str) -> PlacementPreference:
 
 
 def ports(text: str) -> tuple[PortConfig, ...]:
-    """`[[published]:]target[/protocol]`, with ranges, or `key=value,…`."""
+    """`[[address:][published]:]target[/protocol]` or `key=value,…`, both with ranges."""
     return _ports_by_key(text) if "=" in text else _ports_by_position(text)
 
 
 def _ports_by_position(text: str) -> tuple[PortConfig, ...]:
     rest, _, word = text.partition("/")
     protocol = _protocol(word or "tcp", text)
-    published, colon, target = rest.rpartition(":")
-    if ":" in published:
-        raise ValueError(f"{text!r} names an address: published ports answer on every node")
+    outside, _, target = rest.rpartition(":")
+    address, _, published = outside.rpartition(":")
+    template = PortConfig(protocol=protocol, address=address.strip("[]"))
+    return _paired(template, published, target, text)
+
+
+def _paired(template: PortConfig, published: str, target: str, text: str) -> tuple[PortConfig, ...]:
+    """A port for each number of two ranges; published ones that are not named are chosen later."""
     targets = _range(target, text)
-    chosen = _range(published, text) if colon and published else [0] * len(targets)
+    chosen = _range(published, text) if published else [0] * len(targets)
     if len(chosen) != len(targets):
         raise ValueError(f"{text!r} pairs {len(chosen)} published with {len(targets)} target ports")
     return tuple(
-        PortConfig(protocol=protocol, target_port=inner, published_port=outer)
+        replace(template, target_port=inner, published_port=outer)
         for inner, outer in zip(targets, chosen, strict=True)
     )
 
@@ -156,7 +164,7 @@ def _ports_by_key(text: str) -> tuple[PortConfig, ...]:
     values: dict[str, str] = {}
     for part in text.split(","):
         key, _, value = part.strip().partition("=")
-        if key not in ("published", "target", "protocol", "mode", "name") or not value:
+        if key not in PORT_KEYS or not value:
             raise ValueError(f"{part!r} is not part of a port; {PORT_FORM}")
         values[key] = value
     if "target" not in values:
@@ -165,14 +173,20 @@ def _ports_by_key(text: str) -> tuple[PortConfig, ...]:
         mode = PublishMode(values.get("mode", "ingress"))
     except ValueError:
         raise ValueError(f"{values['mode']!r} is no publish mode; use ingress or host") from None
-    port = PortConfig(
+    try:
+        policy = PortPolicy(values.get("policy", "source"))
+    except ValueError:
+        raise ValueError(
+            f"{values['policy']!r} is no policy of ports; use source, masquerade or local"
+        ) from None
+    template = PortConfig(
         name=values.get("name", ""),
         protocol=_protocol(values.get("protocol", "tcp"), text),
-        target_port=_number(values["target"], text),
-        published_port=_number(values["published"], text) if "published" in values else 0,
         publish_mode=mode,
+        policy=policy,
+        address=values.get("address", ""),
     )
-    return (port,)
+    return _paired(template, values.get("published", ""), values["target"], text)
 
 
 def _protocol(word: str, text: str) -> Protocol:

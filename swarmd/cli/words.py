@@ -11,7 +11,7 @@ from swarmd.model.instant import HOUR, MINUTE, SECOND
 from swarmd.model.node import Node, Oversell
 from swarmd.model.service import Service
 from swarmd.model.spec import GenericResource, PortConfig, TaskSpec
-from swarmd.model.states import PublishMode, Role, TaskState, UpdateState
+from swarmd.model.states import PortPolicy, PublishMode, Role, TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator import runs
 
@@ -131,10 +131,11 @@ def published(service: Service) -> tuple[PortConfig, ...]:
 
 
 def ports(configs: Iterable[PortConfig]) -> str:
-    """`*:8080->80/tcp`; host mode stands before the number: `host:8080->80/tcp`."""
+    """`*:8080->80/tcp`; before the number stands an address, or `host` for that mode."""
     return ", ".join(
-        f"{'host' if port.publish_mode is PublishMode.HOST else '*'}:"
+        f"{'host' if port.publish_mode is PublishMode.HOST else port.address or '*'}:"
         f"{port.published_port or '?'}->{port.target_port}/{port.protocol.value}"
+        f"{'' if port.policy is PortPolicy.SOURCE else f' ({port.policy.value})'}"
         for port in configs
     )
 

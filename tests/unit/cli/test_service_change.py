@@ -95,6 +95,7 @@ EVERY_FLAG = {
     "--group-add": ("video", lambda s: container(s).groups, ("adm", "video")),
     "--group-rm": ("adm", lambda s: container(s).groups, ()),
     "--publish-add": ("81:81", lambda s: len(s.endpoint_spec.ports), 2),
+    "--drain-timeout": ("3s", lambda s: s.endpoint_spec.drain_timeout_ns, 3 * SECOND),
     "--publish-rm": ("80", lambda s: s.endpoint_spec.ports, ()),
     "--force": ("", lambda s: s.task_template.force_update, 1),
     **{

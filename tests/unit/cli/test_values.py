@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.cli import values
 from swarmd.model.spec import PortConfig
-from swarmd.model.states import Protocol, PublishMode
+from swarmd.model.states import PortPolicy, Protocol, PublishMode
 from tests.support.fleet import discrete, named
 
 TCP, UDP = Protocol.TCP, Protocol.UDP
@@ -28,6 +29,13 @@ def port(target: int, published: int = 0, protocol: Protocol = TCP) -> PortConfi
         (":80", [port(80)]),
         ("target=80", [port(80)]),
         ("published=8080,target=80,protocol=udp", [port(80, 8080, UDP)]),
+        ("127.0.0.1:8080:80", [replace(port(80, 8080), address="127.0.0.1")]),
+        ("[::1]:8080:80", [replace(port(80, 8080), address="::1")]),
+        ("published=8000-8001,target=80-81", [port(80, 8000), port(81, 8001)]),
+        (
+            "target=80,policy=local,address=eth1",
+            [PortConfig(target_port=80, policy=PortPolicy.LOCAL, address="eth1")],
+        ),
         (
             "target=80,published=8080,mode=host,name=web",
             [
@@ -53,13 +61,13 @@ def test_ports_are_read_in_both_forms(text, expected):
         ("0", "outside 1-65535"),
         ("65536:80", "outside 1-65535"),
         ("80/icmp", "unknown protocol 'icmp'"),
-        ("127.0.0.1:80:80", "names an address"),
+        ("target=80,policy=any", "no policy of ports"),
         ("80-82:80-81", "pairs 3 published with 2"),
         ("82-80:1", "ends before it begins"),
         ("published=80", "has no target port"),
         ("target=80,mode=nat", "no publish mode"),
         ("target=80,colour=red", "not part of a port"),
-        ("target=x", "outside 1-65535"),
+        ("target=x", "is not a port"),
     ],
 )
 def test_malformed_ports_are_refused(text, complaint):
