@@ -9,25 +9,19 @@ import os
 import shutil
 import stat
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address
 from pathlib import Path
 
 from swarmd.agent.executors.containerd import image_mounts
 from swarmd.agent.executors.containerd.delivery import take_away
+from swarmd.agent.executors.resolving import hosts, node_resolv_conf, resolv_conf
 from swarmd.agent.oci.container import FileMount
 from swarmd.model.host_access import HostAccess
-from swarmd.model.spec import ContainerSpec, DnsConfig
+from swarmd.model.spec import ContainerSpec
 from swarmd.rpc.pb.containerd import types_pb2
 
 READ_BYTES_MAX = 1024 * 1024
-SHORT_NAMES = "ndots:0"
 STDIN, STDOUT, STDERR = "stdin", "stdout", "stderr"
-_RESOLV_CONF = Path("/etc/resolv.conf")
-_RESOLVED = Path("/run/systemd/resolve/resolv.conf")
-_LOCAL_HOSTS = (
-    "127.0.0.1\tlocalhost\n::1\tlocalhost ip6-localhost ip6-loopback\n"
-    "fe00::0\tip6-localnet\nff02::1\tip6-allnodes\nff02::2\tip6-allrouters\n"
-)
 
 
 class ContainerFiles:
@@ -62,7 +56,7 @@ class ContainerFiles:
         access = spec.host_access or HostAccess()
         servers = resolv_conf(
             spec.dns_config,
-            node=_node_resolv_conf(),
+            node=node_resolv_conf(),
             shares_network=access.network,
             nameserver=nameserver,
         )
@@ -87,71 +81,6 @@ class ContainerFiles:
         path = self.directory / name
         path.write_text(text)
         path.chmod(0o644)
-
-
-def hosts(lines: tuple[str, ...], *, hostname: str, address: IPv4Address | IPv6Address) -> str:
-    """/etc/hosts of a container."""
-    extra = "".join(f"{line}\n" for line in lines)
-    return f"{_LOCAL_HOSTS}{extra}{address}\t{hostname}\n"
-
-
-def resolv_conf(
-    config: DnsConfig | None, *, node: str, shares_network: bool = False, nameserver: str = ""
-) -> str:
-    """/etc/resolv.conf of a container: the node's, but for what the spec says.
-
-    Servers that listen on the node's loopback are left out, as nobody answers there in a container,
-    unless it shares the node's network. A name server of the container's own, which knows whom to
-    ask further, takes the place of all others, and answers short names as they are.
-    """
-    config = config or DnsConfig()
-    if nameserver:
-        config = DnsConfig(
-            nameservers=(nameserver,),
-            search=config.search,
-            options=config.options or (SHORT_NAMES,),
-        )
-    lines = [line for line in node.splitlines() if line and line[0] not in "#;"]
-    kept = [
-        line
-        for line in lines
-        if not _overridden(line.split(), config, loopback_answers=shares_network)
-    ]
-    kept += [f"nameserver {server}" for server in config.nameservers]
-    if config.search:
-        kept.append(f"search {' '.join(config.search)}")
-    if config.options:
-        kept.append(f"options {' '.join(config.options)}")
-    return "".join(f"{line}\n" for line in kept)
-
-
-def _overridden(words: list[str], config: DnsConfig, *, loopback_answers: bool) -> bool:
-    match words:
-        case ["nameserver", server, *_]:
-            unreachable = _is_loopback(server) and not loopback_answers
-            return bool(config.nameservers) or unreachable
-        case ["search" | "domain", *_]:
-            return bool(config.search)
-        case ["options", *_]:
-            return bool(config.options)
-    return False
-
-
-def _is_loopback(server: str) -> bool:
-    try:
-        return ip_address(server.partition("%")[0]).is_loopback
-    except ValueError:
-        return True
-
-
-def _node_resolv_conf() -> str:
-    """The node's configuration with the servers that are really asked."""
-    for path in (_RESOLVED, _RESOLV_CONF):
-        try:
-            return path.read_text()
-        except OSError:
-            continue
-    return ""
 
 
 def layers(mounts: Iterable[types_pb2.Mount]) -> list[str]:
