@@ -1,0 +1,169 @@
+"""Daemons that are killed at every step of a container's life, one after the other.
+
+`python -m tests.support.dying DIRECTORY NODE` runs a worker in a process of its own for each step:
+it sees to it that nothing is left of the one before, brings a container up and takes it down, and
+is killed by the kernel right after the step. Steps are calls to containerd and to the keeper, and
+what is done to files and interfaces. It ends when a worker has outlived all steps, and prints how
+many there were.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from functools import wraps
+from pathlib import Path
+from typing import Any
+
+from swarmd.agent.dataplane.plane import DataPlane
+from swarmd.agent.executors.containerd import client as containerd
+from swarmd.agent.executors.containerd.belongings import Belongings
+from swarmd.agent.executors.containerd.client import listed
+from swarmd.agent.executors.containerd.files import ContainerFiles
+from swarmd.agent.executors.containerd.forwarder import Forwarder
+from swarmd.agent.executors.keeper_link import KeeperLink
+from swarmd.model.spec import PortConfig
+from swarmd.model.states import TaskState
+from swarmd.rpc.pb.containerd import containers_pb2, leases_pb2, snapshots_pb2, tasks_pb2
+from tests.support.containers import ContainerWorker, a_container, an_id
+from tests.support.workers import eventually
+
+OUTLIVED = 7
+STEPS_MAX = 200
+LOOKS_MAX = 100
+STEPS: tuple[tuple[type, str], ...] = (
+    (KeeperLink, "request"),
+    (DataPlane, "attach"),
+    (DataPlane, "detach"),
+    (Forwarder, "add"),
+    (Forwarder, "remove"),
+    (Belongings, "deliver"),
+    (Belongings, "ended"),
+    (ContainerFiles, "make"),
+    (ContainerFiles, "remove"),
+)
+
+
+class Death:
+    """Counts steps, once told to, and kills the process after the last."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+        self._done: int | None = None
+
+    def begin(self) -> None:
+        self._done = 0
+
+    def step(self) -> None:
+        if self._done is not None:
+            self._done += 1
+            if self._done == self._last:
+                os.kill(os.getpid(), signal.SIGKILL)
+
+    def lurk(self) -> None:
+        """Have every step counted, in this process."""
+        for owner, name in STEPS:
+            self.count(owner, name)
+        original = containerd.Service.__getattr__
+        containerd.Service.__getattr__ = (  # type: ignore[method-assign]
+            lambda service, name: self._counted(original(service, name))
+        )
+
+    def count(self, owner: type, name: str) -> None:
+        """Count calls of a method as steps."""
+        setattr(owner, name, self._counted(getattr(owner, name)))
+
+    def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
+        @wraps(function)
+        def counted(*args: Any, **kwargs: Any) -> Any:
+            result = function(*args, **kwargs)
+            if not asyncio.iscoroutine(result):
+                self.step()
+                return result
+
+            async def awaited() -> Any:
+                answer = await result
+                self.step()
+                return answer
+
+            return awaited()
+
+        return counted
+
+
+async def live(directory: Path, node_id: str, death: Death) -> None:
+    worker = ContainerWorker(directory, node_id=node_id)
+    await worker.worker.start()
+    worker.assign()
+    await eventually(lambda: not worker.worker.statuses(), "the end of an earlier task")
+    await nothing_left(worker)
+    death.begin()
+    task_id = an_id()
+    worker.assign(
+        a_container(
+            task_id, "sh", "-c", "echo up; exec sleep 1000",
+            ports=(PortConfig(target_port=80),), grace_ns=1,
+        )
+    )  # fmt: skip
+    await worker.reaches(task_id, TaskState.RUNNING)
+    worker.assign()
+    await eventually(lambda: not worker.worker.statuses(), "the removal")
+    await nothing_left(worker)
+
+
+async def nothing_left(worker: ContainerWorker) -> None:
+    """Interfaces go a moment after their namespace, when the kernel finds the time."""
+    left: list[str] = []
+    for _ in range(LOOKS_MAX):
+        left = await leftovers(worker)
+        if not left:
+            return
+        await asyncio.sleep(0.05)
+    raise AssertionError(left)
+
+
+async def leftovers(worker: ContainerWorker) -> list[str]:
+    """What is there of containers, though none is assigned."""
+    executor = worker.node_executor.containers
+    assert executor is not None
+    client = await executor.engine.client()
+    containers = await client.containers.List(containers_pb2.ListContainersRequest())
+    tasks = await client.tasks.List(tasks_pb2.ListTasksRequest())
+    request = snapshots_pb2.ListSnapshotsRequest(snapshotter="overlayfs")
+    snapshots = await listed(client.snapshots.List(request))
+    leases = await client.leases.List(leases_pb2.ListRequest())
+    left = [f"container {one.id}" for one in containers.containers]
+    left += [f"task {one.id}" for one in tasks.tasks]
+    left += [f"snapshot {one.name}" for one in snapshots if one.kind == snapshots_pb2.ACTIVE]
+    left += [f"lease {one.id}" for one in leases.leases]
+    for name in ("containers", "logs"):
+        left += [str(path) for path in (worker.directory / name).iterdir()]
+    left += [f"namespace of {task_id}" for task_id in executor.plane.left()]
+    bridge = f"sw-{worker.node_id}"[:15]
+    left += [str(path) for path in Path("/sys/class/net", bridge, "brif").glob("*")]
+    mounts = Path("/proc/mounts").read_text().splitlines()
+    left += [line for line in mounts if f"{worker.directory}/containers/" in line]
+    left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/*/{worker.node_id}/*/")]
+    return left
+
+
+def main(directory: Path, node_id: str) -> int:
+    for last in range(1, STEPS_MAX):
+        pid = os.fork()
+        if pid == 0:
+            death = Death(last)
+            death.lurk()
+            asyncio.run(live(directory, node_id, death))
+            os._exit(OUTLIVED)
+        _, status = os.waitpid(pid, 0)
+        if os.WIFEXITED(status):
+            print(last - 1)
+            return 0 if os.WEXITSTATUS(status) == OUTLIVED else 1
+    return 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
