@@ -6,11 +6,13 @@ import asyncio
 import os
 from collections.abc import Callable, Mapping
 
+from swarmd.agent import mount_calls
 from swarmd.agent.core import mounts as describing
 from swarmd.agent.core.launch import Unfit
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.executors.base import TaskFailure
 from swarmd.agent.policy import NodePolicy
+from swarmd.agent.volumes.options import mount_flags
 from swarmd.agent.volumes.store import Fill, VolumeProblem, VolumeStore
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import BindOptions, Mount, VolumeOptions
@@ -56,6 +58,7 @@ class Mounter:
                             self._bind_source, mount, allow
                         )
                     case MountType.VOLUME:
+                        await asyncio.to_thread(self._check_device, mount, allow)
                         sources[mount.target] = await self._volume(
                             task_id, number, mount, _fill_of(mount, fill)
                         )
@@ -82,6 +85,15 @@ class Mounter:
             return await self.volumes.own(task_id, number, fill=fill)
         given = mount.volume_options or VolumeOptions()
         return await self.volumes.use(task_id, mount.source, given, fill=fill)
+
+    def _check_device(self, mount: Mount, allow: tuple[str, ...]) -> None:
+        """A volume may show a directory of the node only where a bind may."""
+        given = mount.volume_options and mount.volume_options.driver_config
+        known = self.volumes.find(mount.source) if mount.source else None
+        options = known.options if known is not None else (given.options if given else {})
+        flags, _ = mount_flags(options.get("o", ""))
+        if flags & mount_calls.MS_BIND:
+            self._policy.bind_source(options.get("device", ""), allow)
 
     def _bind_source(self, mount: Mount, allow: tuple[str, ...]) -> str:
         source = self._policy.bind_source(mount.source, allow)

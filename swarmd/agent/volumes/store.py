@@ -136,6 +136,10 @@ class VolumeStore:
         found = [self._read(name) for name in names]
         return tuple(volume for volume in found if volume is not None)
 
+    def find(self, name: str) -> Volume | None:
+        """The volume of that name, if there is one; blocks."""
+        return self._read(name)
+
     async def remove(self, name: str, *, force: bool = False) -> bool:
         """Delete a volume and what is in it; False when there is none of the name.
 

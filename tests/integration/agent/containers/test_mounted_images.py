@@ -9,7 +9,14 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.model import reference
-from swarmd.model.spec import BindOptions, ImageMountOptions, Mount, TmpfsOptions
+from swarmd.model.spec import (
+    BindOptions,
+    Driver,
+    ImageMountOptions,
+    Mount,
+    TmpfsOptions,
+    VolumeOptions,
+)
 from swarmd.model.states import MountType, Propagation, TaskState
 from tests.support import images
 from tests.support.containers import (
@@ -102,7 +109,14 @@ async def test_nobody_mounts_the_nodes_state_or_what_the_node_does_not_allow(
     allowed = tmp_path / "allowed"
     allowed.mkdir()
     outside = Mount(source=str(tmp_path), target="/in")
+    shows = VolumeOptions(
+        driver_config=Driver(
+            options={"type": "none", "o": "bind", "device": str(worker.directory / "containerd")}
+        )
+    )
+    disguised = Mount(type=MountType.VOLUME, source="v1", target="/in", volume_options=shows)
     wanted = {
+        "containerd lies in the state directory": (disguised, ()),
         "lies in the state directory": (Mount(source=str(worker.directory), target="/in"), ()),
         "link lies in the state directory": (Mount(source=str(link), target="/in"), ()),
         "mount only what bind=": (outside, (f"bind={allowed}",)),
