@@ -11,7 +11,7 @@ from swarmd.cli.client import Client
 from swarmd.cli.listing import Filters, chosen
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
-from swarmd.model.task import Task
+from swarmd.model.task import DRAINING, Task
 from swarmd.orchestrator.fences import waiting_words
 
 COLUMNS = ("ID", "NAME", "IMAGE", "NODE", "DESIRED STATE", "CURRENT STATE", "ERROR", "PORTS")
@@ -93,7 +93,9 @@ async def list_tasks(
 
 
 def _waiting(task: Task) -> str:
-    """What a task that should run is waiting for, in the words of its last report."""
+    """What a task that should run, or should stop, is waiting for, in the words of its report."""
+    if task.desired_state > TaskState.RUNNING and task.status.message.startswith(DRAINING):
+        return task.status.message
     if task.status.state < TaskState.RUNNING and task.desired_state <= TaskState.RUNNING:
         return task.status.message
     return ""

@@ -11,6 +11,9 @@ from swarmd.model.record import Record
 from swarmd.model.spec import EndpointSpec, GenericResource, LogDriver, PortConfig, TaskSpec
 from swarmd.model.states import TaskState
 
+# Begins the message of a task that is to stop and goes on with the connections it has.
+DRAINING = "draining"
+
 
 class ContainerStatus(Record, frozen=True):
     container_id: str = ""

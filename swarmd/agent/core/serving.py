@@ -16,7 +16,7 @@ from swarmd.model import defaults
 from swarmd.model.ids import NetworkId, ServiceId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, PublishMode
-from swarmd.model.task import Task
+from swarmd.model.task import DRAINING, Task
 from swarmd.network.core.tables import NetworkTable
 
 
@@ -86,4 +86,4 @@ def open_connections(sockets: Sockets, ports: frozenset[int], *, own_namespace: 
 
 def draining(connections: int) -> str:
     """What people read while a task goes on with the connections it has."""
-    return f"draining: {connections} connection{'' if connections == 1 else 's'}"
+    return f"{DRAINING}: {connections} connection{'' if connections == 1 else 's'}"
