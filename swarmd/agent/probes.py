@@ -7,10 +7,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import socket
+from pathlib import Path
 
 from swarmd.agent.core.health import HealthPolicy, Kind, Result
 from swarmd.agent.executors.session import Access, Command, NoSession
 from swarmd.model.instant import SECOND, format_duration
+from swarmd.network.kernel import netns
 
 OUTPUT_BYTES_MAX = 4096
 STATUS_LINE_BYTES_MAX = 4096
@@ -29,10 +32,9 @@ async def probe(policy: HealthPolicy, access: Access, *, first_port: int) -> Res
             port = policy.port or first_port
             if not port:
                 return Result(False, "the health check names no port, and the service has none")
-            host, port = access.address_of(port)
             if policy.kind is Kind.HTTP:
-                return await _http(host, port, policy.path)
-            return await _tcp(host, port)
+                return await _http(access, port, policy.path)
+            return await _tcp(access, port)
     except TimeoutError:
         return Result(False, f"no answer within {format_duration(policy.timeout_ns)}")
 
@@ -56,18 +58,19 @@ async def _command(policy: HealthPolicy, access: Access) -> Result:
     return Result(code == 0, text)
 
 
-async def _tcp(host: str, port: int) -> Result:
+async def _tcp(access: Access, port: int) -> Result:
     try:
-        _, writer = await asyncio.open_connection(host, port)
+        _, writer = await _connect(access, port)
     except OSError as error:
         return Result(False, _refused(port, error))
     await _hang_up(writer)
     return Result(True)
 
 
-async def _http(host: str, port: int, path: str) -> Result:
+async def _http(access: Access, port: int, path: str) -> Result:
+    host, _ = access.address_of(port)
     try:
-        reader, writer = await asyncio.open_connection(host, port, limit=STATUS_LINE_BYTES_MAX)
+        reader, writer = await _connect(access, port)
     except OSError as error:
         return Result(False, _refused(port, error))
     try:
@@ -84,6 +87,31 @@ async def _http(host: str, port: int, path: str) -> Result:
     if not version.startswith("HTTP/") or not rest[:3].isdigit():
         return Result(False, f"port {port} gives no HTTP answer")
     return Result(200 <= int(rest[:3]) < 400, f"{path} answered {rest}")
+
+
+async def _connect(access: Access, port: int) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+    """Connect from within the task's network: the node may have no way to it."""
+    host, port = access.address_of(port)
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+
+    def make() -> socket.socket:
+        sock = socket.socket(family, socket.SOCK_STREAM)
+        sock.setblocking(False)
+        return sock
+
+    sock = await asyncio.to_thread(netns.inside, _namespace(access.pid), make)
+    try:
+        await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        return await asyncio.open_connection(sock=sock, limit=STATUS_LINE_BYTES_MAX)
+    except BaseException:
+        sock.close()
+        raise
+
+
+def _namespace(pid: int) -> Path | None:
+    """The network namespace of a process; None if it is the node's own, or nobody's any more."""
+    path = Path(f"/proc/{pid}/ns/net")
+    return None if not pid or netns.inode(path) in (None, netns.inode(None)) else path
 
 
 async def _hang_up(writer: asyncio.StreamWriter) -> None:

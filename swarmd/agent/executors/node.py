@@ -17,6 +17,7 @@ from swarmd.agent.executors.containerd.executor import ContainerdExecutor
 from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.installation import Installation, find_installation
 from swarmd.agent.executors.process import ProcessExecutor
+from swarmd.agent.executors.process_network import ProcessNetwork
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.images.cleaner import Cleaner
 from swarmd.agent.images.mirrors import Mirrors
@@ -93,6 +94,7 @@ class NodeExecutor:
             leases=leases,
             files=files,
             mounter=mounter,
+            network=ProcessNetwork(directory / "etc", node, self.plane, forwarder),
         )
         self._lacking = found if isinstance(found, str) else ""
         self.containers: ContainerdExecutor | None = None

@@ -1,8 +1,9 @@
 """The executor that runs commands of the node itself as tasks; it needs nothing installed.
 
 Each task is a process in its own session, cgroup and (with privileges) mount, IPC and UTS
-namespaces, sharing the node's network. The keeper is its parent; this side decides, asks and
-listens. What the keeper says after a restart of either is where a task really stands.
+namespaces, and in a network namespace if it is on overlays (`process_network`). The keeper is its
+parent; this side decides, asks and listens. What the keeper says after a restart of either is where
+a task really stands.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.task_machine import Surroundings
+from swarmd.agent.dataplane.plane import Home
 from swarmd.agent.executors import groups
 from swarmd.agent.executors import process_words as words
 from swarmd.agent.executors.accounts import Account, look_up
@@ -25,6 +27,7 @@ from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailu
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
 from swarmd.agent.executors.ports import NoPortLeft, Ports
 from swarmd.agent.executors.process_files import ProcessFiles, is_covered
+from swarmd.agent.executors.process_network import ProcessNetwork, own_ports
 from swarmd.agent.executors.process_session import run_beside
 from swarmd.agent.executors.session import Access, Command, NoSession, Session
 from swarmd.agent.files import NodeFiles
@@ -55,6 +58,7 @@ class ProcessExecutor:
         leases: the node's contact with the managers, for tasks that may not outlast it.
         files: the secrets and configs of the node's tasks.
         mounter: makes ready what tasks mount.
+        network: connects tasks; without, they share the node's network.
     """
 
     def __init__(
@@ -67,11 +71,13 @@ class ProcessExecutor:
         leases: Leases | None = None,
         files: NodeFiles | None = None,
         mounter: Mounter | None = None,
+        network: ProcessNetwork | None = None,
     ) -> None:
         self.node = node
         self.leases = leases or Leases()
         self.leases.on_answer = self._renew
         self.ports = Ports(ports_start)
+        self.network = network
         self._published = published
         volumes = VolumeStore(directory / "volumes", now=SystemClock().now)
         self.files = ProcessFiles(
@@ -155,11 +161,15 @@ class ProcessExecutor:
                 break
             await asyncio.sleep(RETRY_S)
         self.release(task_id)
+        if self.network is not None:
+            await self.network.leave(task_id)
         await self.files.forget(task_id)
         await asyncio.to_thread(shutil.rmtree, self.log_directory(task_id), ignore_errors=True)
 
     async def close(self) -> None:
         await self.link.close()
+        if self.network is not None:
+            await self.network.close()
 
     def _renew(self, contact: int) -> None:
         self.link.tell("lease", contact=contact)
@@ -253,12 +263,23 @@ class ProcessController:
             {
                 "env": {**request["env"], **added},
                 "directory": command.directory or request["directory"],
-                **{name: request[name] for name in ("user", "uid", "gid", "groups", "namespaces")},
+                **{name: request[name] for name in ("user", "uid", "gid", "groups")},
+                "namespaces": [
+                    *request["namespaces"],
+                    *(["network"] if self._home is not None else []),
+                ],
             },
             executor.node.hostname,
         )
 
+    @property
+    def _home(self) -> Home | None:
+        network = self._executor.network
+        return network.home(self._task.id) if network is not None else None
+
     def address_of(self, port: int) -> tuple[str, int]:
+        if self._home is not None:
+            return str(self._home.address), port
         for one in self._ports:
             if one.target_port == port and one.protocol is Protocol.TCP:
                 return "127.0.0.1", one.published_port
@@ -278,12 +299,16 @@ class ProcessController:
             self._executor.ports.adopt(self._task.id, self._ports)
         if summary.get("exit"):
             self.ended(summary["exit"])
+        elif self._executor.network is not None:
+            self._executor.network.adopt(self._task, self._pid, self._ports)
 
     def ended(self, record: dict[str, Any]) -> None:
         self._exit = record
         self._executor.files.ended(self._task.id)
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
+        if self._executor.network is not None:
+            self._executor.network.ended(self._task.id)
         self._over.set()
         self._ending.tell(words.exit_code(record))
 
@@ -293,6 +318,8 @@ class ProcessController:
         self._executor.files.ended(self._task.id)
         self._executor.leases.drop(self._task.id)
         self._executor.ports.release(self._task.id)
+        if self._executor.network is not None:
+            self._executor.network.ended(self._task.id)
         self._over.set()
         self._ending.tell(LOST)
 
@@ -304,6 +331,8 @@ class ProcessController:
         spec = defaults.container(self._task.spec)
         self._account = await asyncio.to_thread(look_up, spec.user, spec.groups)
         facts = self._executor.link.facts
+        if self._executor.network is not None:
+            self._executor.network.check(self._task, facts)
         await self._executor.files.check(self._task, self._launch, self._context, facts)
         problem = words.missing(
             self._launch,
@@ -326,9 +355,11 @@ class ProcessController:
         if not self._ports:
             privileged = account.uid in (None, 0)
             self._ports = self._executor.allocate(self._task, privileged=privileged)
+        entered = await self._enter()
+        given["mounts"] = [*entered.pop("mounts", []), *given.get("mounts", [])]
         try:
             answer = await self._executor.link.request(
-                "start", launch={**self._request(account), **given}
+                "start", launch={**self._request(account), **given, **entered}
             )
         except KeeperLost as error:
             raise TemporaryFailure(str(error)) from None
@@ -341,6 +372,15 @@ class ProcessController:
         self.started = True
         self._pid = answer["pid"]
         self._unapplied = tuple(answer["unapplied"])
+        if self._executor.network is not None:
+            await self._executor.network.forward(self._task.id, self._ports)
+
+    async def _enter(self) -> dict[str, Any]:
+        """Connect the task, if it gets a network of its own; what the keeper has to know of it."""
+        network = self._executor.network
+        if network is None or not network.check(self._task, self._executor.link.facts):
+            return {}
+        return await network.enter(self._task, self._launch)
 
     def _check_lease(self) -> None:
         """A task on a lease starts only where the lease is kept and has not run out."""
@@ -406,7 +446,7 @@ class ProcessController:
                 hostname=node.hostname,
                 user=account.name,
                 home=account.home,
-                ports=self._ports,
+                ports=self._ports if self._home is None else own_ports(self._ports),
             ),
             "directory": launch.directory,
             "user": account.name,

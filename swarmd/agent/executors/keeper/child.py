@@ -19,7 +19,12 @@ NAMESPACES = {
     "ipc": syscalls.CLONE_NEWIPC,
     "uts": syscalls.CLONE_NEWUTS,
 }
-FILES = {"mount": "mnt", "ipc": "ipc", "uts": "uts"}  # of a process's namespaces, below /proc
+FILES = {
+    "mount": "mnt",
+    "ipc": "ipc",
+    "uts": "uts",
+    "network": "net",
+}  # of a process's namespaces, below /proc
 EXIT_NOT_STARTED = 127
 LOWEST_DESCRIPTOR = 10
 
@@ -46,6 +51,9 @@ def run(
         _restore_signals()
         _reset_oom_score()
         _restore_files_max(files_max)
+        step, about = "network", launch.get("network", "")
+        if about:
+            _enter_network(about)
         step, about = "namespaces", ",".join(launch["namespaces"])
         _enter_namespaces(launch["namespaces"], launch["hostname"])
         step, about = "mounts", ""
@@ -175,6 +183,11 @@ def _enter_namespaces(names: list[str], hostname: str) -> None:
         syscalls.receive_mounts_only()
     if flags & syscalls.CLONE_NEWUTS and hostname:
         syscalls.sethostname(hostname)
+
+
+def _enter_network(path: str) -> None:
+    namespace = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    syscalls.setns(namespace)
 
 
 def _open_stream(path: str, mode: str) -> int:

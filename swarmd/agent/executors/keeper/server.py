@@ -188,7 +188,7 @@ class Keeper:
             answer(
                 {
                     "protocol": PROTOCOL,
-                    "can": ["mounts", "guard", "taps"],
+                    "can": ["mounts", "guard", "network", "taps"],
                     "pid": os.getpid(),
                     "tasks": tasks,
                     "namespaces": self._namespaces,
