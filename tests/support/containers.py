@@ -85,7 +85,7 @@ class ContainerWorker(WorkerUnderTest):
     def engine_pid(self) -> int:
         """The process of the node's containerd; 0 when none runs."""
         path = self.directory / "containerd" / "containerd.pid"
-        return int(path.read_text()) if path.exists() else 0
+        return int(path.read_text() or 0) if path.exists() else 0
 
     async def load(self, path: Path) -> None:
         store = self.node_executor.images

@@ -117,11 +117,12 @@ class Registry:
     def _open(self, url: str, *, accept: str = "", **headers: str) -> http.client.HTTPResponse:
         if accept:
             headers["Accept"] = accept
+        authorization = self._authorization
         for attempt in (1, 2):
             request = urllib.request.Request(url, headers=headers)
-            if self._authorization:
+            if authorization:
                 # Unredirected: not for whoever serves the content in the end.
-                request.add_unredirected_header("Authorization", self._authorization)
+                request.add_unredirected_header("Authorization", authorization)
             try:
                 answer: http.client.HTTPResponse = _send(request)
                 return answer
@@ -129,8 +130,9 @@ class Registry:
                 with error:
                     challenge = error.headers.get("WWW-Authenticate", "")
                     if error.code == http.client.UNAUTHORIZED and attempt == 1:
-                        self._authorization = self._answer(challenge)
-                        if self._authorization:
+                        # Our own: another thread may be asking for one at the same time.
+                        authorization = self._authorization = self._answer(challenge)
+                        if authorization:
                             continue
                     raise self._explained(error.code) from None
         raise AssertionError("the second attempt answers or raises")
