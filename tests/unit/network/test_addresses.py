@@ -6,6 +6,7 @@ from ipaddress import IPv4Address, IPv4Network
 
 import pytest
 
+from swarmd.model.ids import TaskId
 from swarmd.network.core.addresses import (
     RANGES,
     Addresses,
@@ -13,7 +14,6 @@ from swarmd.network.core.addresses import (
     choose_range,
     routed,
 )
-from swarmd.model.ids import TaskId
 
 
 def test_a_node_has_the_same_range_every_time_and_avoids_what_is_taken():
