@@ -28,7 +28,7 @@ async def worker(tmp_path: Path) -> AsyncIterator[WorkerUnderTest]:
 
 async def begin(worker: WorkerUnderTest, *words: str, **options: object) -> Session:
     command = Command(argv=words, **options)  # type: ignore[arg-type]
-    return await worker.worker.run_beside(TaskId("t1"), command)
+    return await worker.worker.access(TaskId("t1")).run(command)
 
 
 async def read_all(session: Session) -> dict[int, bytes]:
@@ -129,7 +129,7 @@ async def test_what_cannot_be_run_is_told_and_leaves_nothing_open(worker: Worker
     with pytest.raises(NoSession, match="user 'nobody-here' does not exist"):
         await begin(worker, "true", user="nobody-here")
     with pytest.raises(NoSession, match="task t2 is not on this node"):
-        await worker.worker.run_beside(TaskId("t2"), Command(argv=("true",)))
+        await worker.worker.access(TaskId("t2")).run(Command(argv=("true",)))
     assert len(os.listdir("/proc/self/fd")) == open_before
 
 

@@ -44,7 +44,7 @@ async def running(worker: ContainerWorker, *words: str, **fields: object) -> str
 
 async def begin(worker: ContainerWorker, task_id: str, *words: str, **options: object) -> Session:
     command = Command(argv=words, **options)  # type: ignore[arg-type]
-    return await worker.worker.run_beside(TaskId(task_id), command)
+    return await worker.worker.access(TaskId(task_id)).run(command)
 
 
 async def read_all(session: Session) -> dict[int, bytes]:
