@@ -1,8 +1,9 @@
 """The addresses of one block: which are held, and which is given next.
 
 Addresses are given in order, each the next after the last one given, wrapping at the end of the
-block. So an address that was released rests for as long as the block allows before somebody else
-answers under it, and caches of its former holder do no harm.
+block. One that was released comes after all that were not, and after those that were released
+before it. So it rests for as long as the block allows before somebody else answers under it, and
+what still leads to its former holder does no harm.
 """
 
 from __future__ import annotations
@@ -10,6 +11,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import NamedTuple
+
+
+# So many are remembered in the order of their release; a block that has more free has room enough.
+RESTING_MAX = 4096
 
 
 class Holder(NamedTuple):
@@ -55,6 +60,7 @@ class AddressPool:
         self._last = min(self._highest, int(narrowed.broadcast_address))
         self._held: dict[int, Holder] = {}
         self._held_in_range = 0
+        self._resting: dict[int, None] = {}  # free ones of the range, the longest released first
         self._next = self._first
         self._latest = 0  # version of the record that `_next` was learnt from
 
@@ -80,9 +86,12 @@ class AddressPool:
         """The next free address, held from now on; None when all are held."""
         if self.free <= 0:
             return None
-        number = self._next if self._first <= self._next <= self._last else self._first
-        while number in self._held:
-            number = number + 1 if number < self._last else self._first
+        if self.free <= len(self._resting):
+            number = next(iter(self._resting))
+        else:
+            number = self._next if self._first <= self._next <= self._last else self._first
+            while number in self._held or number in self._resting:
+                number = number + 1 if number < self._last else self._first
         self.hold(number, holder)
         self._next = number + 1
         return number
@@ -96,6 +105,7 @@ class AddressPool:
         if present is not None:
             return present
         self._held[number] = holder
+        self._resting.pop(number, None)
         if self._first <= number <= self._last:
             self._held_in_range += 1
         return holder
@@ -107,6 +117,12 @@ class AddressPool:
             del self._held[number]
             if self._first <= number <= self._last:
                 self._held_in_range -= 1
+                self._rest(number)
+
+    def _rest(self, number: int) -> None:
+        self._resting[number] = None
+        if len(self._resting) > RESTING_MAX:
+            del self._resting[next(iter(self._resting))]
 
     def go_on_after(self, number: int, version: int) -> None:
         """Give the addresses behind this one next, unless a later record holds another one."""

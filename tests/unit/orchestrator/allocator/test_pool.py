@@ -29,6 +29,25 @@ def test_a_released_address_rests_until_the_others_had_their_turn() -> None:
     assert taken(pool, 6) == [f"10.0.1.{number}/29" for number in (2, 3, 4, 5, 6, 1)]
 
 
+def test_of_those_that_rest_the_one_released_first_is_given_first() -> None:
+    pool = AddressPool("10.0.1.0/29")
+    assert len(taken(pool, 6)) == 6
+    for number in (4, 2, 5):
+        pool.release(number_of(f"10.0.1.{number}"), Holder("task", f"t{number - 1}"))
+    assert taken(pool, 2) == ["10.0.1.4/29", "10.0.1.2/29"]
+    pool.release(number_of("10.0.1.4"), Holder("task", "t0"))
+    assert taken(pool, 3) == ["10.0.1.5/29", "10.0.1.4/29"]
+
+
+def test_an_address_that_is_asked_for_does_not_rest() -> None:
+    pool = AddressPool("10.0.1.0/30")
+    number = pool.take(A)
+    assert number is not None
+    pool.release(number, A)
+    assert pool.hold(number, B) == B
+    assert taken(pool, 2) == ["10.0.1.2/30"]
+
+
 def test_only_the_holder_can_release_an_address() -> None:
     pool = AddressPool("10.0.1.0/30")
     number = pool.take(A)
