@@ -79,6 +79,7 @@ def lines(answer: pb.InfoResponse) -> dict[str, str]:
             ("Data address", answer.data_addr),
             ("Runtime", _chosen(answer.runtime, answer.runtime_reason)),
             ("Balancing", _chosen(answer.balancer, answer.balancer_reason)),
+            ("Allowed to tasks", _allowed(answer)),
             ("Raft", _raft(answer)),
             ("State directory", answer.state_dir),
             ("Daemon", f"swarmd {answer.version}, pid {answer.pid}"),
@@ -107,6 +108,8 @@ def document(answer: pb.InfoResponse) -> dict[str, object]:
         "Balancer": answer.balancer,
         "BalancerReason": answer.balancer_reason,
         "StateDir": answer.state_dir,
+        "Allow": list(answer.allow),
+        "SwarmAllow": list(answer.swarm_allow),
         "Pid": answer.pid,
         "Raft": {
             "Term": raft.term,
@@ -136,6 +139,13 @@ def _state(answer: pb.InfoResponse) -> str:
 
 def _chosen(choice: str, reason: str) -> str:
     return f"{choice} ({reason})" if reason else choice
+
+
+def _allowed(answer: pb.InfoResponse) -> str:
+    """What tasks may have of this node beyond the usual; empty for nothing."""
+    if answer.allow:
+        return f"{', '.join(answer.allow)} (this node's own word)"
+    return f"{', '.join(answer.swarm_allow)} (as the swarm says)" if answer.swarm_allow else ""
 
 
 def _managers(answer: pb.InfoResponse) -> list[tuple[str, str]]:

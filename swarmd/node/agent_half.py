@@ -16,8 +16,9 @@ from msgspec.structs import replace
 from swarmd.agent.acknowledging import Acknowledger
 from swarmd.agent.commands import CommandServer
 from swarmd.agent.conversation import News
+from swarmd.agent.dataplane.making import NodeParts
 from swarmd.agent.describe import describe, node_platform
-from swarmd.agent.endpoints import BalancerOnly, EndpointsFollower
+from swarmd.agent.endpoints import EndpointsFollower
 from swarmd.agent.errands import ERRANDS, ErrandServer
 from swarmd.agent.executors import ports
 from swarmd.agent.executors.base import NodeContext
@@ -31,8 +32,8 @@ from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.serving import Serving
 from swarmd.agent.session import AgentSession, Manager
 from swarmd.agent.worker import Worker
-from swarmd.lb.kernel import Balancer, BalancerReport, choose
-from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
+from swarmd.lb.kernel import Balancer, BalancerReport, Choice
+from swarmd.lb.proxy import Place, ProxyBalancer
 from swarmd.lb.proxy.settings import ALL_ADDRESSES
 from swarmd.model.image_disk import ImageDisk
 from swarmd.model.mirrors import RegistryMirror
@@ -45,7 +46,7 @@ from swarmd.runtime.supervise import Supervisor
 
 from .address import is_loopback
 from .certificates import CertificateKeeper
-from .paths import Paths
+from .paths import Paths, namespaces_dir
 from .remote_authority import RemoteAuthority
 from .security import SecurityContext
 from .volume_service import VOLUMES, VolumeService
@@ -89,6 +90,7 @@ class AgentHalf:
         self._security = security
         self._data_addr = data_addr
         self._labels = labels
+        self.allow = allow
         self._generic_resources = generic_resources
         hostname = socket.gethostname()
         self._hostname = hostname
@@ -103,6 +105,17 @@ class AgentHalf:
                 place=Place(node_name=hostname, listen=listen), clock=clock, rng=rng
             )
 
+        self._port_problems: tuple[str, ...] = ()
+        self._parts = NodeParts(
+            node_id=security.node_id,
+            hostname=hostname,
+            data_addr=data_addr,
+            listen=listen,
+            directory=namespaces_dir(paths.state_dir, security.node_id),
+            on_report=self._on_report,
+            clock=clock,
+            rng=rng,
+        )
         self.executor = NodeExecutor(
             paths.worker,
             context,
@@ -115,6 +128,7 @@ class AgentHalf:
             ports_start=_ports_start(security.node_id) if shares_machine else None,
             mirrors=Mirrors(registry_mirrors),
             image_disk=image_disk,
+            plane=self._parts.plane,
         )
         self._acknowledger = Acknowledger(rng=rng)
         self.worker = Worker(
@@ -124,13 +138,6 @@ class AgentHalf:
             clock=clock,
             serving=Serving(self._acknowledger.settle, lambda: self._follower.known),
         )
-        place = Place(node_name=hostname, listen=listen, own=frozenset({data_addr}))
-
-        def make_proxy() -> Balancer:
-            return ProxyBalancer(place=place, clock=clock, rng=rng, on_report=self._on_report)
-
-        self.balancing = choose((ProxyCandidate(make_proxy),))
-        self.problems: tuple[str, ...] = ()
         self.leader_addr = ""
         self.remotes = Remotes(remotes, rng=rng, on_change=on_remotes)
         self.keeper = CertificateKeeper(
@@ -140,9 +147,8 @@ class AgentHalf:
             clock=clock,
             rng=rng,
         )
-        self._balancer = self.balancing.make()
         self._follower = EndpointsFollower(
-            BalancerOnly(self._balancer),
+            self._parts.plane,
             path=paths.endpoints,
             rng=rng,
             applied=self._acknowledger.applied,
@@ -169,6 +175,7 @@ class AgentHalf:
         """Adopt the tasks that run, serve the last known endpoints, look for a manager."""
         await self.worker.start()
         self._tasks.keep(self._follower.run, name="endpoints")
+        self._tasks.keep(self._parts.plane.run, name="dataplane")
         self._tasks.keep(self._acknowledger.run, name="acknowledgements")
         self._tasks.keep(self._commands.run, name="commands")
         self._tasks.keep(self._errands.run, name="errands")
@@ -187,10 +194,20 @@ class AgentHalf:
         if not keep_tasks:
             await self.worker.drain()
         await self._tasks.stop()
-        await self._balancer.close()
+        await self._parts.close(keep_tasks=keep_tasks)
         await self.worker.stop(keep_tasks=keep_tasks)
         if not keep_tasks:
             await self.executor.retire()
+
+    @property
+    def balancing(self) -> Choice:
+        """What balances, and why that."""
+        return self._parts.balancing
+
+    @property
+    def problems(self) -> tuple[str, ...]:
+        """Sentences on what is not as it should be with ports and networks."""
+        return (*self._port_problems, *self._parts.plane.problems)
 
     def describe(self) -> NodeDescription:
         description = describe(
@@ -212,9 +229,9 @@ class AgentHalf:
         ]
 
     def _on_report(self, report: BalancerReport) -> None:
-        for problem in set(report.problems) - set(self.problems):
+        for problem in set(report.problems) - set(self._port_problems):
             log.warning("balancer.problem reason=%s", problem)
-        self.problems = report.problems
+        self._port_problems = report.problems
 
     def _on_message(self, news: News) -> None:
         self.leader_addr = news.leader_addr

@@ -61,6 +61,7 @@ class LocalService:
         answer.cluster_id = member.security.cluster_id
         answer.addr = member.settings.advertise_addr
         answer.data_addr = member.settings.data_addr
+        answer.allow.extend(member.agent.allow or ())
         answer.is_manager = member.security.role is Role.MANAGER
         answer.leader_addr = member.agent.leader_addr
         runtime = member.agent.executor.describe()
@@ -181,6 +182,8 @@ class LocalService:
         answer.leader_addr = manager.consensus.leader_addr()
         answer.managers = len(status.peers)
         answer.nodes = len(manager.store.nodes())
+        cluster = manager.store.find_cluster()
+        answer.swarm_allow.extend(cluster.spec.allow if cluster is not None else ())
         for peer in manager.consensus.members():
             answer.managers_list.add(
                 node_id=peer.node_id, addr=peer.addr, leader=peer.leader, reachable=peer.reachable

@@ -109,6 +109,10 @@ def test_nodes_give_what_they_or_the_swarm_allow(swarm: Swarm) -> None:
         lambda: "CapBnd" in command(swarm, "service", "logs", "mighty"), what="its capabilities"
     )
 
+    assert "privileged, network (as the swarm says)" in command(swarm, "info")
+    info = swarm.json(swarm.machines.by_name["w1"], "info")
+    assert (info["Allow"], info["SwarmAllow"]) == (["none"], [])
+
     # On the network of the node, a container is told its port, and the swarm finds it there.
     create(
         swarm,
