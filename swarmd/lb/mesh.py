@@ -126,9 +126,13 @@ class MeshBalancer:
     def stats(self) -> dict[PortKey, FrontendStats]:
         return {**self._six.stats(), **self._four.stats()}
 
-    async def close(self) -> None:
+    async def let_go(self) -> None:
+        """Leave the kernel alone with its part, until another daemon takes over."""
         await self._four.close()
         await self._six.close()
+
+    async def close(self) -> None:
+        await self.let_go()
         if self._state is not None:
             self._state = None
             await asyncio.to_thread(self._mesh.close)

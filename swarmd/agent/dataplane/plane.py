@@ -58,6 +58,8 @@ class Mesh(Ports, Protocol):
 
     async def tend(self) -> Tended: ...
 
+    async def let_go(self) -> None: ...
+
 
 class Kernel(Struct, frozen=True):
     """The parts that need the kernel; a node has all of them or none."""
@@ -155,9 +157,11 @@ class DataPlane:
                 if self._known:
                     await self._bring()
 
-    async def close(self) -> None:
-        """Stop answering; tasks and their networks stay."""
-        if self._ports is not None:
+    async def close(self, *, keep_tasks: bool) -> None:
+        """Let go: the kernel goes on with what it does for tasks that are kept."""
+        if self._kernel is not None and keep_tasks:
+            await self._kernel.mesh.let_go()
+        elif self._ports is not None:
             await self._ports.close()
         if self._kernel is not None:
             await self._kernel.names.close()

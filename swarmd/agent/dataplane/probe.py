@@ -19,11 +19,15 @@ from swarmd.network.underlay import find_underlay
 
 CLAIM = "\0swarmd-dataplane"
 SCRATCH_VXLAN = 2**24 - 1
-_RULES = (
-    "table ip scratch { chain c { type nat hook output priority -100;\n"
-    "ct mark set numgen inc mod 2 map { 0 : 0x1, 1 : 0x2 }\n"
-    "ip daddr 192.0.2.1 dnat to ct mark map { 0x1 : 192.0.2.2, 0x2 : 192.0.2.3 }\n} }\n"
-)
+_RULES = """
+table ip scratch {
+  chain c {
+    type nat hook output priority -100;
+    ct mark set numgen inc mod 2 map { 0 : 0x1, 1 : 0x2 }
+    ip daddr 192.0.2.1 dnat to ct mark map { 0x1 : 192.0.2.2, 0x2 : 192.0.2.3 }
+  }
+}
+"""
 
 
 class Ground:

@@ -129,7 +129,7 @@ def addresses(netlink: Netlink, index: int) -> set[Interface]:
         packed = known.get(_IFA_LOCAL) or known.get(_IFA_ADDRESS)
         if where == index and packed:
             address = ip_address(packed)
-            if not address.is_link_local:
+            if address.version == IPV4 or not address.is_link_local:
                 found.add(ip_interface((address, prefix)))
     return found
 

@@ -96,6 +96,9 @@ async def test_a_task_with_everything_reaches_its_networks_its_node_and_the_worl
         assert here.problems_of(web.network_id) == ()
         assert here.problems_of(ingress.network_id) == ()
         assert here.members()[a.namespace] == (ingress.network_id, web.network_id)
+        await here.tend()
+        assert [here.repaired_of(one.network_id) for one in (web, ingress)] == [0, 0]
+        assert here.bridge.repaired == 0
         # Whatever is taken away by hand comes back.
         bridge, namespace = here.bridge, a.namespace
         with open_netlink(two.path("n1")) as node:

@@ -1,0 +1,98 @@
+"""Putting a node's data plane together from what its machine allows."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from swarmd.agent.dataplane.plane import DataPlane, Kernel
+from swarmd.agent.dataplane.probe import Ground, probe
+from swarmd.lb.kernel import Balancer, BalancerReport, Choice, choose
+from swarmd.lb.mesh import MeshBalancer
+from swarmd.lb.nft.virtual import nft_virtual
+from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
+from swarmd.model.ids import NodeId
+from swarmd.network.dns.server import NameServer
+from swarmd.network.dns.upstream import servers_of
+from swarmd.network.tasks import TaskNetworks
+from swarmd.runtime.clock import Clock
+
+RESOLV_CONF = Path("/etc/resolv.conf")
+
+
+class NodeParts:
+    """The data plane of a node, and what it was chosen for.
+
+    Args:
+        listen: where the proxy answers published ports.
+        directory: for namespaces; nobody else makes any there.
+        on_report: told of every change of what becomes of published ports.
+    """
+
+    def __init__(
+        self,
+        *,
+        node_id: NodeId,
+        hostname: str,
+        data_addr: str,
+        listen: tuple[str, ...],
+        directory: Path,
+        on_report: Callable[[BalancerReport], None],
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self._ground = probe(data_addr, directory)
+        networks = TaskNetworks(directory, node_id, underlay=self._ground.underlay)
+
+        def make_proxy(
+            addresses: tuple[str, ...], report: Callable[[BalancerReport], None]
+        ) -> ProxyBalancer:
+            place = Place(node_name=hostname, listen=addresses, own=frozenset({data_addr}))
+            return ProxyBalancer(place=place, clock=clock, rng=rng, on_report=report)
+
+        def make_mesh() -> MeshBalancer:
+            return MeshBalancer(
+                node_id,
+                networks.ingress,
+                make_proxy=make_proxy,
+                on_report=on_report,
+                clock=clock,
+            )
+
+        self.balancing = choose(
+            (
+                _MeshCandidate(self._ground, make_mesh),
+                ProxyCandidate(lambda: make_proxy(listen, on_report)),
+            )
+        )
+        ports = self.balancing.make()
+        kernel = None
+        if isinstance(ports, MeshBalancer):
+            kernel = Kernel(
+                mesh=ports,
+                virtual=nft_virtual(clock=clock),
+                names=NameServer(rng=rng),
+                upstream=servers_of(RESOLV_CONF),
+            )
+        self.plane = DataPlane(
+            networks, ports, hostname=hostname, kernel=kernel, lacking=self._ground.lacking
+        )
+
+    async def close(self, *, keep_tasks: bool) -> None:
+        """Let go; tasks that are kept keep what the kernel does for them."""
+        await self.plane.close(keep_tasks=keep_tasks)
+        self._ground.close()
+
+
+class _MeshCandidate:
+    """The kernel's back end, where overlays are possible."""
+
+    def __init__(self, ground: Ground, make: Callable[[], Balancer]) -> None:
+        self._ground = ground
+        self._make = make
+
+    def probe(self) -> Choice | str:
+        if self._ground.underlay is None:
+            return f"no overlays and no balancing by the kernel: {self._ground.lacking}"
+        return Choice(name=MeshBalancer.name, reason="the kernel has nftables", make=self._make)
