@@ -58,6 +58,10 @@ class Errands:
             del self._under_way[errand.id]
         return BY_PATH[path].parse_response(data)
 
+    def under_way(self) -> tuple[str, ...]:
+        """The ids of errands that are not answered yet."""
+        return tuple(self._under_way)
+
     def stop(self) -> None:
         """End all streams, and whatever waits for answers: the next leader is asked anew."""
         reason = Rejection(Code.ABORTED, "the leader of the swarm has changed; ask again")

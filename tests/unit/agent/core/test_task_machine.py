@@ -15,6 +15,7 @@ from swarmd.agent.core.task_machine import (
     Step,
     Surroundings,
     after,
+    meanwhile,
     merged,
     next_step,
 )
@@ -142,3 +143,13 @@ def test_an_update_that_would_lower_the_desired_state_is_ignored() -> None:
 def test_what_the_node_saw_outlives_an_update() -> None:
     sent = replace(KNOWN, desired_state=S.SHUTDOWN, status=TaskStatus(state=S.ASSIGNED))
     assert merged(KNOWN, sent) == replace(sent, status=KNOWN.status)
+
+
+def test_what_a_step_is_about_is_said_until_it_has_ended() -> None:
+    status = TaskStatus(state=TaskState.PREPARING, message="preparing", err="tried in vain")
+    told = meanwhile(status, "pulling web 1/2 MB", now=Instant(5))
+    assert (told.state, told.message, told.err) == (status.state, "pulling web 1/2 MB", "")
+    assert told.timestamp == 5
+    assert meanwhile(told, "pulling web 1/2 MB", now=Instant(6)) is told
+    done = after(told, Step.PREPARE, DONE, now=Instant(7))
+    assert done.message == "prepared"

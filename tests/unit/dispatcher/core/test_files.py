@@ -11,6 +11,7 @@ from swarmd.dispatcher.core.files import FileKey, files_of
 from swarmd.dispatcher.messages import assignments_message
 from swarmd.model.ids import ConfigId, NetworkId, NodeId, SecretId, TaskId
 from swarmd.model.network import Network, NetworkAttachment, NetworkSpec
+from swarmd.model.registry_login import login_id
 from swarmd.model.secret import Config, ConfigSpec, Secret, SecretSpec
 from swarmd.model.spec import ConfigReference, ContainerSpec, SecretReference, TaskSpec
 from swarmd.model.states import TaskState
@@ -128,3 +129,28 @@ def test_a_node_always_has_exactly_the_files_of_its_live_tasks(
             held = (held | set(step.files)) - set(step.removed_files)
         given_out = [task for task in tasks.values() if task.status.state >= TaskState.ASSIGNED]
         assert held == {key for task in given_out for key in files_of(task)}
+
+
+def test_the_login_to_an_images_registry_comes_and_goes_with_its_tasks_and_is_renewed() -> None:
+    versions: dict[str, int] = {}
+    chain = AssignmentChain(N1, versions.get)
+    task, login = needing("t1"), login_id("docker.io")
+    assert chain.begin([task]).files == ()
+    versions[login] = 7
+    tasks = {task.id: task}
+    step = chain.advance([task.id], tasks.get)
+    assert step is not None
+    assert (step.files, step.updates) == ((FileKey(Kind.SECRET, login, 7),), ())
+    versions[login] = 9
+    step = chain.advance([task.id], tasks.get)
+    assert step is not None
+    assert (step.files, step.removed_files) == ((FileKey(Kind.SECRET, login, 9),), ())
+    tasks[task.id] = in_state(task, TaskState.FAILED)
+    step = chain.advance([task.id], tasks.get)
+    assert step is not None
+    assert step.removed_files == (FileKey(Kind.SECRET, login, 9),)
+
+
+def test_a_login_to_one_registry_is_not_for_images_of_another() -> None:
+    versions = {login_id("reg.test"): 1}
+    assert files_of(needing("t1"), versions.get) == frozenset()

@@ -1,0 +1,161 @@
+"""Calls of the leader to nodes, carried out by what listens there."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+
+from swarmd.agent.errands import ErrandServer
+from swarmd.manager.cluster_volumes import ClusterVolumes
+from swarmd.manager.errands import Errands
+from swarmd.model.errors import Code, Rejection
+from swarmd.model.ids import NodeId
+from swarmd.rpc.call import Call, Peer
+from swarmd.rpc.errors import RpcError
+from swarmd.rpc.identity import WORKER, Identity
+from swarmd.rpc.pb import errands as pb
+from swarmd.rpc.pb import volumes
+from swarmd.runtime.chance import RandomIds
+from swarmd.runtime.supervise import Supervisor
+from tests.support.manager import LEADER, a_manager
+
+N1, N2 = NodeId("n1"), NodeId("n2")
+LIST = "/swarmd.v1.Volumes/List"
+LOCAL = Call(Peer(local=True), "a method")
+
+
+class Volumes:
+    """The volumes of one node."""
+
+    def __init__(self, *names: str) -> None:
+        self.names = list(names)
+
+    async def List(self, call: Call, request: volumes.ListVolumesRequest) -> Any:
+        return volumes.ListVolumesResponse(volumes=[volumes.Volume(name=n) for n in self.names])
+
+    async def Remove(self, call: Call, request: volumes.RemoveVolumeRequest) -> Any:
+        if request.name not in self.names:
+            raise Rejection(Code.NOT_FOUND, f"this node has no volume {request.name}")
+        self.names.remove(request.name)
+        return volumes.RemoveVolumeResponse()
+
+
+class Stub:
+    """The broker as one node reaches it."""
+
+    def __init__(self, broker: Errands, node: str) -> None:
+        self._broker = broker
+        self._call = Call(Peer(identity=Identity(node, "c1", (WORKER,))), "a method")
+        self.deaf = False
+
+    async def Listen(self, request: Any) -> AsyncIterator[Any]:
+        try:
+            async for errand in self._broker.Listen(self._call, request):
+                if not self.deaf:
+                    yield errand
+        except Rejection as rejection:
+            raise RpcError(rejection.code, rejection.message) from None
+
+    async def Answer(self, request: pb.ErrandAnswer) -> pb.ErrandAnswerResponse:
+        return await self._broker.Answer(self._call, request)
+
+
+class Scene:
+    def __init__(self) -> None:
+        self.store, _ = a_manager("n1", "n2")
+        self.errands = Errands(ids=RandomIds(random.Random(1)), own_node_id=LEADER)
+        self.tasks = Supervisor("test")
+
+        async def barrier() -> None:
+            await asyncio.sleep(0)
+
+        self.volumes = ClusterVolumes(self.store, self.errands, read_barrier=barrier)
+
+    async def join(self, node: str, service: object) -> Stub:
+        stub = Stub(self.errands, node)
+        server = ErrandServer({"swarmd.v1.Volumes": service}, rng=random.Random(1))
+        server.follow(stub)
+        self.tasks.keep(server.run, name=node)
+        for _ in range(20):
+            await asyncio.sleep(0)
+        return stub
+
+    async def ask(self, node: NodeId, path: str = LIST, within_s: float = 5.0) -> Any:
+        return await self.errands.call(node, path, volumes.ListVolumesRequest(), within_s=within_s)
+
+
+@asynccontextmanager
+async def a_scene() -> AsyncIterator[Scene]:
+    scene = Scene()
+    try:
+        yield scene
+    finally:
+        await scene.tasks.stop()
+
+
+async def test_a_node_answers_what_it_serves_and_nothing_else() -> None:
+    async with a_scene() as scene:
+        await scene.join("n1", Volumes("a"))
+        assert [row.name for row in (await scene.ask(N1)).volumes] == ["a"]
+        for path in ("/swarmd.v1.Local/StopDaemon", "/swarmd.v1.Images/Load"):
+            with pytest.raises(Rejection) as refused:
+                await scene.ask(N1, path)
+            assert refused.value.code is Code.UNIMPLEMENTED
+
+
+async def test_a_node_that_is_away_or_silent_is_told_apart_and_waited_for_no_longer() -> None:
+    async with a_scene() as scene:
+        with pytest.raises(Rejection, match="not connected"):
+            await scene.ask(N1)
+        stub = await scene.join("n1", Volumes())
+        stub.deaf = True
+        with pytest.raises(Rejection, match=r"did not answer within 0\.01 s"):
+            await scene.ask(N1, within_s=0.01)
+        asking = asyncio.ensure_future(scene.ask(N1))
+        await asyncio.sleep(0.01)
+        scene.errands.stop()
+        with pytest.raises(Rejection, match="leader of the swarm has changed"):
+            await asking
+
+
+async def test_no_node_answers_for_another() -> None:
+    async with a_scene() as scene:
+        stub = await scene.join("n1", Volumes())
+        stub.deaf = True
+        other = Stub(scene.errands, "n2")
+        asking = asyncio.ensure_future(scene.ask(N1, within_s=0.2))
+        await asyncio.sleep(0.01)
+        for errand_id in scene.errands.under_way():
+            await other.Answer(pb.ErrandAnswer(id=errand_id, response=b""))
+        with pytest.raises(Rejection, match="did not answer"):
+            await asking
+
+
+async def test_volumes_of_all_nodes_are_listed_with_the_names_of_those_that_are_away() -> None:
+    async with a_scene() as scene:
+        await scene.join("n1", Volumes("a", "b"))
+        listed = await scene.volumes.List(LOCAL, volumes.ListClusterVolumesRequest())
+        assert [(row.node_id, row.volume.name) for row in listed.volumes] == [
+            ("n1", "a"),
+            ("n1", "b"),
+        ]
+        assert [(row.node_id, row.reason) for row in listed.absent] == [
+            ("n2", "not connected to the leader just now")
+        ]
+        only = volumes.ListClusterVolumesRequest(node_ids=["n1"])
+        assert not (await scene.volumes.List(LOCAL, only)).absent
+        remove = volumes.RemoveClusterVolumeRequest(
+            node_id="n1", volume=volumes.RemoveVolumeRequest(name="a")
+        )
+        await scene.volumes.Remove(LOCAL, remove)
+        with pytest.raises(Rejection, match="this node has no volume a"):
+            await scene.volumes.Remove(LOCAL, remove)
+        remove.node_id = "n9"
+        with pytest.raises(Rejection) as refused:
+            await scene.volumes.Remove(LOCAL, remove)
+        assert refused.value.code is Code.NOT_FOUND
