@@ -136,7 +136,15 @@ class Machines:
         for namespace in reversed(self._namespaces):
             subprocess.run(["ip", "netns", "del", namespace], capture_output=True, check=False)
         self._namespaces.clear()
+        # What daemons that were killed have left mounted: namespaces of tasks and networks.
+        for point in self.mounts():
+            subprocess.run(["umount", "-l", point], capture_output=True, check=False)
         shutil.rmtree(self.directory, ignore_errors=True)
+
+    def mounts(self) -> list[str]:
+        """What is mounted below the machines' directories, the innermost first."""
+        points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        return [point for point in reversed(points) if point.startswith(f"{self.directory}/")]
 
     @property
     def _switch(self) -> str:

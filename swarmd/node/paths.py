@@ -7,7 +7,6 @@ from pathlib import Path
 
 SYSTEM_STATE_DIR = Path("/var/lib/swarmd")
 SYSTEM_SOCKET = Path("/run/swarmd/swarmd.sock")
-RUN = Path("/run")
 
 # Unix socket addresses hold 108 bytes including the final zero.
 SOCKET_PATH_MAX = 107
@@ -29,9 +28,13 @@ def default_socket(state_dir: Path) -> Path:
 
 
 def namespaces_dir(state_dir: Path, node_id: str) -> Path:
-    """Where the network namespaces of a node are: in memory where it may, as they are, too."""
-    if os.geteuid() == 0 and os.access(RUN, os.W_OK):
-        return RUN / "swarmd" / node_id
+    """Where the files are that stand for the network namespaces of a node.
+
+    They mean nothing after the machine has been started again, so the system's daemon has them in
+    `/run`; any other keeps them with everything else of it.
+    """
+    if state_dir == SYSTEM_STATE_DIR:
+        return SYSTEM_SOCKET.parent / node_id
     return state_dir / "run"
 
 
