@@ -22,6 +22,7 @@ class Ledger:
         self.step_due = True  # scaling and updating to be looked at
         self.live: dict[SlotKey, None] = {}
         self.dead: dict[SlotKey, None] = {}  # slots with a past and nothing that stands for them
+        self.vacated: dict[SlotKey, None] = {}  # dead ones with nothing left to tell their tasks
         self.outdated: dict[SlotKey, None] = {}  # live slots the updater has work in
         self.surplus: list[SlotKey] = []  # live slots about to be given up, least wanted first
         self.verdicts: dict[int, dict[SlotKey, Verdict]] = {}  # of jobs: by run, then by slot
@@ -54,7 +55,8 @@ class Ledger:
 
     def open_slot(self, key: SlotKey) -> bool:
         """Enter a slot whose first task was just created as wanted; False if it has a past."""
-        if key in self.live or key in self.dead or key in self.changed:
+        known = (self.live, self.dead, self.vacated, self.changed)
+        if any(key in keys for keys in known):
             return False
         self.live[key] = None
         return True
@@ -63,12 +65,18 @@ class Ledger:
         """Enter the judgement of a slot."""
         _note(self.live, slot.key, bool(slot.current))
         _note(self.dead, slot.key, not slot.current and bool(slot.history))
+        self.vacated.pop(slot.key, None)
         _note(self.outdated, slot.key, bool(slot.current) and slot.outdated)
+
+    def vacate(self, key: SlotKey) -> None:
+        """Leave a dead slot alone until something becomes of its tasks."""
+        del self.dead[key]
+        self.vacated[key] = None
 
     def file_at_rest(self, key: SlotKey) -> None:
         """Enter a slot whose one task runs as it should."""
         self.live[key] = None
-        for keys in (self.dead, self.outdated, self.leaving):
+        for keys in (self.dead, self.vacated, self.outdated, self.leaving):
             if keys:
                 keys.pop(key, None)
 

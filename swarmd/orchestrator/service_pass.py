@@ -162,9 +162,13 @@ def _given_up(ledger: Ledger, judge: SpecJudge, wanted: int, work: Pass) -> list
     settled = [key for key in ledger.surplus if key in ledger.live]
     if len(settled) != too_many:
         view, service_id = work.view, judge.service.id
-        slots = [
-            judge_slot(key, history_of(view, service_id, key), judge, view) for key in ledger.live
-        ]
+        slots = []
+        for key in ledger.live:
+            history = history_of(view, service_id, key)
+            if len(history) == 1 and history[0].desired_state is TaskState.RUNNING:
+                slots.append(Slot(key, history, history, outdated=False))
+            else:
+                slots.append(judge_slot(key, history, judge, view))
         settled = [slot.key for slot in surplus(slots, wanted)]
     ledger.surplus = settled
     return settled
@@ -190,6 +194,21 @@ def _scale(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> 
             reason = f"scaled to {wanted}"
             remove_all(history_of(view, service.id, key), work, reason=reason)
             busy.add(key)
-    for key in ledger.dead:
-        if key not in busy and not plan.full:
-            remove_all(history_of(view, service.id, key), work, reason="its slot is not in use")
+    for key in list(ledger.dead):
+        if plan.full:
+            return
+        if key in busy:
+            continue
+        history = history_of(view, service.id, key)
+        if all(map(_is_leaving_for_good, history)):
+            ledger.vacate(key)
+        else:
+            remove_all(history, work, reason="its slot is not in use")
+
+
+def _is_leaving_for_good(task: Task) -> bool:
+    """Whether all that is left to do about a task is to wait for its node to stop it."""
+    state = task.status.state
+    return (
+        task.desired_state is TaskState.REMOVE and TaskState.ASSIGNED <= state <= TaskState.RUNNING
+    )

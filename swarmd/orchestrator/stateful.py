@@ -60,7 +60,7 @@ def scale_ordinals(
     service = judge.service
     wanted = modes.replicas(service.spec.mode)
     ordered = _ordered(service)
-    known = {*ledger.live, *ledger.dead}
+    known = {*ledger.live, *ledger.dead, *ledger.vacated}
     for slot in sorted(
         (key for key in known if isinstance(key, int) and key > wanted), reverse=True
     ):
