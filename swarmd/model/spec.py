@@ -258,6 +258,12 @@ class NetworkAttachmentConfig(Record, frozen=True):
     driver_opts: Mapping[str, str] = {}
 
 
+class AttachmentSpec(Record, frozen=True):
+    """A place in networks for what a node runs by itself; no service, nothing to start."""
+
+    container_id: str = ""  # as the node calls it
+
+
 class TaskSpec(Record, frozen=True):
     """Everything a task needs to run, shared by all tasks made from one service spec."""
 
@@ -269,6 +275,7 @@ class TaskSpec(Record, frozen=True):
     networks: tuple[NetworkAttachmentConfig, ...] = ()
     force_update: int = 0
     priority: int = 0  # higher is placed first, and may take the place of lower; may be negative
+    attachment: AttachmentSpec | None = None  # never in the spec of a service
 
 
 class PortConfig(Record, frozen=True):

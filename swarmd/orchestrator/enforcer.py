@@ -35,6 +35,8 @@ def violations(node: Node, view: View) -> list[tuple[Task, str]]:
     found = []
     for task in view.tasks_of_node(node.id):
         wanted = TaskState.ASSIGNED <= task.desired_state <= TaskState.COMPLETE
+        if not task.service_id:
+            continue  # what its node runs by itself is not for the swarm to end
         if not wanted or not TaskState.ASSIGNED <= task.status.state < TaskState.COMPLETE:
             continue
         service = view.find_service(task.service_id)

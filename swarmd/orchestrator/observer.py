@@ -17,6 +17,7 @@ from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.allocator.networks import Networks
 from swarmd.orchestrator.allocator.ports import PortBook
+from swarmd.orchestrator.attachments import Attachments
 from swarmd.orchestrator.fences import Fences
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.rebalance.policy import Rebalancing
@@ -40,6 +41,7 @@ class Observer:
         self.fences = Fences()
         self.ports = PortBook()
         self.networks = Networks(view)
+        self.attachments = Attachments()
         self.rebalancing = Rebalancing()
         self.problems: dict[str, str] = {}  # service id -> why it has no published ports
         self._view = view
@@ -50,7 +52,8 @@ class Observer:
 
     @property
     def dirty(self) -> bool:
-        return bool(self._dirty) or bool(self._nodes) or self.queue.dirty or self.networks.dirty
+        marked = bool(self._dirty or self._nodes or self.attachments.dirty)
+        return marked or self.queue.dirty or self.networks.dirty
 
     def scan(self) -> None:
         """Learn the whole store and mark everything, as a new leader does."""
@@ -62,6 +65,9 @@ class Observer:
         for service in self._view.services():
             self._learn_service(service)
         for task in self._view.tasks():
+            if not task.service_id:
+                self.attachments.mark(task)
+                continue
             self.fleet.track(task)
             if task.status.state < TaskState.ASSIGNED:
                 self.queue.observe(task)
@@ -136,17 +142,26 @@ class Observer:
         self.queue.something_changed()
 
     def _observe_task(self, old: Task | None, new: Task | None) -> None:
+        """What a change of a task means; of one without a service, only for its addresses."""
         if (new is not None and new.networks) or (old is not None and old.networks):
             self.networks.observe_task(old, new)
-            if self.problems and (new is None or new.status.state > TaskState.RUNNING):
+            waiting = bool(self.problems) or self.attachments.waiting
+            if waiting and (new is None or new.status.state > TaskState.RUNNING):
                 self._addresses_freed()
         if new is None:
             assert old is not None
+            if not old.service_id:
+                self.attachments.forget(old.id)
+                self.queue.something_changed()
+                return
             self.fleet.forget(old.id)
             self.queue.forget(old)
             self.fences.forget(old.id)
             self.queue.something_changed()
             self.mark(old.service_id, slot_key(old))
+            return
+        if not new.service_id:
+            self.attachments.mark(new)
             return
         if old is None:
             self.fleet.track(new)
@@ -206,7 +221,10 @@ class Observer:
             self.rebalancing.look_again()
         self.queue.something_changed()
         for task in self._view.tasks_of_node(node_id):
-            self.mark(task.service_id, slot_key(task))
+            if task.service_id:
+                self.mark(task.service_id, slot_key(task))
+            else:
+                self.attachments.mark(task)
         for service_id in self._globals:
             self.mark(service_id, node_id)
 
@@ -250,6 +268,7 @@ class Observer:
 
     def _addresses_freed(self) -> None:
         """Services and tasks that wait for ports or addresses try again."""
+        self.attachments.addresses_freed()
         for waiting in self.problems:
             self.mark(ServiceId(waiting), None)
         self.queue.something_changed()

@@ -96,6 +96,7 @@ class Planner:
         self._observer.drop_finished()
         self._observer.rebalancing.begin_moves(work)
         self._scheduler.schedule(work.plan, self._view, self._observer.problems, env.rng)
+        self._observer.attachments.tend(work, self._observer.networks.attacher_of_one)
         self._observer.networks.tend_nodes(work.plan)
         return tuple(work.plan.actions)
 

@@ -10,7 +10,7 @@ from typing import Any, NewType, TypeVar, Union, get_args, get_origin, get_type_
 import msgspec
 from hypothesis import strategies as st
 
-from swarmd.model.spec import GenericResource
+from swarmd.model.spec import GenericResource, TaskSpec
 
 R = TypeVar("R")
 
@@ -21,6 +21,8 @@ RATIOS = st.sampled_from([0.0, 0.1, 0.25, 0.333, 0.5, 1.0])
 SIGNED = frozenset({"exit_code", "task_history_retention_limit", "priority"})
 # Records of which exactly one member is set.
 CHOICES = frozenset({GenericResource})
+# Records of which at most one of these members is set.
+ALTERNATIVES: dict[type, tuple[str, ...]] = {TaskSpec: ("container_spec", "attachment")}
 
 
 def records(record_type: type[R], **fixed: st.SearchStrategy[Any]) -> st.SearchStrategy[R]:
@@ -51,6 +53,8 @@ def _sparse(
     """A record with a few fields set: drawing all, at every depth, would take minutes."""
     names = sorted(sometimes)
     some = draw(st.lists(st.sampled_from(names), unique=True, max_size=6)) if names else []
+    rivals = [name for name in (*always, *some) if name in ALTERNATIVES.get(record_type, ())]
+    some = [name for name in some if name not in rivals[1:]]
     chosen = {name: draw(strategy) for name, strategy in always.items()}
     return record_type(**chosen, **{name: draw(sometimes[name]) for name in some})
 

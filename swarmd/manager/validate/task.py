@@ -22,7 +22,7 @@ from swarmd.manager.validate.limits import (
 from swarmd.manager.validate.names import check_labels
 from swarmd.manager.validate.placement import check_generic
 from swarmd.model import defaults
-from swarmd.model.errors import invalid
+from swarmd.model.errors import Code, Rejection, invalid
 from swarmd.model.instant import format_duration
 from swarmd.model.spec import (
     ContainerSpec,
@@ -99,6 +99,12 @@ def check_restart_policy(policy: RestartPolicy | None) -> None:
 def check_container(spec: TaskSpec) -> None:
     """Refuse a task without something to run, or whose surroundings cannot be made."""
     container = spec.container_spec
+    if spec.attachment is not None:
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            "task.attachment is for what nodes run by themselves, not for services; say what to "
+            "run, an image or a command",
+        )
     if container is None:
         raise invalid("task.runtime is missing: say what to run, an image or a command")
     _check_executor(container)

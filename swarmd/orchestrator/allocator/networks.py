@@ -155,10 +155,21 @@ class Networks:
         wanted = attachments_of(service, self._view)
         if not wanted:
             return None
-        return lambda task: self._attach(task, service, wanted)
+        vips = service.endpoint.virtual_ips if service.endpoint else ()
+        return lambda task: self._attach(task, vips, wanted)
+
+    def attacher_of_one(self, task: Task) -> Attach:
+        """The same for a task that belongs to no service."""
+        wanted = [
+            wish for wish in task.spec.networks if self._view.find_network(wish.target) is not None
+        ]
+        return lambda task: self._attach(task, (), wanted)
 
     def _attach(
-        self, task: Task, service: Service, wanted: Sequence[NetworkAttachmentConfig]
+        self,
+        task: Task,
+        vips: tuple[VirtualIP, ...],
+        wanted: Sequence[NetworkAttachmentConfig],
     ) -> Task:
         holder = _task(task)
         self.book.release(holder)
@@ -181,7 +192,6 @@ class Networks:
             self.book.release(holder)
             raise
         self._tentative[task.id] = None
-        vips = service.endpoint.virtual_ips if service.endpoint else ()
         return replace(task, networks=tuple(attachments), virtual_ips=vips)
 
     def tend_nodes(self, plan: Plan) -> None:

@@ -70,6 +70,8 @@ def place_of(task: Task) -> NodeId:
     That is the node it was assigned to, until it has stopped, and before that the node on which
     room is kept for it.
     """
+    if not task.service_id:
+        return NodeId("")  # a place in networks and nothing else
     if task.status.state < TaskState.ASSIGNED:
         return task.reserved_node_id
     return task.node_id if task.status.state <= TaskState.RUNNING else NodeId("")

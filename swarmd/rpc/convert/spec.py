@@ -12,6 +12,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from swarmd.model.spec import (
+    AttachmentSpec,
     BindOptions,
     ConfigReference,
     ContainerSpec,
@@ -339,6 +340,11 @@ def _get_pids(message: specs.TaskSpec, values: dict[str, Any]) -> None:
         values["resources"] = replace(required, limits=limits)
 
 
+ATTACHMENT = Mapping(
+    AttachmentSpec,
+    specs.NetworkAttachmentSpec,
+    field("container_id", "container_id", SCALAR),
+)
 TASK_SPEC = Mapping(
     TaskSpec,
     specs.TaskSpec,
@@ -350,6 +356,7 @@ TASK_SPEC = Mapping(
     field("networks", "networks", each(NETWORK_ATTACHMENT_CONFIG)),
     field("force_update", "force_update", SCALAR),
     field("priority", "priority", SCALAR),
+    field("attachment", "attachment", optional(ATTACHMENT)),
     after_put=_put_pids,
     after_get=_get_pids,
 )

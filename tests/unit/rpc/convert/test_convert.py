@@ -107,8 +107,8 @@ def test_an_unknown_enum_value_is_refused_with_its_name_and_the_known_ones() -> 
             id="isolation",
         ),
         pytest.param(
-            specs.ServiceSpec(task=specs.TaskSpec(attachment=specs.NetworkAttachmentSpec())),
-            ("task.attachment",),
+            specs.ServiceSpec(task=specs.TaskSpec(generic=specs.GenericRuntimeSpec())),
+            ("task.generic",),
             id="an empty choice",
         ),
         pytest.param(
