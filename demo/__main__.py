@@ -1,6 +1,7 @@
 """`make demo`: a swarm of five nodes is born, serves, loses its leader and a worker, and heals.
 
-KEEP=1 leaves it running and says how to use it and how to end it.
+Its tasks are containers where they can be, which takes root, containerd, runc and busybox; else
+processes. KEEP=1 leaves it running and says how to use it and how to end it.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from demo import image
 from demo.machines import Machine, machines
 from demo.swarm import CommandFailed, Swarm, wait_until
 
@@ -53,14 +55,18 @@ def show(swarm: Swarm) -> None:
     first = made.by_name[MANAGERS[0]]
     step("one command founds the swarm, one per machine joins it", lambda: form(swarm, first))
     print(swarm.command(first, "node", "ls"))
+    containers = runs_containers(swarm, first)
+    if containers:
+        step(f"every machine is given the image {image.NAME}", lambda: hand_out(swarm))
     step(
         f"a service of {REPLICAS} tasks, published on port {PORT}",
-        lambda: print(create(swarm, first), end=""),
+        lambda: print(create(swarm, first, containers=containers), end=""),
     )
     print(swarm.command(first, "service", "ps", "web"))
     say("every node answers, whether or not it runs a task:")
     for machine in made.nodes():
         print(f"    http://{machine.address}:{PORT}/  ->  {fetch_soon(swarm, machine)}")
+    look_inside(swarm, first)
     asked = lose_leader(swarm, first)
     lose_worker(swarm, asked)
     print(swarm.command(asked, "node", "ls"))
@@ -78,14 +84,45 @@ def form(swarm: Swarm, first: Machine) -> None:
     )
 
 
-def create(swarm: Swarm, machine: Machine) -> str:
+def runs_containers(swarm: Swarm, machine: Machine) -> bool:
+    """Whether tasks are containers here; if not, why is said."""
+    info = swarm.json(machine, "info")
+    if info["Runtime"] != "containerd":
+        say(f"tasks are processes: {info['RuntimeReason']}")
+        return False
+    if image.busybox() is None:
+        say("tasks are processes: there is no busybox (package busybox-static) for an image")
+        return False
+    return True
+
+
+def hand_out(swarm: Swarm) -> None:
+    """Give every machine the image, as there is no registry to pull it from."""
+    root = image.write_root(swarm.machines.directory / "whoami.tar")
+    for machine in swarm.machines.nodes():
+        swarm.command(machine, "image", "import", str(root), image.NAME)
+
+
+def create(swarm: Swarm, machine: Machine, *, containers: bool) -> str:
+    serve = (image.NAME, "sh", "-c", image.SERVE)
+    program = serve if containers else ("--process", "--", sys.executable, str(WHOAMI))
     return swarm.command(
         machine,
         *("service", "create", "--name", "web", "--replicas", str(REPLICAS)),
-        *("--publish", f"{PORT}:80"),
+        *("--publish", f"{PORT}:80", "--stop-grace-period", "1s"),
         *("--env", "TASK={{.Task.Name}}", "--env", "MACHINE={{.Node.ID}}"),
-        *("--process", "--", sys.executable, str(WHOAMI)),
+        *program,
     )
+
+
+def look_inside(swarm: Swarm, machine: Machine) -> None:
+    """Tasks are looked into from any manager, wherever they run."""
+    say("any manager looks into any task, wherever it runs:")
+    shell = 'echo "hello from inside, I am process $$ of $TASK"'
+    print(f"    {swarm.command(machine, 'exec', 'web.1', 'sh', '-c', shell).strip()}")
+    print(swarm.command(machine, "stats", "--no-stream", "web"))
+    say("    and reads what they all print, in the order of time:")
+    print(swarm.command(machine, "service", "logs", "--tail", "1", "--timestamps", "web"))
 
 
 def lose_leader(swarm: Swarm, asked: Machine) -> Machine:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable
 from typing import Any
 
+from demo import power
 from demo.machines import Machine, Machines, stop
 
 COMMAND_TIMEOUT_S = 90
@@ -74,8 +73,7 @@ class Swarm:
     def kill(self, machine: Machine) -> None:
         """End a machine's daemon and tasks at once, as a power cut would."""
         process = self.daemons.pop(machine.name)
-        for pid in [*descendants(machine), process.pid]:
-            kill(pid)
+        power.cut(machine.state_dir, process.pid)
         process.wait()
 
     def leader(self, asked: Machine) -> Machine | None:
@@ -102,31 +100,6 @@ class Swarm:
         if self.machines.in_namespaces:
             return ("--advertise-addr", machine.address)
         return ("--listen-addr", machine.address, "--advertise-addr", machine.address)
-
-
-def descendants(machine: Machine) -> list[int]:
-    """The keeper of a machine's tasks, known by the state directory on its command line."""
-    found = []
-    needle = str(machine.state_dir / "worker").encode()
-    for entry in _processes():
-        try:
-            with open(f"/proc/{entry}/cmdline", "rb") as file:
-                if needle in file.read():
-                    found.append(entry)
-        except OSError:
-            continue
-    return found
-
-
-def _processes() -> list[int]:
-    return [int(name) for name in os.listdir("/proc") if name.isdigit()]
-
-
-def kill(pid: int) -> None:
-    try:
-        os.kill(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        return
 
 
 def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 60.0) -> float:

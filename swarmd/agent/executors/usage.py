@@ -97,8 +97,8 @@ def members(of: Subject) -> list[int]:
     for directory in of.directories:
         found = {
             int(pid)
-            for path in (Path(directory), *Path(directory).rglob("*/"))
-            for pid in _read(path / "cgroup.procs").split()
+            for path, _, _ in os.walk(directory)  # skips what vanishes meanwhile
+            for pid in _read(Path(path, "cgroup.procs")).split()
         }
         if found:
             return sorted(found)

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from demo.machines import Machine, Machines, namespaces_available, stop
-from demo.swarm import kill
+from demo.power import kill
 from swarmd.rpc.channel import Channel
 from tests.bench.swarm.processes import children
 from tests.bench.swarm.tls_channel import TlsSocketChannel

@@ -10,7 +10,7 @@ import sys
 from typing import Any
 
 from demo.machines import Machine, Machines, stop
-from demo.swarm import descendants, kill
+from demo.power import kill, running
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import local
@@ -77,7 +77,7 @@ class SwarmdManagers:
 
     async def stop(self) -> None:
         for name, process in self._processes.items():
-            for pid in descendants(self._machine(name)):
+            for pid in running(self._machine(name).state_dir):
                 kill(pid)
             await asyncio.to_thread(stop, process)
         self._processes.clear()
