@@ -26,7 +26,7 @@ def cut(state_dir: Path, daemon: int) -> None:
         if not pids:
             break
         for pid in pids:
-            groups |= _groups(pid)
+            groups |= _groups(pid) | _bases(pid)
         for pid in pids:
             kill(pid)
         time.sleep(PAUSE_S)
@@ -66,6 +66,17 @@ def _groups(pid: int) -> set[str]:
         return set()
     paths = (line.split(":", 2)[2] for line in lines)
     return {path for path in paths if "/swarmd" in path}
+
+
+def _bases(pid: int) -> set[str]:
+    """Directories of the machine's groups, if this is its keeper, which is told the node's id."""
+    try:
+        words = Path(f"/proc/{pid}/cmdline").read_text(errors="replace").split("\0")
+    except OSError:
+        return set()
+    if not any("keeper" in word for word in words):
+        return set()
+    return {f"/swarmd/{word}" for word in words if word.isalnum()}
 
 
 def _remove(groups: set[str]) -> None:

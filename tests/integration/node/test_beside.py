@@ -19,6 +19,8 @@ from demo.swarm import Swarm, wait_until
 NAMES = ("m1", "m2", "w1")
 PATIENCE_S = 60
 SENT_BYTES = 8_000_000
+LOGGED_BYTES = 200_000_000
+GROWTH_BYTES_MAX = 32_000_000
 SERVER = """
 import http.server, os, sys
 class Handler(http.server.BaseHTTPRequestHandler):
@@ -307,3 +309,44 @@ def run_words(
 def events(swarm: Swarm) -> str:
     first = swarm.machines.by_name["m1"]
     return swarm.command(first, "events", "--since", "10m", "--until", "0s")
+
+
+# --- logs
+
+
+def test_a_reader_that_stands_still_makes_no_memory_grow_and_loses_nothing(swarm: Swarm) -> None:
+    first, worker = swarm.machines.by_name["m1"], swarm.machines.by_name["w1"]
+    line = "x" * 99
+    swarm.command(
+        first,
+        *("service", "create", "--name", "talk", "--log-opt", "max-size=1g"),
+        *("--constraint", "node.role==worker", "--stop-grace-period", "1ms"),
+        *("--process", "--", "sh", "-c", f"yes {line} | head -c {LOGGED_BYTES}; exec sleep 10000"),
+    )
+    with subprocess.Popen(
+        program(swarm, "m2", "task", "logs", "--follow", "--raw", "talk.1"), stdout=subprocess.PIPE
+    ) as reader:
+        assert reader.stdout is not None
+        seen = len(os.read(reader.stdout.fileno(), 100))
+        before = {name: resident(swarm, name) for name in NAMES}
+        logs = worker.state_dir / "worker" / "logs"
+        wait_until(
+            lambda: sum(path.stat().st_size for path in logs.glob("*/*.log")) > LOGGED_BYTES,
+            what="everything to be said",
+        )
+        grown = {name: resident(swarm, name) - before[name] for name in NAMES}
+        while seen < LOGGED_BYTES:
+            data = os.read(reader.stdout.fileno(), 1024 * 1024)
+            assert data
+            assert set(data) == set(b"x\n")
+            seen += len(data)
+        reader.terminate()
+    assert seen == LOGGED_BYTES
+    assert max(grown.values()) < GROWTH_BYTES_MAX, grown
+    swarm.command(first, "service", "rm", "talk")
+
+
+def resident(swarm: Swarm, name: str) -> int:
+    """The memory of a machine's daemon."""
+    status = Path(f"/proc/{swarm.daemons[name].pid}/statm").read_text()
+    return int(status.split()[1]) * os.sysconf("SC_PAGE_SIZE")
