@@ -12,7 +12,7 @@ from collections import deque
 
 from swarmd.model.cluster import RebalanceConfig, SchedulingConfig
 from swarmd.model.ids import NodeId, TaskId
-from swarmd.model.instant import Instant
+from swarmd.model.instant import MILLISECOND, Instant
 from swarmd.model.states import NodeState, TaskState
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.rebalance.movable import is_move
@@ -20,6 +20,9 @@ from swarmd.orchestrator.rebalance.moves import Move, begun, plan_moves
 
 # Moves found at a time. More would be stale before they are made, and take the leader's time.
 AHEAD_MAX = 64
+# Between looks, for each thousand tasks that they go through: looks shall take no more than a
+# twentieth of the leader's time, however many nodes join.
+LOOK_PAUSE_NS = 150 * MILLISECOND
 
 
 class Rebalancing:
@@ -29,6 +32,7 @@ class Rebalancing:
         self.next_look: Instant | None = None  # when a node will have been ready long enough
         self._config = RebalanceConfig()
         self._look = True
+        self._looked_at: Instant | None = None
         self._moves: deque[Move] = deque()
         self._under_way: dict[TaskId, bool] = {}  # whether it has been seen in the store
 
@@ -58,7 +62,7 @@ class Rebalancing:
             self._look = True
         if self._some_ended(work) and not self._under_way and not self._moves:
             self._look = True
-        if self._look:
+        if self._look and not self._postponed(work):
             self._find_moves(work)
         while self._moves and len(self._under_way) < self._config.max_moves:
             self._begin(self._moves.popleft(), work)
@@ -78,8 +82,19 @@ class Rebalancing:
             ended = ended or made or task is not None
         return ended
 
+    def _postponed(self, work: Pass) -> bool:
+        """Put a look off that comes too soon after the last one."""
+        pause_ns = work.view.task_count() // 1000 * LOOK_PAUSE_NS
+        if self._looked_at is None or not 0 <= work.env.now - self._looked_at < pause_ns:
+            return False
+        at = Instant(self._looked_at + pause_ns)
+        self.next_look = at if self.next_look is None else min(self.next_look, at)
+        self._look = False
+        return True
+
     def _find_moves(self, work: Pass) -> None:
         self._look = False
+        self._looked_at = work.env.now
         cooling = self._cooling(work)
         self.next_look = min(cooling.values(), default=None)
         limit = self._config.max_moves + AHEAD_MAX

@@ -12,6 +12,7 @@ from swarmd.model.spec import RestartPolicy
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.rebalance.movable import is_move
+from swarmd.orchestrator.rebalance.policy import LOOK_PAUSE_NS
 from swarmd.store.changes import Update
 from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
 
@@ -169,3 +170,17 @@ def test_moves_count_as_no_attempts_of_a_service() -> None:
     swarm.report(moved, TaskState.FAILED, "boom")
     swarm.converge()
     assert len(swarm.running(web)) == 2
+
+
+def test_with_many_tasks_looks_are_apart_however_many_nodes_join() -> None:
+    swarm, web = a_swarm(1_000, cooldown_ns=0, max_moves=100)
+    swarm.advance(LOOK_PAUSE_NS)
+    join(swarm, "n3")
+    swarm.settle()
+    assert swarm.nodes_of(web)["n3"] == 100, "the first look is taken at once"
+    for number in range(4, 9):
+        join(swarm, f"n{number}")
+        swarm.settle()
+    assert swarm.deadline == swarm.now + LOOK_PAUSE_NS
+    swarm.advance(LOOK_PAUSE_NS)
+    assert set(swarm.nodes_of(web)) > {"n1", "n2", "n3"}
