@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import zlib
 
 from swarmd.model.cluster import Cluster, RootCA
 from swarmd.model.errors import Code, Rejection
@@ -77,7 +78,7 @@ def a_task(
         id=TaskId(name),
         service_id=ServiceId(service),
         service_name=service,
-        slot=1,
+        slot=zlib.crc32(name.encode()) + 1,  # a slot has one task at a time
         node_id=NodeId(node),
         spec=SPEC,
         desired_state=desired,

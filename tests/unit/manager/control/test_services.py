@@ -70,11 +70,11 @@ async def test_names_are_unique_without_regard_to_case(api):
     assert "name conflicts with an existing object" in refusal.message
 
 
-async def test_what_records_cannot_hold_is_refused_by_name(api):
+async def test_what_a_process_cannot_have_is_refused_by_name(api):
     spec = service_spec_to_pb(a_spec())
     spec.task.container.privileges.no_new_privileges = True
     refusal = await refused(api, "CreateService", control.CreateServiceRequest(spec=spec))
-    assert "task.container.privileges" in refusal.message
+    assert "container.privileges" in refusal.message
     assert api.store.services() == ()
 
 
@@ -274,7 +274,7 @@ def add_task(api: Api, name: str, state: TaskState, desired: TaskState) -> None:
             Task(
                 id=TaskId(name),
                 service_id=ServiceId("id1"),
-                slot=1,
+                slot=int(name[1:]),
                 node_id=NodeId("n1"),
                 desired_state=desired,
                 status=TaskStatus(state=state),
