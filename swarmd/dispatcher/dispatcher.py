@@ -34,6 +34,7 @@ from swarmd.model.env import Ids
 from swarmd.model.errors import Code, Rejection, not_found
 from swarmd.model.ids import NodeId, SessionId, TaskId
 from swarmd.model.instant import HOUR, SECOND, Instant
+from swarmd.model.mounts import images_of
 from swarmd.model.node import Node, NodeDescription, NodeStatus
 from swarmd.model.registry_login import login_id_for
 from swarmd.model.secret import Secret
@@ -351,7 +352,8 @@ class Dispatcher:
         for link in self._links.values():
             for task in self.store.tasks_of_node(link.node_id):
                 container = task.spec.container_spec
-                if container is not None and login_id_for(container.image) == change.id:
+                images = images_of(container) if container is not None else ()
+                if any(login_id_for(image) == change.id for image in images):
                     link.note(task.id)
                     self._dirty[link.node_id] = self._dirty.get(link.node_id, 0) + 1
                     self._work.set()
@@ -371,7 +373,11 @@ class Dispatcher:
     def _cluster_changed(self, change: Change) -> None:
         self._set_period()
         known = [
-            (cluster.root_ca.ca_cert, cluster.spec.registry_mirrors)
+            (
+                cluster.root_ca.ca_cert,
+                cluster.spec.registry_mirrors,
+                cluster.network_bootstrap_keys,
+            )
             for cluster in (change.old, change.new)
             if isinstance(cluster, Cluster)
         ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from swarmd.model.mounts import images_of
 from swarmd.model.service import Service
 from swarmd.model.spec import ServiceSpec
 from swarmd.rpc.call import Call
@@ -24,12 +25,12 @@ class WantedImagesService:
         current: dict[str, None] = {}
         earlier: dict[str, None] = {}
         for service in self._view.services():
-            current[_image(service.spec)] = None
-            earlier.update((_image(spec), None) for spec in past_specs(service))
-        current.pop("", None)
+            current.update(dict.fromkeys(_images(service.spec)))
+            for spec in past_specs(service):
+                earlier.update(dict.fromkeys(_images(spec)))
         return pb.ListWantedImagesResponse(
             current=sorted(current),
-            earlier=sorted(image for image in earlier if image and image not in current),
+            earlier=sorted(image for image in earlier if image not in current),
         )
 
 
@@ -39,6 +40,6 @@ def past_specs(service: Service) -> tuple[ServiceSpec, ...]:
     return (*previous, *(past.spec for past in service.history))
 
 
-def _image(spec: ServiceSpec) -> str:
+def _images(spec: ServiceSpec) -> tuple[str, ...]:
     container = spec.task_template.container_spec
-    return container.image if container is not None else ""
+    return images_of(container) if container is not None else ()

@@ -6,7 +6,7 @@ import posixpath
 import re
 from collections.abc import Iterable
 
-from swarmd.model.spec import BindOptions, Mount
+from swarmd.model.spec import BindOptions, ContainerSpec, Mount
 from swarmd.model.states import MountType
 
 VOLUME_NAME = re.compile(r"[a-zA-Z0-9][a-zA-Z0-9_.-]{1,254}")
@@ -156,3 +156,9 @@ def _tmpfs(mount: Mount) -> str:
         return f"its mode {options.mode:o} is none; the largest is {MODE_MAX:o}"
     unknown = [word for word in options.options.split(",") if word and word not in TMPFS_OPTIONS]
     return f"tmpfs option {unknown[0]!r} is not allowed" if unknown else ""
+
+
+def images_of(spec: ContainerSpec) -> tuple[str, ...]:
+    """The images that a task needs: the one it runs, if any, and those it mounts."""
+    mounted = (mount.source for mount in spec.mounts if mount.type is MountType.IMAGE)
+    return tuple(dict.fromkeys(name for name in (spec.image, *mounted) if name))

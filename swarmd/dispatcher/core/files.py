@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from swarmd.model.ids import SecretId, TaskId
+from swarmd.model.mounts import images_of
 from swarmd.model.registry_login import login_id_for
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -44,17 +45,17 @@ def files_of(task: Task, login_version: LoginVersion = no_logins) -> frozenset[F
     container = task.spec.container_spec
     if container is None or task.status.state > TaskState.RUNNING:
         return _NONE
-    login = login_of(container.image, login_version)
-    if not (login or container.secrets or container.configs):
+    logins = tuple(key for image in images_of(container) for key in login_of(image, login_version))
+    if not (logins or container.secrets or container.configs):
         return _NONE
     secrets = (FileKey(Kind.SECRET, reference.secret_id) for reference in container.secrets)
     configs = (FileKey(Kind.CONFIG, reference.config_id) for reference in container.configs)
-    return frozenset((*login, *secrets, *configs))
+    return frozenset((*logins, *secrets, *configs))
 
 
 def login_of(image: str, login_version: LoginVersion) -> tuple[FileKey, ...]:
     """The login that an image is pulled with, if the swarm has one."""
-    secret_id = login_id_for(image) if image else None
+    secret_id = login_id_for(image)
     version = login_version(secret_id) if secret_id else None
     return (FileKey(Kind.SECRET, secret_id, version),) if secret_id and version else ()
 

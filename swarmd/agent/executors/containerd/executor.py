@@ -53,6 +53,7 @@ from swarmd.agent.volumes.mounting import Mounter
 from swarmd.model import reference
 from swarmd.model.host_access import HostAccess
 from swarmd.model.ids import TaskId
+from swarmd.model.mounts import images_of
 from swarmd.model.registry_login import NOBODY, BadCredentials, Credentials, decode_credentials
 from swarmd.model.spec import ContainerSpec, PortConfig
 from swarmd.model.states import Protocol, TaskState
@@ -192,7 +193,8 @@ class ContainerdExecutor:
 
     def images_in_use(self) -> tuple[str, ...]:
         """The images of the tasks that this node has, as their specs name them."""
-        return tuple(controller.spec.image for controller in self._controllers.values())
+        controllers = self._controllers.values()
+        return tuple(image for each in controllers for image in images_of(each.spec))
 
     def pulling(self, image: str) -> str:
         """How far the pull of an image has come, as a phrase; empty when there is none."""
@@ -383,6 +385,8 @@ class ContainerdExecutor:
     def _logins(self, spec: ContainerSpec, image: str) -> tuple[Credentials, ...]:
         """As whom to pull: the spec's own credentials first, which may have expired since."""
         own = decode_credentials(spec.registry_auth)
+        if reference.parse(image).registry != reference.parse(spec.image).registry:
+            own = NOBODY  # they are none of another registry's business
         swarms = self._node_files.login_for(image)
         return tuple(login for login in (own, swarms) if login != NOBODY)
 
