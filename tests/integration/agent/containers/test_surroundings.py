@@ -15,7 +15,9 @@ from msgspec.structs import replace
 from swarmd.agent.executors.containerd.node_access import find_init
 from swarmd.model.host_access import Device, HostAccess, Privileges, Seccomp
 from swarmd.model.spec import (
+    DnsConfig,
     GenericResource,
+    LogDriver,
     NamedResource,
     PortConfig,
     ResourceRequirements,
@@ -23,6 +25,7 @@ from swarmd.model.spec import (
 )
 from swarmd.model.states import SeccompMode, TaskState
 from swarmd.model.task import Task
+from swarmd.rpc.pb.containerd import containers_pb2
 from tests.support.containers import (
     ContainerWorker,
     a_container,
@@ -297,10 +300,69 @@ async def test_input_that_is_open_does_not_end(worker: ContainerWorker) -> None:
     open_id, closed_id = an_id(), an_id()
     script = "cat; echo over"
     worker.assign(
-        a_container(open_id, "sh", "-c", script, open_stdin=True),
+        a_container(open_id, "sh", "-c", script, open_stdin=True, grace_ns=0),
         a_container(closed_id, "sh", "-c", script),
     )
     await worker.ends(closed_id)
     assert worker.output(closed_id) == "over\n"
     assert (await worker.reaches(open_id, TaskState.RUNNING)).state == TaskState.RUNNING
     assert worker.output(open_id) == ""
+
+
+async def test_what_tools_and_programs_find_out_about_a_task(worker: ContainerWorker) -> None:
+    task = a_container(
+        an_id(),
+        "sh",
+        "-c",
+        looks(
+            "env | grep -E 'A|LEFT'",
+            "cat /etc/hosts",
+            "cat /etc/resolv.conf",
+            "cat /etc/hostname",
+            "id -G",
+            "echo $0 $1",
+        ),
+        "zero",
+        "{{.Task.Slot}}",
+        env=("A=node {{.Node.Hostname}}", "LEFT=a=b"),
+        labels={"tier": "front"},
+        groups=("4242",),
+        user="7",
+        hostname="h-{{.Task.Slot}}",
+        hosts=("10.1.1.1 db db.test", "::2 six"),
+        dns_config=DnsConfig(("10.0.0.53", "10.0.0.54"), ("x.test", "y.test"), ("ndots:2",)),
+    )
+    lines = await seen(worker, task)
+    assert set(lines[0].split("|")) >= {"A=node host1", "LEFT=a=b"}
+    assert {"10.1.1.1 db db.test", "::2 six"} <= set(lines[1].split("|"))
+    assert lines[2].split("|")[-4:] == [
+        *("nameserver 10.0.0.53", "nameserver 10.0.0.54", "search x.test y.test", "options ndots:2")
+    ]
+    assert lines[3:] == ["h-1", "0 4242", "zero 1"]
+    engine = worker.node_executor.containers.engine
+    request = containers_pb2.GetContainerRequest(id=task.id)
+    labels = (await (await engine.client()).containers.Get(request)).container.labels
+    assert labels["tier"] == "front"
+    assert labels["com.docker.swarm.node.id"] == worker.node_id
+    assert labels["com.docker.swarm.service.id"] == "service1"
+    assert labels["com.docker.swarm.service.name"] == "web"
+    assert labels["com.docker.swarm.task"] == ""
+    assert labels["com.docker.swarm.task.id"] == task.id
+    assert labels["com.docker.swarm.task.name"] == f"web.1.{task.id}"
+
+
+async def test_output_is_kept_as_its_driver_says(worker: ContainerWorker) -> None:
+    wanted = (
+        (LogDriver(name="json-file", options={"max-size": "20k", "max-file": "2"}), 2),
+        (LogDriver(name="local", options={"max-size": "20k", "max-file": "3"}), 3),
+        (LogDriver(name="none"), 0),
+    )
+    tasks = [a_container(an_id(), "sh", "-c", "seq 20000", log=driver) for driver, _ in wanted]
+    worker.assign(*tasks)
+    for task, (_, count) in zip(tasks, wanted, strict=True):
+        assert (await worker.ends(task.id)).state == TaskState.COMPLETE
+        files = sorted(worker.executor.log_directory(task.id).glob("*.log"))
+        assert len(files) == count
+        assert all(file.stat().st_size <= 21_000 for file in files)
+        if files:
+            assert worker.output(task.id).splitlines()[-1] == "20000"
