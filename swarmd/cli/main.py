@@ -27,6 +27,7 @@ ENTRIES = {
     "registry": Entry("swarmd.cli.registry:registry", "Logins of the swarm to registries"),
     "volume": Entry("swarmd.cli.volume:volume", "Volumes of the nodes"),
     "events": Entry("swarmd.cli.events:events", "Show what changes in the swarm, and why"),
+    "doctor": Entry("swarmd.cli.doctor:doctor", "Examine nodes and the networks between them"),
     "rebalance": Entry("swarmd.cli.rebalance:rebalance", "Move tasks to where they fit best now"),
     "simulate": Entry("swarmd.cli.simulate:simulate", "Say what would happen if"),
     "info": Entry("swarmd.cli.info:info", "What this node is, what it chose and why"),

@@ -135,24 +135,30 @@ def ls(target: Target, /, output: str, quiet: bool, filters: Filters) -> None:
 
 @click.command()
 @options(INSPECTING)
+@click.option("-v", "--verbose", is_flag=True, help="With what each node has in force of it.")
 @click.argument("words", nargs=-1, required=True, metavar="NETWORK...")
 @click.pass_obj
-def inspect(target: Target, /, words: tuple[str, ...], output: str) -> None:
+def inspect(target: Target, /, words: tuple[str, ...], output: str, verbose: bool) -> None:
     """Show networks in full, with the addresses in use."""
     from swarmd.cli import render
     from swarmd.cli.client import run
-    from swarmd.cli.networks import network_document, pretty
-    from swarmd.cli.objects_client import Usage, networks, usage
+    from swarmd.cli.networks import in_force_document, in_force_lines, network_document, pretty
+    from swarmd.cli.objects_client import Usage, in_force, networks, usage
 
     async def work(client: Client) -> None:
         present = await networks(client)
         found = [_find(present, word) for word in words]
         used = await usage(client)
+        nodes = {row.id: await in_force(client, row.id) for row in found} if verbose else {}
         if output == "pretty":
             for row in found:
-                render.fields(pretty(row, used.get(row.id, Usage())))
+                lines = pretty(row, used.get(row.id, Usage()))
+                render.fields({**lines, **in_force_lines(nodes.get(row.id, ()))})
         else:
-            render.as_json([network_document(row, used.get(row.id, Usage())) for row in found])
+            documents = [network_document(row, used.get(row.id, Usage())) for row in found]
+            for document in documents if verbose else ():
+                document["Nodes"] = in_force_document(nodes[document["ID"]])
+            render.as_json(documents)
 
     run(target, work)
 

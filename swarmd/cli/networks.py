@@ -11,6 +11,7 @@ from ipaddress import (
     ip_address,
     ip_network,
 )
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -18,6 +19,9 @@ from swarmd.cli.documents import Document, time_text
 from swarmd.cli.objects_client import Usage
 from swarmd.model.network import IPAMConfig, Network, driver_of
 from swarmd.orchestrator.allocator.pool import AddressPool
+
+if TYPE_CHECKING:
+    from swarmd.rpc.pb.swarmd.v1.doctor_pb2 import NodeTable
 
 
 def blocks(
@@ -95,6 +99,37 @@ def network_document(network: Network, used: Usage) -> Document:
             "Nodes": used.nodes,
         }
     return document
+
+
+def in_force_document(nodes: Sequence[NodeTable]) -> list[Document]:
+    """What each node of a network has in force of it; null for what it has not said."""
+    return [
+        {
+            "ID": node.node_id,
+            "Hostname": node.hostname,
+            "State": node.state,
+            "Version": node.table.applied.version if node.HasField("table") else None,
+            "ChangedAt": node.table.changed_at if node.HasField("table") else None,
+            "Repaired": node.table.applied.repaired,
+            "Problems": list(node.table.applied.problems),
+        }
+        for node in nodes
+    ]
+
+
+def in_force_lines(nodes: Sequence[NodeTable]) -> dict[str, str]:
+    """The same for people: one line per node."""
+    return {f"Node {node.hostname or node.node_id}": _standing(node) for node in nodes}
+
+
+def _standing(node: NodeTable) -> str:
+    if not node.HasField("table"):
+        return f"{node.state}, has said nothing of it"
+    applied = node.table.applied
+    words = ["up to date" if applied.version >= node.table.changed_at else "behind"]
+    if applied.repaired:
+        words.append(f"repaired {applied.repaired} times")
+    return "; ".join((f"{node.state}, {', '.join(words)}", *applied.problems))
 
 
 def pretty(network: Network, used: Usage) -> dict[str, str]:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
 from swarmd.model.network import Network, NetworkSpec
 from swarmd.model.secret import Config, ConfigSpec, Secret, SecretSpec
 from swarmd.rpc.convert.network import NETWORK, NETWORK_SPEC
 from swarmd.rpc.convert.secret import CONFIG, CONFIG_SPEC, SECRET, SECRET_SPEC
-from swarmd.rpc.pb import control
+from swarmd.rpc.pb import control, doctor
 
 if TYPE_CHECKING:
     from swarmd.cli.client import Client
+
+
+DOCTOR = "swarmd.v1.Doctor"
 
 
 class Usage(NamedTuple):
@@ -25,6 +29,13 @@ class Usage(NamedTuple):
 async def networks(client: Client) -> list[Network]:
     answer = await client.ask("ListNetworks", control.ListNetworksRequest())
     return [NETWORK.from_pb(network) for network in answer.networks]
+
+
+async def in_force(client: Client, network_id: str) -> Sequence[doctor.NodeTable]:
+    """What the nodes of a network have said of it."""
+    request = doctor.InspectTableRequest(network_id=network_id)
+    answer: doctor.InspectTableResponse = await client.stub(DOCTOR).InspectTable(request)
+    return answer.nodes
 
 
 async def create_network(client: Client, spec: NetworkSpec) -> Network:

@@ -31,6 +31,7 @@ from swarmd.manager.cluster_service import CLUSTER, ClusterService
 from swarmd.manager.cluster_volumes import CLUSTER_VOLUMES, ClusterVolumes
 from swarmd.manager.consensus import Consensus
 from swarmd.manager.control import Control, ControlEnv
+from swarmd.manager.doctor import DOCTOR, Doctor
 from swarmd.manager.endpoints_service import EndpointsService
 from swarmd.manager.engine import Engine
 from swarmd.manager.errands import ERRANDS, Errands
@@ -71,7 +72,7 @@ UPDATES = "swarmd.v1.Updates"
 MEMBERS_LOOK_S = 1.0
 SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
-    ACKNOWLEDGEMENTS,
+    *(ACKNOWLEDGEMENTS, DOCTOR),
     *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
     *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_VOLUMES),
 )
@@ -208,6 +209,15 @@ class Manager:
             HEALTH: HealthService(self.raft),
             ENDPOINTS: self._endpoints,
             ACKNOWLEDGEMENTS: self._acknowledgements,
+            DOCTOR: Doctor(
+                self.store,
+                self._errands,
+                self._endpoints,
+                self._acknowledgements,
+                managers=lambda: [(one.node_id, one.addr) for one in self._manager_peers()],
+                read_barrier=self.consensus.read_barrier,
+                clock=self._own_clock,
+            ),
             CA_SERVICE: CAService(self.store),
             NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._own_clock),
             DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),

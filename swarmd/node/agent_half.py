@@ -9,11 +9,13 @@ from __future__ import annotations
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from random import Random
 
 from msgspec.structs import replace
 
 from swarmd.agent.acknowledging import Acknowledger
+from swarmd.agent.checkup import CHECKUP, Checkup
 from swarmd.agent.commands import CommandServer
 from swarmd.agent.conversation import News
 from swarmd.agent.dataplane.making import NodeParts
@@ -40,6 +42,7 @@ from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.node import NodeDescription
 from swarmd.model.spec import GenericResource
 from swarmd.model.states import Protocol
+from swarmd.network.kernel import netns
 from swarmd.rpc.channel import Channel
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.supervise import Supervisor
@@ -166,7 +169,10 @@ class AgentHalf:
             files=files,
         )
         self._commands = CommandServer(self.worker, rng=rng)
-        services = {VOLUMES: VolumeService(lambda: self.executor.volumes)}
+        checkup = Checkup(
+            ingress=self._ingress_namespace, problems=lambda: self.problems, clock=clock
+        )
+        services = {VOLUMES: VolumeService(lambda: self.executor.volumes), CHECKUP: checkup}
         self._errands = ErrandServer(services, rng=rng)
         self._session_tasks = Supervisor("session")
         self._tasks = Supervisor("agent")
@@ -208,6 +214,10 @@ class AgentHalf:
     def problems(self) -> tuple[str, ...]:
         """Sentences on what is not as it should be with ports and networks."""
         return (*self._port_problems, *self._parts.plane.problems)
+
+    def _ingress_namespace(self) -> Path | None:
+        path = self._parts.plane.networks.ingress
+        return path if netns.exists(path) else None
 
     def describe(self) -> NodeDescription:
         description = describe(

@@ -40,6 +40,7 @@ _FILES = (
     pb.resource,
     pb.watch,
     pb.cluster,
+    pb.doctor,
     pb.endpoints,
     pb.errands,
     pb.exec_,

@@ -58,7 +58,9 @@ _BY_SERVICE: dict[str, Access] = {
     _SWARMKIT + "ResourceAllocator": _NODES,
     _SWARMKIT + "Watch": _MANAGERS,
     _OWN + "Acknowledgements": _NODES,
+    _OWN + "Checkup": _LOCAL_ONLY,
     _OWN + "Cluster": _MANAGERS,
+    _OWN + "Doctor": _MANAGERS,
     _OWN + "Endpoints": _NODES,
     _OWN + "ClusterVolumes": _MANAGERS,
     _OWN + "Errands": _NODES,
@@ -96,7 +98,9 @@ _ROUTING: dict[str, Routing] = {
     _SWARMKIT + "ResourceAllocator": _FORWARDED,
     _SWARMKIT + "Watch": _HERE,
     _OWN + "Acknowledgements": _FORWARDED,
+    _OWN + "Checkup": Routing(network=Answers.NOBODY, socket=Answers.HERE),
     _OWN + "Cluster": _FORWARDED,
+    _OWN + "Doctor": _FORWARDED,
     # Made from committed state with versions that all managers share, so any of them can serve it
     # and a watcher of a follower notices nothing of an election.
     _OWN + "Endpoints": _HERE,

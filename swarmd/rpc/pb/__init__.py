@@ -17,6 +17,7 @@ from swarmd.rpc.pb.docker.swarmkit.v1 import specs_pb2 as specs
 from swarmd.rpc.pb.docker.swarmkit.v1 import types_pb2 as types
 from swarmd.rpc.pb.docker.swarmkit.v1 import watch_pb2 as watch
 from swarmd.rpc.pb.swarmd.v1 import cluster_pb2 as cluster
+from swarmd.rpc.pb.swarmd.v1 import doctor_pb2 as doctor
 from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as endpoints
 from swarmd.rpc.pb.swarmd.v1 import errands_pb2 as errands
 from swarmd.rpc.pb.swarmd.v1 import exec_pb2 as exec_
@@ -33,6 +34,7 @@ __all__ = [
     "cluster",
     "control",
     "dispatcher",
+    "doctor",
     "endpoints",
     "errands",
     "exec_",

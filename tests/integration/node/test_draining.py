@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 
@@ -84,8 +86,25 @@ def messages(swarm: Swarm) -> dict[str, str]:
     return {row["ID"]: row["Error"] for row in rows}
 
 
+def examined(swarm: Swarm) -> dict[str, dict[str, Any]]:
+    """What `swarmd doctor` finds, by the name of the node's machine."""
+    found = json.loads(swarm.command(swarm.machines.by_name["m1"], "doctor", "--format", "json"))
+    ids = {
+        swarm.json(machine, "info")["NodeID"]: machine.name for machine in swarm.machines.nodes()
+    }
+    return {ids[node["ID"]]: node for node in found}
+
+
 def test_a_service_is_updated_around_its_connections(swarm: Swarm) -> None:
     first, worker = (swarm.machines.by_name[name] for name in NAMES)
+    for node in examined(swarm).values():
+        (way,) = node["Ways"]
+        assert way["Underlay"]["Answered"]
+        assert way["Underlay"]["MTU"] >= 1500
+        assert node["Problems"] == []
+    assert examined(swarm)["w1"]["Ways"][0]["Manager"]["Answered"]
+    shown = swarm.command(first, "network", "inspect", "--verbose", "ingress")
+    assert {node["State"] for node in json.loads(shown)[0]["Nodes"]} == {"ready"}
     swarm.command(
         first,
         *("service", "create", "--name", "web", "--publish", "8080:80"),

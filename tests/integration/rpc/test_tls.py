@@ -26,7 +26,7 @@ from tests.support.rpc_server import Manager, credentials_of, pair_of, tls_of
 from tests.support.rpc_services import CA, DISPATCHER, HEALTH, ROOT, services
 
 # Of the node's own socket alone.
-LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
+LOCAL_SERVICES = {"swarmd.v1.Checkup", "swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
 WORKER_SERVICES = {
     "docker.swarmkit.v1.Dispatcher",
     "docker.swarmkit.v1.LogBroker",

@@ -39,7 +39,7 @@ WORKER_SERVICES = {
     "swarmd.v1.NodeLifecycle",
     "swarmd.v1.WantedImages",
 }
-LOCAL_SERVICES = {"swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
+LOCAL_SERVICES = {"swarmd.v1.Checkup", "swarmd.v1.Images", "swarmd.v1.Local", "swarmd.v1.Volumes"}
 
 
 def allowed(peer: Peer, method: Method) -> bool:

@@ -1,0 +1,92 @@
+"""`swarmd.v1.Checkup`: this node tries its ways to others, and says what is wrong here.
+
+Three ways lead to another node: from machine to machine, through the ingress network (UDP 4789, if
+the first works and this one doesn't), and to its manager's port.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+from swarmd.agent.ping import NoPing, ping
+from swarmd.rpc.call import Call
+from swarmd.rpc.pb import doctor as pb
+from swarmd.runtime.clock import Clock
+
+CHECKUP = "swarmd.v1.Checkup"
+AT_ONCE = 16
+CONNECT_TIMEOUT_S = 2.0
+
+
+class Checkup:
+    """Implements `swarmd.v1.Checkup`.
+
+    Args:
+        ingress: the namespace of the ingress network on this node; None where it has none.
+        problems: what is known to be wrong here, in sentences.
+    """
+
+    def __init__(
+        self,
+        *,
+        ingress: Callable[[], Path | None],
+        problems: Callable[[], Iterable[str]],
+        clock: Clock,
+    ) -> None:
+        self._ingress = ingress
+        self._problems = problems
+        self._clock = clock
+
+    async def Examine(self, call: Call, request: pb.ExamineNodeRequest) -> pb.ExamineNodeResponse:
+        """Try all ways, beside each other."""
+        now = self._clock.now()
+        at_once = asyncio.Semaphore(AT_ONCE)
+
+        async def look(neighbour: pb.Neighbour) -> pb.Ways:
+            async with at_once:
+                return await self._ways(neighbour)
+
+        async with asyncio.TaskGroup() as group:
+            looks = [group.create_task(look(neighbour)) for neighbour in request.neighbours]
+        return pb.ExamineNodeResponse(
+            now=now, ways=[one.result() for one in looks], problems=self._problems()
+        )
+
+    async def _ways(self, neighbour: pb.Neighbour) -> pb.Ways:
+        ingress = self._ingress()
+        if not neighbour.overlay_address:
+            overlay = pb.Trial(untried="it is not on the ingress network")
+        elif ingress is None:
+            overlay = pb.Trial(untried="this node takes no part in overlay networks")
+        else:
+            overlay = await self._echo(neighbour.overlay_address, ingress)
+        return pb.Ways(
+            node_id=neighbour.node_id,
+            underlay=await self._echo(neighbour.address, None),
+            overlay=overlay,
+            manager=await self._connect(neighbour.manager_address),
+        )
+
+    async def _echo(self, address: str, namespace: Path | None) -> pb.Trial:
+        try:
+            echo = await ping(address, clock=self._clock, namespace=namespace)
+        except NoPing as error:
+            return pb.Trial(untried=str(error))
+        if echo is None:
+            return pb.Trial(answered=False)
+        return pb.Trial(answered=True, round_trip=echo.round_trip_ns, mtu=echo.mtu)
+
+    async def _connect(self, address: str) -> pb.Trial:
+        host, _, port = address.rpartition(":")
+        if not port.isdecimal():
+            return pb.Trial(untried="it is no manager")
+        begun = self._clock.monotonic()
+        try:
+            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+        except (OSError, TimeoutError):
+            return pb.Trial(answered=False)
+        writer.transport.abort()
+        return pb.Trial(answered=True, round_trip=self._clock.monotonic() - begun)
