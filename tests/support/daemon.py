@@ -139,6 +139,8 @@ class LogStore:
 
     def __init__(self) -> None:
         self.messages: list[logbroker.LogMessage] = []
+        self.bulk: list[tuple[str, bytes]] = []  # task and lines
+        self.notices: list[str] = []
         self.requests: list[logbroker.SubscribeLogsRequest] = []
 
     async def SubscribeLogs(
@@ -147,6 +149,12 @@ class LogStore:
         self.requests.append(request)
         for message in self.messages:
             yield logbroker.SubscribeLogsMessage(messages=[message])
+        for task_id, lines in self.bulk:
+            answer = logbroker.SubscribeLogsMessage()
+            answer.bulk.add(task_id=task_id, node_id="n1", lines=lines)
+            yield answer
+        if self.notices:
+            yield logbroker.SubscribeLogsMessage(notices=self.notices)
 
 
 class DirectChannel:

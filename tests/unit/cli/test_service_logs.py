@@ -39,3 +39,43 @@ def test_malformed_log_options_are_usage_errors(daemon, flags):
 
 def test_logs_of_nothing_are_an_error(daemon):
     assert "no such service: nobody" in failing(daemon, "service", "logs", "nobody")
+
+
+def in_bulk(*records):
+    """Lines as nodes keep them: second, letter, text."""
+    return b"".join(
+        b"%019d %s %s\n" % (1_700_000_000 * 10**9 + second, letter, text)
+        for second, letter, text in records
+    )
+
+
+def test_lines_in_bulk_are_shown_as_single_ones_are(daemon):
+    create(daemon, "web", "--replicas", "2")
+    one, two = sorted(daemon.swarm.store.tasks(), key=lambda task: task.slot)
+    many = in_bulk(*[(0, b"o", b"x" * 50)] * 100)
+    daemon.logs.bulk = [
+        (one.id, many),
+        (one.id, in_bulk((1, b"o", b"out"), (1, b"e", b"err"), (2, b"o", b"again"))),
+        (two.id, in_bulk((3, b"O", b"half "), (3, b"o", b"a line"), (4, b"o", b""))),
+    ]
+    result = daemon.run("service", "logs", "web")
+    name = f"web.1.{one.id[:12]}@{one.node_id} | "
+    other = f"web.2.{two.id[:12]}@{two.node_id} | "
+    assert result.stdout == (
+        f"{name}{'x' * 50}\n" * 100 + f"{name}out\n{name}again\n{other}half a line\n{other}\n"
+    )
+    assert result.stderr == f"{name}err\n"
+    raw = daemon.ok("task", "logs", "--raw", "--timestamps", "web.1").splitlines()
+    assert raw[0] == f"2023-11-14T22:13:20.000000000Z {'x' * 50}"
+    assert raw[100] == "2023-11-14T22:13:20.000000001Z out"
+    details = daemon.ok("service", "logs", "--raw", "--details", "web").splitlines()
+    assert details[0].startswith("com.docker.swarm.node.id=")
+    assert f"com.docker.swarm.task.id={one.id} xxx" in details[0]
+
+
+def test_what_is_missing_is_a_warning_among_the_lines(daemon):
+    create(daemon, "web")
+    daemon.logs.notices = ["node n9 is not available"]
+    result = daemon.run("service", "logs", "--until", "2030-01-31", "web")
+    assert result.stderr == "warning: node n9 is not available\n"
+    assert daemon.logs.requests[0].options.until.seconds > 1_800_000_000
