@@ -17,6 +17,7 @@ from collections.abc import Awaitable, Callable, Iterator, Sequence
 from pathlib import Path
 from typing import BinaryIO, NamedTuple, TypeVar
 
+from swarmd.agent.executors.containerd.client import is_full
 from swarmd.agent.images import manifest as documents
 from swarmd.agent.images.archive import Archived
 from swarmd.agent.images.fetching import Fetch, Fetching
@@ -28,12 +29,14 @@ from swarmd.agent.images.store import Image, ImageStore
 from swarmd.model.reference import Reference
 from swarmd.model.registry_login import NOBODY, Credentials
 from swarmd.model.spec import Platform
+from swarmd.rpc.errors import RpcError
 
 log = logging.getLogger(__name__)
 
 NESTING_MAX = 3
 Logins = Sequence[Credentials]
 _Answer = TypeVar("_Answer")
+_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
 class Source(NamedTuple):
@@ -118,8 +121,8 @@ class Puller:
 
         try:
             image = await self._first_answer(reference, logins, ask)
-        except OSError as error:
-            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+        except (OSError, RpcError) as error:
+            if is_full(error) if isinstance(error, RpcError) else error.errno in _FULL:
                 self._on_full()
                 raise Unreachable(
                     f"the disk has no room for {reference.familiar}; will try again"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 
-from swarmd.agent.executors.containerd.client import Client, is_missing, is_there_already
+from swarmd.agent.executors.containerd.client import Client, is_full, is_missing, is_there_already
 from swarmd.agent.images.content import Content
 from swarmd.agent.images.layers import check_layer
 from swarmd.agent.images.manifest import Descriptor, chain_ids
@@ -99,6 +99,7 @@ async def _unpack_layer(
             await remove_snapshot(client, key)
     except BaseException as error:
         await asyncio.shield(remove_snapshot(client, key))
-        if isinstance(error, RpcError) and error.code in (Code.UNKNOWN, Code.INVALID_ARGUMENT):
+        wrong = (Code.UNKNOWN, Code.INVALID_ARGUMENT)
+        if isinstance(error, RpcError) and error.code in wrong and not is_full(error):
             raise BadImage(f"layer {layer.digest} cannot be unpacked: {error.message}") from None
         raise

@@ -32,6 +32,11 @@ def is_there_already(error: RpcError) -> bool:
     return error.code is Code.ALREADY_EXISTS
 
 
+def is_full(error: RpcError) -> bool:
+    """Whether there was no room on containerd's disk, for which it has no code of its own."""
+    return any(word in error.message for word in ("no space left on device", "quota exceeded"))
+
+
 class Client:
     """One containerd as one of its namespaces sees it.
 

@@ -143,7 +143,7 @@ class Engine:
         if pid:
             await self._end(pid, signal.SIGTERM)
         self._pidfile.unlink(missing_ok=True)
-        if self.socket.parent.parent == SHORT_SOCKETS:
+        if self.socket.parent.parent == SHORT_SOCKETS and self.socket.parent.exists():
             for path in self.socket.parent.glob("containerd.sock*"):
                 path.unlink(missing_ok=True)
             self.socket.parent.rmdir()

@@ -141,6 +141,27 @@ async def test_a_full_disk_delays_a_pull_until_there_is_room(worker: ContainerWo
         mount_calls.unmount(str(downloads))
 
 
+async def test_a_full_disk_of_containerd_delays_a_pull_as_well(tmp_path: Path) -> None:
+    small = tmp_path / "small"
+    small.mkdir()
+    mount_calls.mount("tmpfs", str(small), "tmpfs", 0, "size=20m")
+    try:
+        async with a_container_worker(small / "x") as worker:
+            worker.files.assign(complete=True)
+            with a_false_registry() as registry:
+                bulk = images.layer([images.a_file("bulk", os.urandom(6 * ROOM_BYTES))])
+                task_id = an_id()
+                name = registry.add("bulky", [images.busybox_layer(), bulk])
+                worker.assign(a_container(task_id, "true", image=name))
+                await worker.says(task_id, f"the disk has no room for {name}")
+                assert worker.status(task_id).state is TaskState.PREPARING
+                mount_calls.mount("tmpfs", str(small), "tmpfs", mount_calls.MS_REMOUNT, "size=90m")
+                assert (await worker.ends(task_id)).state is TaskState.COMPLETE
+            assert await extracts(worker) == [task_id]
+    finally:
+        mount_calls.unmount(str(small))
+
+
 async def test_devices_in_an_image_are_of_no_use(worker: ContainerWorker) -> None:
     with a_false_registry() as registry:
         name = registry.add("device", harmful(a_device("disk")))

@@ -15,6 +15,7 @@ from swarmd.model.ids import TaskId
 from swarmd.model.instant import MILLISECOND
 from swarmd.model.spec import HealthConfig, PortConfig
 from swarmd.model.states import TaskState
+from tests.support import images
 from tests.support.containers import (
     ContainerWorker,
     a_container,
@@ -175,6 +176,35 @@ async def test_a_container_runs_when_it_is_well_and_fails_when_it_stays_unwell(
     status = await worker.ends(task_id)
     assert (status.state, status.err) == (TaskState.FAILED, "unhealthy: not well")
     assert any(s.unready == "unready: not well" for s in worker.history[task_id])
+
+
+async def test_the_health_check_of_an_image_counts_unless_the_spec_has_its_own(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    archive = images.docker_archive(
+        tmp_path / "checked.tar",
+        "checked:1",
+        [images.busybox_layer()],
+        Healthcheck={
+            "Test": ["CMD-SHELL", "test -e /well || { echo not yet there; exit 1; }"],
+            "Interval": 100 * MILLISECOND,
+            "Retries": 3,
+        },
+    )
+    await worker.load(archive)
+    well, ill, own = an_id(), an_id(), an_id()
+    script = "sleep 0.2; touch /well; sleep 1000"
+    none = HealthConfig(test=("NONE",))
+    worker.assign(
+        a_container(well, "sh", "-c", script, image="checked:1"),
+        a_container(ill, "sleep", "1000", image="checked:1"),
+        a_container(own, "sleep", "1000", image="checked:1", healthcheck=none),
+    )
+    await worker.reaches(well, TaskState.RUNNING)
+    await worker.reaches(own, TaskState.RUNNING)
+    status = await worker.ends(ill)
+    assert status.state is TaskState.FAILED
+    assert status.err == "unhealthy: not yet there"
 
 
 async def test_the_ports_of_a_container_are_probed_where_they_are(
