@@ -82,9 +82,7 @@ class Belongings:
 
     async def ended(self, task_id: TaskId) -> None:
         """The container has ended: forget its secrets, let go of its images and volumes."""
-        directory = self._directory(task_id)
-        await asyncio.to_thread(delivery.take_away, directory)
-        await asyncio.to_thread(image_mounts.take_away, directory)
+        await asyncio.to_thread(_take_away, self._directory(task_id))
         self._mounter.volumes.release(task_id)
 
     async def forget(self, task_id: TaskId) -> None:
@@ -101,3 +99,8 @@ class Belongings:
             arch=node.platform.architecture,
         )
         return self._files.files_of(spec, context)
+
+
+def _take_away(directory: Path) -> None:
+    delivery.take_away(directory)
+    image_mounts.take_away(directory)

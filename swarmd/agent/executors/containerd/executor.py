@@ -18,8 +18,8 @@ from typing import Any
 from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.dataplane.plane import DataPlane, Home
-from swarmd.agent.executors import groups
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
+from swarmd.agent.executors.containerd import container_groups
 from swarmd.agent.executors.containerd.belongings import Belongings
 from swarmd.agent.executors.containerd.client import is_missing
 from swarmd.agent.executors.containerd.controller import ContainerController
@@ -30,7 +30,6 @@ from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.containerd.image_mounts import ImageMounts
 from swarmd.agent.executors.containerd.installation import Installation
 from swarmd.agent.executors.containerd.making import (
-    CGROUPS,
     EXIT,
     NODE,
     Found,
@@ -304,7 +303,7 @@ class ContainerdExecutor:
             TemporaryFailure: it has run out.
         """
         group = self._maker.cgroup(controller.task.id, controller.spec)
-        await self.leases.guard(controller.task, _cgroup_directories(group))
+        await self.leases.guard(controller.task, container_groups.directories(group))
 
     def keeper_renewed(self) -> None:
         """There is another keeper, which has to be told what to log and whose leases to keep."""
@@ -322,7 +321,7 @@ class ContainerdExecutor:
         self.plane.withdraw(task_id)
         exit = Exit(
             code=code,
-            oom=_oom_kills(self._maker.cgroup(task_id, spec)) > 0,
+            oom=container_groups.oom_kills(self._maker.cgroup(task_id, spec)) > 0,
             lapsed=await self.leases.has_lapsed(task),
         )
         client = await self.engine.client()
@@ -378,7 +377,7 @@ class ContainerdExecutor:
         if not self.engine.directory.exists():
             return  # there never was a container
         await self.engine.stop()
-        await asyncio.to_thread(_remove_cgroups, self.node.node_id)
+        await asyncio.to_thread(container_groups.remove_shared, self.node.node_id)
 
     # --- inside
 
@@ -478,28 +477,3 @@ class ContainerdExecutor:
             if not is_missing(error):
                 raise
         await remove_snapshot(client, task_id)
-
-
-def _oom_kills(cgroup: str) -> int:
-    return groups.oom_kills(groups.Group("", _cgroup_directories(cgroup), groups.Limits(), ()))
-
-
-def _cgroup_directories(path: str) -> tuple[str, ...]:
-    """Where the kernel accounts for the memory of a group of this path."""
-    with open("/proc/mounts") as file:
-        trees = groups.parse_mounts(file.read())
-    return tuple(
-        f"{point}{path}" for point, unified, options in trees if unified or "memory" in options
-    )
-
-
-def _remove_cgroups(node_id: str) -> None:
-    """The directories that held the containers' groups; those of others are left alone."""
-    with open("/proc/mounts") as file:
-        trees = groups.parse_mounts(file.read())
-    for point, _, _ in trees:
-        for path in (Path(point, CGROUPS, node_id), Path(point, CGROUPS)):
-            try:
-                path.rmdir()
-            except OSError:
-                break

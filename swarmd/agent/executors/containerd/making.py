@@ -21,6 +21,7 @@ from swarmd.agent.executors.base import NodeContext
 from swarmd.agent.executors.containerd import node_access, words
 from swarmd.agent.executors.containerd.apparmor import AppArmor
 from swarmd.agent.executors.containerd.client import Client, is_there_already
+from swarmd.agent.executors.containerd.container_groups import CGROUPS
 from swarmd.agent.executors.containerd.files import ContainerFiles, layers, read_from_layers
 from swarmd.agent.executors.containerd.image_mounts import KEEPS
 from swarmd.agent.executors.containerd.installation import Installation
@@ -40,7 +41,6 @@ from swarmd.model.task import Task
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import containers_pb2, runc_pb2, snapshots_pb2
 
-CGROUPS = "swarmd-containers"
 # containerd takes no more for a label's name and value together.
 LABEL_BYTES_MAX = 4096
 NODE, ADDRESS, PORTS, SIGNAL, EXIT, HEALTH, IMAGES = (
