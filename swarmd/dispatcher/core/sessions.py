@@ -8,6 +8,10 @@ the node is back within the same time. After an election nobody has a session: n
 come back within a second are marked unknown, after the grace period down. A node down for a day
 loses its tasks for good.
 
+When many heartbeats are late at a time though the machines are there, the swarm is overloaded
+rather than dead. Such nodes are given more time, twice each, as moving their tasks would be more
+load.
+
 Deadlines live in one heap with one entry per node. A sign of life only notes the later deadline;
 the entry is moved when it comes to the top.
 """
@@ -15,6 +19,7 @@ the entry is moved when it comes to the top.
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from collections.abc import Callable
 from enum import Enum
 from typing import NamedTuple
@@ -53,6 +58,8 @@ class _Entry:
     __slots__ = (
         "beat_at",
         "deadline",
+        "doubted",
+        "hung_up",
         "left_at",
         "queued",
         "registered_at",
@@ -70,6 +77,8 @@ class _Entry:
         self.left_at: int | None = None
         self.watched = False
         self.beat_at = 0
+        self.hung_up = False  # its connection has ended, which nobody's load does
+        self.doubted = 0  # how often it was given more time since its last heartbeat
 
 
 def session_invalid() -> Rejection:
@@ -100,6 +109,7 @@ class Sessions:
         self._awake_since = 0  # silence from before is our own
         self._expected = 0  # nodes that had a session with the leader before
         self._doubted = 0  # how often the grace after the election was borne again
+        self._late: deque[int] = deque()  # when nodes were late lately
 
     def __len__(self) -> int:
         return sum(1 for entry in self._entries.values() if entry.session_id is not None)
@@ -141,7 +151,8 @@ class Sessions:
         entry.session_id = session_id
         entry.left_at = None
         entry.registered_at = (*recent, now)
-        entry.watched = False
+        entry.watched = entry.hung_up = False
+        entry.doubted = 0
         self._wait(
             node_id, entry, Waiting.HEARTBEAT, now + timing.SILENT_PERIODS_MAX * self.period_ns
         )
@@ -169,6 +180,7 @@ class Sessions:
         if entry is None or entry.session_id != session_id:
             return
         entry.watched = False
+        entry.hung_up = True
         entry.deadline = min(entry.deadline, self._silent_at(entry, last_sign))
         self._queue(node_id, entry, entry.deadline)
 
@@ -200,6 +212,8 @@ class Sessions:
         longest_ns = timing.heartbeat_period_ns(period_ns, watched=watched)
         next_at = self._slots.take(now, longest_ns, len(self._entries))
         entry.beat_at = now
+        entry.hung_up = False
+        entry.doubted = 0
         entry.deadline = next_at + timing.LATE_PERIODS_MAX * period_ns
         if entry.deadline < entry.queued:  # the period was shortened
             self._queue(node_id, entry, entry.deadline)
@@ -239,6 +253,11 @@ class Sessions:
             if deadline > now:
                 self._queue(node_id, entry, deadline)
                 continue
+            if self._is_doubtful(node_id, entry, now):
+                entry.doubted += 1
+                more_ns = timing.LATE_PERIODS_MAX * self.period_ns
+                self._wait(node_id, entry, Waiting.HEARTBEAT, now + more_ns)
+                continue
             lapsed.append(self._lapse(node_id, entry, now))
         return tuple(lapsed)
 
@@ -268,6 +287,19 @@ class Sessions:
         again = now + timing.recovery_grace_ns(self.period_ns)
         for node_id, entry in unknown:
             self._wait(node_id, entry, Waiting.RETURN_UNKNOWN, again)
+
+    def _is_doubtful(self, node_id: NodeId, entry: _Entry, now: Instant) -> bool:
+        """Whether a node is one of too many late ones to be taken for dead."""
+        if entry.waiting is not Waiting.HEARTBEAT or entry.hung_up:
+            return False
+        heard = self._heard(node_id) if entry.watched else None
+        if heard is not None and self._silent_at(entry, heard) <= now:
+            return False  # the machine itself is silent
+        self._late.append(now)
+        while self._late[0] < now - timing.SILENT_PERIODS_MAX * self.period_ns:
+            self._late.popleft()
+        many = max(timing.LATE_MANY, len(self._entries) // timing.LATE_SHARE)
+        return len(self._late) > many and entry.doubted < timing.DOUBTED_GRACES_MAX
 
     def _lapse(self, node_id: NodeId, entry: _Entry, now: Instant) -> Lapsed:
         ended, entry.session_id = entry.session_id, None

@@ -20,6 +20,10 @@ WATCHED_PERIOD_NS_MIN = SECOND
 RECOVERY_GRACE_NS_MIN = 5 * SECOND
 # How often a new leader bears the grace again while less than half of its nodes are back.
 DOUBTED_GRACES_MAX = 2
+# Of nodes whose machines are there, so many late at a time, and one in so many, are no accident of
+# theirs: whoever is overloaded, moving their tasks would only add to it.
+LATE_MANY = 5
+LATE_SHARE = 10
 UNKNOWN_AFTER_NS = SECOND
 ORPHANED_AFTER_NS = 24 * HOUR
 REGISTRATIONS_MAX = 3

@@ -337,6 +337,59 @@ def test_a_look_at_a_node_that_is_unknown_or_unwatched_does_nothing() -> None:
     assert sessions.next_deadline() == before
 
 
+NODES = tuple(NodeId(f"n{number:03}") for number in range(40))
+MORE_S = timing.LATE_PERIODS_MAX * 1.5  # what a node that is doubted to be dead is given
+
+
+def many(heard: dict[NodeId, Instant] | None = None) -> Sessions:
+    """Forty nodes that register at once; watched where their machines are heard."""
+    sessions = Sessions(PERIOD_NS, heard=(heard or {}).get)
+    for node_id in NODES:
+        sessions.register(node_id, S1, START)
+        if heard is not None:
+            sessions.watch(node_id, S1)
+    return sessions
+
+
+def downs(sessions: Sessions, at: Instant) -> int:
+    return sum(item.lapse is Lapse.DOWN for item in sessions.lapse(at))
+
+
+@pytest.mark.parametrize("watched", [True, False])
+def test_of_many_that_are_late_at_a_time_few_are_taken_for_dead_at_once(watched: bool) -> None:
+    heard = dict.fromkeys(NODES, later(100)) if watched else None
+    sessions = many(heard)
+    assert downs(sessions, later(4.5)) == timing.LATE_MANY
+    for node_id in NODES[timing.LATE_MANY : 30]:
+        sessions.beat(node_id, S1, later(5))  # late, but there
+    assert downs(sessions, later(4.5 + MORE_S)) == 0
+    assert len(sessions) == 35
+    for node_id in NODES[timing.LATE_MANY : 30]:
+        sessions.beat(node_id, S1, later(8))
+    assert downs(sessions, later(4.5 + 2 * MORE_S)) == 10, "ten were given more time twice"
+    assert len(sessions) == 25
+
+
+def test_machines_that_are_silent_are_not_given_more_time() -> None:
+    sessions = many(dict.fromkeys(NODES, START))
+    assert downs(sessions, later(4.5)) == len(NODES)
+
+
+def test_nodes_whose_connections_ended_are_not_given_more_time() -> None:
+    sessions = many()
+    for node_id in NODES:
+        sessions.hang_up(node_id, S1, START)
+    assert downs(sessions, later(4.5)) == len(NODES)
+
+
+def test_nodes_that_are_late_one_after_the_other_are_taken_for_dead() -> None:
+    sessions = Sessions(PERIOD_NS)
+    for number, node_id in enumerate(NODES):
+        sessions.register(node_id, S1, later(number))
+    found = [downs(sessions, later(4.5 + number)) for number in range(len(NODES))]
+    assert found == [1] * len(NODES)
+
+
 STEPS = st.lists(
     st.tuples(
         st.sampled_from(["register", "beat", "leave", "forget", "expect", "expect_down", "wait"]),
