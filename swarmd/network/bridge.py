@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import Callable, Collection
 from ipaddress import IPv4Address, IPv4Network
 from pathlib import Path
 
@@ -31,14 +32,25 @@ class BridgeUnavailable(Exception):
 
 
 class NodeBridge:
-    """One node's bridge. It is made when a task first needs it."""
+    """One node's bridge. It is made when a task first needs it.
 
-    def __init__(self, node_id: str, *, node: Path | None = None) -> None:
+    Args:
+        spared: names of ports that may belong to tasks this daemon has not taken over yet.
+    """
+
+    def __init__(
+        self,
+        node_id: str,
+        *,
+        node: Path | None = None,
+        spared: Callable[[], Collection[str]] = tuple,
+    ) -> None:
         self.name = f"{PORT_PREFIX}-{node_id}"[:NAME_MAX]
         self.note = ""  # what tasks can't reach, and why
         self.repaired = 0
         self._node_id = node_id
         self._node = node
+        self._spared = spared
         self._addresses: Addresses | None = None
         self._plugs: dict[TaskId, Plug] = {}
         self._isolated: set[TaskId] = set()
@@ -100,14 +112,12 @@ class NodeBridge:
         if isolated:
             self._isolated.add(task_id)
 
-    async def detach(self, task_id: TaskId) -> None:
-        """Disconnect a task and free its address; one that isn't connected is fine."""
-        async with self._lock:
-            self._isolated.discard(task_id)
-            if self._plugs.pop(task_id, None) is not None:
-                await asyncio.to_thread(self._unplug, task_id)
-            if self._addresses is not None:
-                self._addresses.release(task_id)
+    def detach(self, task_id: TaskId) -> None:
+        """Forget a task that has ended, whose interface goes with its namespace."""
+        self._isolated.discard(task_id)
+        self._plugs.pop(task_id, None)
+        if self._addresses is not None:
+            self._addresses.release(task_id)
 
     async def tend(self) -> None:
         """Put back what was removed by somebody else.
@@ -228,16 +238,17 @@ class NodeBridge:
             if task_id in self._isolated:
                 netlink.do(links.isolated_port(index))
 
-    def _unplug(self, task_id: TaskId) -> None:
-        with open_netlink(self._node) as netlink:
-            netlink.do(links.delete(port_name(task_id)))
-
     def _repair(self, addresses: Addresses) -> int:
         repaired = int(self._bring(addresses))
+        spared = set(self._spared())
         with open_netlink(self._node) as netlink:
             found = links.links(netlink)
-        bridge = found[self.name].index
-        for task_id, one in self._plugs.items():
+            bridge = found[self.name].index
+            known = {port_name(task_id) for task_id in self._plugs} | spared
+            # Of tasks that have gone, where the kernel has not yet.
+            ports = (link.name for link in found.values() if link.master == bridge)
+            netlink.attempt(links.delete(name) for name in ports if name not in known)
+        for task_id, one in tuple(self._plugs.items()):
             port = found.get(port_name(task_id))
             if (port is None or port.master != bridge) and netns.exists(one.namespace):
                 self._plug(task_id)
@@ -249,7 +260,11 @@ class NodeBridge:
 
     def _remove(self) -> None:
         with open_netlink(self._node) as netlink:
-            netlink.do(links.delete(self.name))
+            found = links.links(netlink)
+            bridge = found.get(self.name)
+            # Ports go with their namespaces, which the kernel ends when it finds the time.
+            ports = (link for link in found.values() if bridge and link.master == bridge.index)
+            netlink.do(*(links.delete(link.name) for link in ports), links.delete(self.name))
         if not nft.missing() and netns.inside(self._node, lambda: nft.listing(self._table)):
             netns.inside(self._node, lambda: nft.run(f"delete table {self._table}\n"))
 

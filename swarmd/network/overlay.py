@@ -102,18 +102,15 @@ class Overlay:
         self._plugs[port] = Plug(namespace=namespace, interface=interface)
         self._is_settled = False
 
-    async def detach(self, task_id: TaskId) -> None:
-        """Disconnect a task that has ended; one that isn't connected is fine."""
-        async with self._lock:
-            port = self._tasks.pop(task_id, None)
-            if port is None:
-                return
-            del self._plugs[port]
-            try:
-                await asyncio.to_thread(self._space.unplug, port)
-            except OSError as error:
-                self._is_settled = False
-                log.warning("network.port_left task.id=%s reason=%s", task_id, error)
+    def detach(self, task_id: TaskId) -> None:
+        """Forget a task that has ended; one that isn't connected is fine.
+
+        Its interface goes with its namespace. Deleting it by itself would take the kernel longer
+        than all of attaching; should something keep the namespace, the next comparison does it.
+        """
+        port = self._tasks.pop(task_id, None)
+        if port is not None:
+            self._plugs.pop(port, None)
 
     async def tend(self) -> None:
         """Compare, and put right what was changed, or couldn't be done before."""

@@ -97,12 +97,6 @@ class OverlaySpace:
         with open_netlink(self.path) as inner:
             _plug(inner, wanted, port, one)
 
-    def unplug(self, port: Port) -> None:
-        """Disconnect a task. Raises: OSError."""
-        if netns.exists(self.path):
-            with open_netlink(self.path) as inner:
-                inner.do(links.delete(port.name))
-
     def remove(self) -> None:
         """Take everything away. Raises: OSError."""
         if netns.exists(self.path):
@@ -195,7 +189,7 @@ class _Work:
 
     def carry_out(self, todo: Steps) -> list[str]:
         wanted = self._wanted
-        self._try(links.delete(name) for name in todo.delete_links)
+        self._try(links.delete(name) for name in (*todo.drop_ports, *todo.delete_links))
         if todo.make_bridge:
             self._try([links.bridge(BRIDGE, mac=wanted.mac, mtu=wanted.mtu, up=False)])
         bridge = links.find(self._inner, BRIDGE)

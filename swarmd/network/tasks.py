@@ -79,7 +79,7 @@ class TaskNetworks:
         underlay: Underlay | None,
         node: Path | None = None,
     ) -> None:
-        self.bridge = NodeBridge(node_id, node=node)
+        self.bridge = NodeBridge(node_id, node=node, spared=self._spared)
         self.ingress = directory / "ingress"
         self._directory = directory
         self._node_id = node_id
@@ -168,7 +168,7 @@ class TaskNetworks:
                     node_id=self._node_id,
                     underlay=underlay,
                     node=self._node,
-                    spared=lambda: [port_name(task_id) for task_id in self.left()],
+                    spared=self._spared,
                 )
         for task_id, known in self._tasks.items():
             self._take_over(task_id, known)
@@ -278,13 +278,13 @@ class TaskNetworks:
         Raises:
             OSError: the kernel refuses; call it again.
         """
+        await asyncio.to_thread(netns.remove, self._directory / "tasks" / task_id)
         known = self._tasks.pop(task_id, None)
         for attachment in known.attachments if known else ():
             overlay = self._overlays.get(attachment.network_id)
             if overlay is not None:
-                await overlay.detach(task_id)
-        await self.bridge.detach(task_id)
-        await asyncio.to_thread(netns.remove, self._directory / "tasks" / task_id)
+                overlay.detach(task_id)
+        self.bridge.detach(task_id)
         async with self._lock:
             for attachment in known.attachments if known else ():
                 if attachment.network_id in self._overlays:
@@ -343,6 +343,9 @@ class TaskNetworks:
             self.bridge.adopt(
                 task_id, known.namespace, interfaces.egress, isolated=bool(known.attachments)
             )
+
+    def _spared(self) -> list[str]:
+        return [port_name(task_id) for task_id in self.left()]
 
     def _path_of(self, table: NetworkTable) -> Path:
         return self.ingress if table.ingress else self._directory / "networks" / table.network_id

@@ -14,6 +14,7 @@ from typing import TypeVar
 from msgspec import Struct
 
 from swarmd.model.ids import NodeId, TaskId
+from swarmd.model.network import Mechanism
 from swarmd.network.core.tables import IPV4, NetworkTable, Peer, Subnet, mac_of
 
 BRIDGE = "br0"
@@ -22,7 +23,8 @@ NAME_MAX = 15
 VXLAN_PORT = 4789
 # Outer Ethernet, IP, UDP and VXLAN headers.
 OVERHEAD_V4, OVERHEAD_V6 = 50, 70
-OVERHEAD_ENCRYPTED, ENCRYPTED_ALIGNMENT = 26, 4
+# ESP with its counter, a mark of authenticity of 16 bytes, and a trailer that fills up words.
+OVERHEAD_IPSEC, ALIGNMENT_IPSEC = 34, 4
 MTU_MIN = 576
 NOWHERE_MAC = "02:43"  # first bytes for a bridge that has no address to go by
 
@@ -102,6 +104,7 @@ class Observed(Struct, frozen=True):
 class Steps(Struct, frozen=True):
     """What is to be done, in this order. Interfaces are named."""
 
+    drop_ports: tuple[str, ...] = ()  # of tasks that have gone, where the kernel has not yet
     delete_links: tuple[str, ...] = ()
     make_bridge: bool = False
     set_bridge: bool = False  # hardware address, MTU, up
@@ -118,10 +121,12 @@ class Steps(Struct, frozen=True):
 
     @property
     def count(self) -> int:
-        """How many things are not as they should be."""
+        """How many things are not as they should be; ports left to be dropped are as they were."""
         return sum(
             int(value) if isinstance(value, bool) else len(value)
-            for value in (getattr(self, name) for name in self.__struct_fields__)
+            for name in self.__struct_fields__
+            for value in (getattr(self, name),)
+            if name != "drop_ports"
         )
 
 
@@ -129,8 +134,8 @@ def mtu_of(table: NetworkTable, underlay: Underlay) -> int:
     """The largest packet a task may send: what the underlay leaves, or less if the network says."""
     is_v4 = ip_address(underlay.address).version == IPV4
     left = underlay.mtu - (OVERHEAD_V4 if is_v4 else OVERHEAD_V6)
-    if table.encrypted:
-        left = (left - OVERHEAD_ENCRYPTED) // ENCRYPTED_ALIGNMENT * ENCRYPTED_ALIGNMENT
+    if table.mechanism is Mechanism.IPSEC:
+        left = (left - OVERHEAD_IPSEC) // ALIGNMENT_IPSEC * ALIGNMENT_IPSEC
     return max(min(left, table.mtu or left), MTU_MIN)
 
 
@@ -224,7 +229,8 @@ def steps(
     places = frozenset(place for place in observed.places if place.vxlan in kept)
     known = frozenset(one for one in observed.known if one.vxlan in kept)
     return Steps(
-        delete_links=tuple(sorted(wrong | stray)),
+        drop_ports=tuple(sorted(stray)),
+        delete_links=tuple(sorted(wrong)),
         make_bridge=not observed.has_bridge,
         set_bridge=observed.has_bridge
         and not (observed.bridge_is_right and observed.mtu == wanted.mtu),

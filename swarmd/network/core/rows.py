@@ -9,11 +9,12 @@ from collections.abc import Iterator, Mapping
 
 from swarmd.model.ids import NetworkId, ServiceId
 from swarmd.model.network import (
-    ENCRYPTED_OPTION,
     MTU_OPTION,
     Network,
     NetworkAttachment,
+    is_encrypted,
     is_node_local,
+    mechanism_of,
     vxlan_ids,
 )
 from swarmd.model.node import Node
@@ -35,7 +36,6 @@ from swarmd.store.view import View
 
 # A container's hostname where its spec names none, as Docker's clients know it.
 SHORT_ID = 12
-OFF = ("false", "0", "no", "off")
 
 
 def reach(node: Node) -> str:
@@ -69,7 +69,8 @@ def head_of(network: Network) -> NetworkTable:
         internal=network.spec.internal,
         ingress=network.spec.ingress,
         attachable=network.spec.attachable,
-        encrypted=options.get(ENCRYPTED_OPTION, OFF[0]).lower() not in OFF,
+        encrypted=is_encrypted(network),
+        mechanism=mechanism_of(network),
         mtu=_number(options.get(MTU_OPTION, "")),
     )
 
@@ -79,7 +80,12 @@ def peer_of(node: Node, network_id: NetworkId) -> Peer | None:
     attachment = _on(node.attachments, network_id)
     if attachment is None:
         return None
-    return Peer(node.id, reach(node), tuple(bare(address) for address in attachment.addresses))
+    return Peer(
+        node_id=node.id,
+        underlay=reach(node),
+        addresses=tuple(bare(address) for address in attachment.addresses),
+        stream=node.description.tunnel_addr if node.description else "",
+    )
 
 
 def service_rows(service: Service, view: View) -> Mapping[NetworkId, ServiceRow]:

@@ -16,6 +16,7 @@ from ipaddress import ip_address
 from msgspec import Struct
 
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.network import Mechanism
 from swarmd.model.states import Protocol
 
 IPV4 = 4
@@ -35,6 +36,7 @@ class Peer(Struct, frozen=True, gc=False):
     node_id: NodeId
     underlay: str  # where it takes encapsulated packets; empty while it is down
     addresses: tuple[str, ...] = ()  # its own on this network, for balancing and routing
+    stream: str = ""  # host:port where it takes tunnels; empty: it takes none
 
 
 class ServicePort(Struct, frozen=True, gc=False):
@@ -83,6 +85,7 @@ class NetworkTable(Struct, frozen=True):
     ingress: bool = False
     attachable: bool = False
     encrypted: bool = False
+    mechanism: Mechanism | None = None  # of its encryption; None: none, or one we don't know
     mtu: int = 0  # 0: what the underlay leaves
     peers: Mapping[NodeId, Peer] = {}
     services: Mapping[ServiceId, ServiceRow] = {}

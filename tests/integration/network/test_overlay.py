@@ -206,7 +206,9 @@ async def test_another_daemon_takes_over_what_it_finds_without_a_change(three: N
             await new.apply(table)
             assert links.links(inside) == before
         assert swarm.reaches("a", "c")
-        await new.detach(TaskId("a"))
+        new.detach(TaskId("a"))
+        await new.tend()
+        assert new.repaired == 0
         assert not swarm.reaches("b", "a", within_s=0.3)
 
 

@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.network import Mechanism
 from swarmd.network.core.overlay_plan import (
     Known,
     Observed,
@@ -119,7 +120,8 @@ def test_a_node_without_an_address_has_a_hardware_address_all_the_same():
     [
         pytest.param({}, HERE, 1450, id="ipv4 underlay"),
         pytest.param({}, Underlay("2001:db8::1", 1500), 1430, id="ipv6 underlay"),
-        pytest.param({"encrypted": True}, HERE, 1424, id="encrypted"),
+        pytest.param({"mechanism": Mechanism.IPSEC}, HERE, 1416, id="encrypted by IPsec"),
+        pytest.param({"mechanism": Mechanism.TUNNEL}, HERE, 1450, id="encrypted by a tunnel"),
         pytest.param({"mtu": 1400}, HERE, 1400, id="less than there is room for"),
         pytest.param({"mtu": 9000}, HERE, 1450, id="more than there is room for"),
         pytest.param({}, Underlay("192.0.2.1", 500), 576, id="never too small for a host"),
@@ -184,7 +186,8 @@ def test_ports_of_strangers_go_and_changed_ones_are_set_right():
         replace(found.ports["swa"], macs=frozenset()),
     ):
         todo = steps(wish, [PORT], replace(found, ports={**found.ports, "swa": wrong}))
-        assert todo == Steps(delete_links=("swold",), set_ports=(PORT,))
+        assert todo == Steps(drop_ports=("swold",), set_ports=(PORT,))
+        assert todo.count == 1
 
 
 def test_names_of_ports_fit_the_kernel():
@@ -194,4 +197,4 @@ def test_names_of_ports_fit_the_kernel():
 def test_ports_that_may_belong_to_tasks_not_yet_taken_over_are_spared():
     wish = on_n1(a_table())
     assert steps(wish, [], in_place(wish, PORT), spared=["swa"]) == Steps()
-    assert steps(wish, [], in_place(wish, PORT)).delete_links == ("swa",)
+    assert steps(wish, [], in_place(wish, PORT)).drop_ports == ("swa",)
