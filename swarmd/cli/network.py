@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -38,7 +39,7 @@ def network() -> None:
 @click.option("--internal", is_flag=True, help="No way to the outside.")
 @click.option("--attachable", is_flag=True, help="Containers outside services may join.")
 @click.option("--ingress", is_flag=True, help="The network that published ports go through.")
-@click.option("-o", "--opt", multiple=True, type=PAIR, help="Option of the driver.")
+@click.option("-o", "--opt", multiple=True, type=PAIR, help="mtu=1400, encrypted, others.")
 @click.option("-l", "--label", multiple=True, type=PAIR, help="Label of the network.")
 @click.argument("name")
 @click.pass_obj
@@ -72,13 +73,20 @@ def _spec(name: str, flags: dict[str, Any]) -> NetworkSpec:
     return NetworkSpec(
         name=name,
         labels=dict(flags["label"]),
-        driver_config=Driver(name=flags["driver"], options=dict(flags["opt"])),
+        driver_config=Driver(name=flags["driver"], options=_options(flags["opt"])),
         ipv6_enabled=flags["ipv6"],
         internal=flags["internal"],
         ipam=IPAMOptions(configs=configs) if configs else None,
         attachable=flags["attachable"],
         ingress=flags["ingress"],
     )
+
+
+def _options(given: Sequence[tuple[str, str]]) -> dict[str, str]:
+    """Options of the driver; `mtu` is short for the long name that Docker's clients know."""
+    from swarmd.model.network import MTU_OPTION
+
+    return {MTU_OPTION if key == "mtu" else key: value for key, value in given}
 
 
 @click.command()

@@ -9,6 +9,7 @@ from swarmd.manager.validate.limits import Limit
 from swarmd.manager.validate.names import check_labels, check_name
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
 from swarmd.model.network import (
+    MTU_OPTION,
     NODE_LOCAL_DRIVERS,
     OVERLAY,
     PREDEFINED_LABEL,
@@ -26,6 +27,9 @@ PREFIX_V6 = Limit("the prefix length of an IPv6 subnet", 8, 126)
 SUBNET_SIZE = Limit("the prefix length of subnets from the address pools", 8, 29)
 BLOCKS = Limit("ipam.configs", 0, 32)
 VXLAN_ID = Limit("a VXLAN id", 1, 2**24 - 1)
+# What every machine can take of either family at least, and the most a packet can have.
+MTU = Limit(MTU_OPTION, 576, 65535)
+MTU_V6 = Limit(MTU_OPTION, 1280, 65535)
 RESERVED = Limit("ipam.configs.reserved", 0, 256)
 
 Block = IPv4Network | IPv6Network
@@ -67,6 +71,16 @@ def _check_driver(spec: NetworkSpec) -> None:
         if not number.isdecimal():
             raise invalid(f"{VXLAN_IDS_OPTION} contains {number!r}, which is no number")
         VXLAN_ID.check(int(number))
+    _check_mtu(options.get(MTU_OPTION, ""), ipv6=spec.ipv6_enabled)
+
+
+def _check_mtu(text: str, *, ipv6: bool) -> None:
+    if not text:
+        return
+    if not text.isdecimal():
+        raise invalid(f"{MTU_OPTION} is {text!r}; write a number of bytes, as in 1400")
+    limit = MTU_V6 if ipv6 else MTU
+    limit.check(int(text))
 
 
 def _check_ipam(spec: NetworkSpec) -> None:

@@ -19,16 +19,10 @@ def check_endpoint(endpoint: EndpointSpec | None) -> None:
     for port in endpoint.ports:
         _check_port(port)
     ingress = any(port.publish_mode is PublishMode.INGRESS for port in endpoint.ports)
-    if endpoint.mode is ResolutionMode.DNSRR:
-        if ingress:
-            raise invalid(
-                "endpoint.mode is dnsrr, which has no address for the swarm to publish a port on: "
-                "publish with mode=host, or use endpoint mode vip"
-            )
-        raise Rejection(
-            Code.UNIMPLEMENTED,
-            "endpoint.mode dnsrr needs service names in DNS, which this version of swarmd does "
-            "not serve; use endpoint mode vip",
+    if ingress and endpoint.mode is ResolutionMode.DNSRR:
+        raise invalid(
+            "endpoint.mode is dnsrr, which has no address for the swarm to publish a port on: "
+            "publish with mode=host, or use endpoint mode vip"
         )
     _check_unique(endpoint.ports)
 

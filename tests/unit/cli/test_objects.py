@@ -39,12 +39,15 @@ def test_subnets_take_the_ranges_and_gateways_that_lie_in_them(daemon):
     daemon.ok(
         *("network", "create", "--ipv6", "--subnet", "10.20.0.0/16", "--subnet", "fd00:7::/64"),
         *("--ip-range", "10.20.8.0/24", "--gateway", "fd00:7::9", "-o", "encrypted=1", "big"),
+        *("-o", "mtu=1400"),
     )
     (document,) = json.loads(daemon.ok("network", "inspect", "big"))
     first, second = document["IPAMOptions"]["Configs"]
     assert (first["Range"], first["Gateway"]) == ("10.20.8.0/24", "10.20.0.1")
     assert second["Gateway"] == "fd00:7::9"
-    assert document["DriverState"]["Options"]["encrypted"] == "1"
+    options = document["DriverState"]["Options"]
+    assert options["encrypted"] == "1"
+    assert options["com.docker.network.driver.mtu"] == "1400"
 
 
 @pytest.mark.parametrize(

@@ -12,7 +12,7 @@ from swarmd.cli import container_options
 from swarmd.cli.service_write import update
 from swarmd.model.instant import SECOND
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import FailureAction, Strategy, TaskState, UpdateOrder
+from swarmd.model.states import FailureAction, ResolutionMode, Strategy, TaskState, UpdateOrder
 from tests.support.commands import SERVER, create, failing, names_of, spec_of
 
 
@@ -131,7 +131,7 @@ OTHER_FLAGS = {
     *("--network-add", "--network-rm"),  # test_objects.py: they need something to refer to
     *("--secret-add", "--secret-rm", "--config-add", "--config-rm"),
     *("--mount-add", "--mount-rm"),  # test_mounts.py
-    "--endpoint-mode",
+    "--endpoint-mode",  # below: it goes with no port that all nodes answer
     "--detach",
     "--timeout",
     "--quiet",
@@ -208,10 +208,14 @@ def test_a_flag_of_update_changes_what_it_names(daemon, flag):
     assert seen(spec_of(daemon)) == expected
 
 
-def test_an_endpoint_mode_that_is_not_served_yet_is_refused_with_the_one_that_is(daemon):
+def test_a_service_that_publishes_nothing_may_go_by_the_addresses_of_its_tasks(daemon):
     create(daemon)
-    message = failing(daemon, "service", "update", "--endpoint-mode", "dnsrr", "web")
-    assert "use endpoint mode vip" in message
+    daemon.ok("service", "update", "-d", "--endpoint-mode", "dnsrr", "web")
+    endpoint = spec_of(daemon).endpoint_spec
+    assert endpoint is not None
+    assert endpoint.mode is ResolutionMode.DNSRR
+    message = failing(daemon, "service", "update", "--publish-add", "80", "web")
+    assert "publish with mode=host" in message
 
 
 def seen_or_none(spec: ServiceSpec, seen: Any) -> Any:

@@ -1,11 +1,13 @@
-"""Address pools of a new swarm; both sides of every limit."""
+"""Address pools of a new swarm, sizes of packets; both sides of every limit."""
 
 from __future__ import annotations
 
 import pytest
 
-from swarmd.manager.validate.network import checked_pools
+from swarmd.manager.validate.network import check_network_spec, checked_pools
 from swarmd.model.errors import Code, Rejection
+from swarmd.model.network import MTU_OPTION, NetworkSpec
+from swarmd.model.spec import Driver
 
 
 @pytest.mark.parametrize(
@@ -40,3 +42,29 @@ def test_other_pools_are_refused(pools: list[str], size: int, words: str) -> Non
 
 def test_pools_come_in_their_usual_form() -> None:
     assert checked_pools(["10.20.1.1/16"], 24) == ("10.20.0.0/16",)
+
+
+def with_mtu(text: str, *, ipv6: bool = False) -> NetworkSpec:
+    driver = Driver(name="overlay", options={MTU_OPTION: text})
+    return NetworkSpec(name="back", driver_config=driver, ipv6_enabled=ipv6)
+
+
+@pytest.mark.parametrize(
+    "spec", [with_mtu("576"), with_mtu("65535"), with_mtu("1280", ipv6=True), with_mtu("")]
+)
+def test_packets_of_any_size_that_machines_take_are_allowed(spec: NetworkSpec) -> None:
+    check_network_spec(spec)
+
+
+@pytest.mark.parametrize(
+    ("spec", "words"),
+    [
+        (with_mtu("575"), "between 576 and 65535"),
+        (with_mtu("65536"), "between 576 and 65535"),
+        (with_mtu("1279", ipv6=True), "between 1280 and 65535"),
+        (with_mtu("jumbo"), "number of bytes"),
+    ],
+)
+def test_other_sizes_of_packets_are_refused(spec: NetworkSpec, words: str) -> None:
+    with pytest.raises(Rejection, match=words):
+        check_network_spec(spec)
