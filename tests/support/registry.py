@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import http.client
 import shutil
 import socket
 import subprocess
@@ -16,6 +17,7 @@ from pathlib import Path
 from swarmd.agent.images import manifest as documents
 from swarmd.agent.images.archive import open_archive
 from swarmd.model.spec import Platform
+from tests.support.token_service import ISSUER, SERVICE, TokenService
 
 PROGRAM = shutil.which("docker-registry")
 USER, PASSWORD = "someone", "secret"
@@ -51,6 +53,8 @@ class LocalRegistry:
     def is_up(self) -> bool:
         try:
             self._request(f"http://{self.host}/v2/", None, {}, method="GET")
+        except urllib.error.HTTPError as refusal:
+            return refusal.code == http.client.UNAUTHORIZED
         except OSError:
             return False
         return True
@@ -79,8 +83,14 @@ class LocalRegistry:
 
 
 @contextlib.contextmanager
-def a_registry(directory: Path, *, private: bool = False) -> Iterator[LocalRegistry]:
-    """A registry on a free port of the loopback; with `private`, only for USER."""
+def a_registry(
+    directory: Path, *, private: bool = False, tokens: TokenService | None = None
+) -> Iterator[LocalRegistry]:
+    """A registry on a free port of the loopback; with `private`, only for USER.
+
+    Args:
+        tokens: whose tokens open it, and nothing else; images are to be there already.
+    """
     if PROGRAM is None:
         raise AssertionError("docker-registry is missing; apt-get install docker-registry")
     with socket.create_server(("127.0.0.1", 0)) as probe:
@@ -95,6 +105,11 @@ def a_registry(directory: Path, *, private: bool = False) -> Iterator[LocalRegis
         users = directory / "htpasswd"
         users.write_text(f"{USER}:{_HASH}\n")
         lines.append(f"auth: {{htpasswd: {{realm: test, path: {users}}}}}")
+    if tokens is not None:
+        lines.append(
+            f"auth: {{token: {{realm: '{tokens.realm}', service: {SERVICE}, issuer: {ISSUER}, "
+            f"rootcertbundle: {tokens.bundle}}}}}"
+        )
     config = directory / "registry.yml"
     config.write_text("\n".join(lines))
     with (directory / "registry.log").open("wb") as output:

@@ -25,6 +25,7 @@ from tests.support.containers import (
     needs_containers,
 )
 from tests.support.registry import PASSWORD, PROGRAM, USER, LocalRegistry, a_registry
+from tests.support.token_service import a_token_service
 
 pytestmark = [
     needs_containers,
@@ -102,6 +103,27 @@ async def test_a_private_registry_answers_to_credentials_only(
         assert (
             await puller.pull(name, (Credentials(USER, "wrong"), Credentials(USER, PASSWORD)))
         ).name == str(name)
+
+
+async def test_a_registry_that_wants_tokens_gets_them_for_the_repository_alone(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    puller = worker.node_executor.puller
+    assert puller is not None
+    with a_registry(tmp_path) as registry:
+        pushed(registry, tmp_path)
+    with (
+        a_token_service(tmp_path, username=USER, password=PASSWORD) as tokens,
+        a_registry(tmp_path, tokens=tokens) as registry,
+    ):
+        name = parse(f"{registry.host}/team/app:1")
+        with pytest.raises(NoSuchImage, match="does not show it to anybody"):
+            await puller.pull(name, ())
+        with pytest.raises(NoSuchImage, match=f"does not show it to {USER}"):
+            await puller.pull(name, (Credentials(USER, "wrong"),))
+        image = await puller.pull(name, (Credentials(USER, PASSWORD),))
+        assert image.name == str(name)
+        assert set(tokens.scopes) == {"repository:team/app:pull"}
 
 
 async def test_a_task_pulls_with_the_credentials_of_its_spec(
