@@ -41,6 +41,7 @@ from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.patience import election_patience
 from swarmd.manager.registries_service import REGISTRIES, RegistriesService
 from swarmd.manager.replica import Replica
+from swarmd.manager.resource_allocator import RESOURCE_ALLOCATOR, ResourceAllocator
 from swarmd.manager.role_manager import RoleManager
 from swarmd.manager.swarm_clock import SwarmClock
 from swarmd.manager.wanted_images import WANTED_IMAGES, WantedImagesService
@@ -74,7 +75,7 @@ SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
     *(ACKNOWLEDGEMENTS, DOCTOR),
     *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
-    *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_VOLUMES),
+    *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_VOLUMES, RESOURCE_ALLOCATOR),
 )
 
 
@@ -161,6 +162,7 @@ class Manager:
         self._endpoints: EndpointsService | None = None
         self._acknowledgements: Acknowledgements | None = None
         self._watch: WatchService | None = None
+        self._engine: Engine | None = None  # while this manager leads
 
     async def start(self) -> None:
         """Join in Raft and answer calls.
@@ -204,6 +206,14 @@ class Manager:
                 clock=self._clock,
                 read_barrier=self.consensus.read_barrier,
                 env=self._env,
+                fleet=lambda: self._engine.fleet if self._engine is not None else None,
+            ),
+            RESOURCE_ALLOCATOR: ResourceAllocator(
+                self.store,
+                self.writer,
+                clock=self._clock,
+                ids=self._ids,
+                read_barrier=self.consensus.read_barrier,
             ),
             MEMBERSHIP: self._membership,
             HEALTH: HealthService(self.raft),
@@ -265,6 +275,7 @@ class Manager:
                 await self._found()
                 self._log_broker.start()
                 engine = Engine(self.store, self.writer, clock=self._clock, env=self._env)
+                self._engine = engine
                 roles = RoleManager(self.store, self.writer, self.raft, own_node_id=self._node_id)
                 components.keep(engine.run, name="engine")
                 components.keep(self.dispatcher.run, name="dispatcher")
@@ -275,6 +286,7 @@ class Manager:
                     await self._leadership.wait()
                 log.warning("leader.lost term=%d node.id=%s", term, self._node_id)
             finally:
+                self._engine = None
                 self._log_broker.stop()
                 self._exec_broker.stop()
                 if self._acknowledgements is not None:
