@@ -6,7 +6,7 @@ from msgspec.structs import replace
 
 from swarmd.model.ids import NetworkId, TaskId
 from swarmd.model.spec import EndpointSpec, NetworkAttachmentConfig, PortConfig
-from swarmd.model.states import NodeState, PublishMode, TaskState
+from swarmd.model.states import NodeState, PublishMode, ResolutionMode, TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.explain import explain_service
 from swarmd.store.changes import Create, Delete, Kind
@@ -336,4 +336,15 @@ def test_a_task_that_lacks_one_address_holds_none_of_the_others() -> None:
     web = swarm.create(on("wide", "tiny", replicas=6))
     swarm.converge()
     assert 0 < len(swarm.running(web)) < 6
+    assert_books_agree(swarm)
+
+
+def test_a_service_that_goes_by_the_addresses_of_its_tasks_has_none_of_its_own() -> None:
+    swarm = Swarm(nodes=1)
+    add_network(swarm, "back")
+    by_tasks = EndpointSpec(mode=ResolutionMode.DNSRR)
+    web = swarm.create(on("back", replicas=2, endpoint_spec=by_tasks))
+    swarm.converge()
+    assert vips(swarm, "web") == {}
+    assert [addresses(task) for task in swarm.running(web)] == [["10.0.0.2/24"], ["10.0.0.3/24"]]
     assert_books_agree(swarm)
