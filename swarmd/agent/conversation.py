@@ -22,6 +22,7 @@ from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import TaskId
 from swarmd.model.instant import SECOND
 from swarmd.model.mirrors import RegistryMirror
+from swarmd.model.network_keys import NetworkKey
 from swarmd.model.node import Node, NodeDescription
 from swarmd.model.secret import Config, Secret
 from swarmd.model.states import TaskState
@@ -33,7 +34,7 @@ from swarmd.rpc.convert import (
     task_status_from_pb,
     task_status_to_pb,
 )
-from swarmd.rpc.convert.cluster import REGISTRY_MIRROR
+from swarmd.rpc.convert.cluster import NETWORK_KEY, REGISTRY_MIRROR
 from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import dispatcher as pb
@@ -82,6 +83,7 @@ class News(NamedTuple):
     root_ca: bytes
     leader_addr: str
     registry_mirrors: tuple[RegistryMirror, ...] = ()
+    network_keys: tuple[NetworkKey, ...] = ()
 
 
 class Redescribed(Exception):
@@ -165,6 +167,7 @@ class Conversation:
             root_ca=message.RootCA,
             leader_addr=message.leader_addr,
             registry_mirrors=tuple(map(REGISTRY_MIRROR.from_pb, message.registry_mirrors)),
+            network_keys=tuple(map(NETWORK_KEY.from_pb, message.network_bootstrap_keys)),
         )
         self._on_news(news)
         return news

@@ -16,6 +16,7 @@ from swarmd.model.instant import MILLISECOND, SECOND
 from swarmd.model.node import Node
 from swarmd.model.secret import Config, Secret
 from swarmd.rpc.convert import node_to_pb, task_to_bytes
+from swarmd.rpc.convert.cluster import NETWORK_KEY
 from swarmd.rpc.convert.network import network_to_bytes
 from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.convert.wire import length_delimited, varint
@@ -125,6 +126,8 @@ def session_message(
     cluster = view.find_cluster()
     for mirror in cluster.spec.registry_mirrors if cluster is not None else ():
         message.registry_mirrors.add(registry=mirror.registry, url=mirror.url)
+    for key in cluster.network_bootstrap_keys if cluster is not None else ():
+        message.network_bootstrap_keys.append(NETWORK_KEY.to_pb(key))
     if not message.managers:
         raise AssertionError("a session message without managers would leave the agent with nobody")
     return message

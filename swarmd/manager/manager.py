@@ -38,6 +38,7 @@ from swarmd.manager.errands import ERRANDS, Errands
 from swarmd.manager.exec_broker import EXEC, EXEC_BROKER, ExecBroker
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
 from swarmd.manager.membership_service import HealthService, MembershipService
+from swarmd.manager.network_keys import KeyRotation
 from swarmd.manager.patience import election_patience
 from swarmd.manager.registries_service import REGISTRIES, RegistriesService
 from swarmd.manager.replica import Replica
@@ -280,6 +281,10 @@ class Manager:
                 components.keep(engine.run, name="engine")
                 components.keep(self.dispatcher.run, name="dispatcher")
                 components.keep(roles.run, name="roles")
+                keys = KeyRotation(
+                    self.store, self.writer, clock=self._clock, entropy=self._entropy
+                )
+                components.keep(keys.run, name="network_keys")
                 components.keep(self._watch_members, name="members")
                 while self.raft.is_leader and self.raft.term == term:
                     self._leadership.clear()

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from swarmd.model.ids import ClusterId
 from swarmd.model.instant import HOUR, MILLISECOND, SECOND, Instant
 from swarmd.model.mirrors import RegistryMirror
+from swarmd.model.network_keys import NetworkKey
 from swarmd.model.node import Oversell
 from swarmd.model.record import Record
 from swarmd.model.spec import LogDriver
@@ -104,3 +105,6 @@ class Cluster(Record, frozen=True):
     default_address_pool: tuple[str, ...] = DEFAULT_ADDRESS_POOL  # fixed at founding, as the next
     subnet_size: int = DEFAULT_SUBNET_SIZE
     vxlan_udp_port: int = DEFAULT_VXLAN_PORT
+    network_bootstrap_keys: tuple[NetworkKey, ...] = ()  # told to nodes, never to clients
+    encryption_key_lamport_clock: int = 0  # of the newest of them
+    network_keys_rotated_at: Instant = Instant(0)

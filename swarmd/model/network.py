@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Mapping
 
 from swarmd.model.ids import NetworkId
@@ -18,7 +19,17 @@ VXLAN_IDS_OPTION = "com.docker.network.driver.overlay.vxlanid_list"
 # Options of an overlay that its nodes heed; the first is set by being there.
 ENCRYPTED_OPTION = "encrypted"
 MTU_OPTION = "com.docker.network.driver.mtu"
+# Which mechanism encrypts an encrypted network on all of its nodes, chosen when it is created.
+MECHANISM_OPTION = "swarmd.encryption"
+OFF = ("false", "0", "no", "off")
 PREDEFINED_LABEL = "com.docker.swarm.predefined"
+
+
+class Mechanism(enum.Enum):
+    """How the packets of an encrypted network are encrypted between nodes."""
+
+    IPSEC = "ipsec"  # the kernel's, around VXLAN
+    TUNNEL = "tunnel"  # this daemon's: VXLAN within TLS
 
 
 class IPAMConfig(Record, frozen=True):
@@ -89,6 +100,21 @@ def is_node_local(network: Network) -> bool:
 def has_addresses(network: Network) -> bool:
     """Whether the swarm gives out addresses on the network: it was given a block of them."""
     return not is_node_local(network) and bool(network.ipam and network.ipam.configs)
+
+
+def is_encrypted(network: Network) -> bool:
+    """Whether its packets must not be readable between nodes; the option alone means yes."""
+    options = network.driver_state.options if network.driver_state else {}
+    return options.get(ENCRYPTED_OPTION, OFF[0]).lower() not in OFF
+
+
+def mechanism_of(network: Network) -> Mechanism | None:
+    """What encrypts the network; None when nothing does, or what this version doesn't know."""
+    if not is_encrypted(network):
+        return None
+    options = network.driver_state.options if network.driver_state else {}
+    named = options.get(MECHANISM_OPTION, Mechanism.TUNNEL.value)
+    return next((one for one in Mechanism if one.value == named), None)
 
 
 def vxlan_ids(network: Network) -> tuple[str, ...]:

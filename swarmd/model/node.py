@@ -46,6 +46,10 @@ class PluginDescription(Record, frozen=True):
 LEASE_PLUGIN = PluginDescription(type="Lease", name="keeper")
 
 
+# An agent lists a plugin of this kind for each way in which it can encrypt networks.
+ENCRYPTION_PLUGIN = "Encryption"
+
+
 class EngineDescription(Record, frozen=True):
     engine_version: str = ""
     labels: Mapping[str, str] = {}
@@ -71,6 +75,7 @@ class NodeDescription(Record, frozen=True):
     data_addr: str = ""  # where other nodes reach this node's task ports; empty: status.addr
     runtime: str = ""  # executor in use and why
     balancer: str = ""  # balancing back end in use and why
+    tunnel_addr: str = ""  # host:port where the node takes tunnels of encrypted networks
 
 
 class NodeStatus(Record, frozen=True):

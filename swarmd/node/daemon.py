@@ -36,6 +36,7 @@ from swarmd.model.ids import ClusterId, NetworkId, NodeId
 from swarmd.model.instant import Instant
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Availability, Role
+from swarmd.orchestrator.network_keys import ENTROPY_BYTES, rotated
 from swarmd.raft.errors import RaftError
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.relay import LeaderRelay
@@ -186,6 +187,7 @@ class Daemon:
                 default_address_pool=address_pools,
                 subnet_size=subnet_size,
             )
+            cluster = rotated(cluster, secrets.token_bytes(ENTROPY_BYTES), now)
             ingress = ingress_network(cluster, NetworkId(self._ids.new()))
             node = Node(
                 id=node_id,

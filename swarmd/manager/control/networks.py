@@ -10,6 +10,7 @@ from swarmd.model.ids import NetworkId
 from swarmd.model.network import Network, NetworkSpec
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.allocator.encryption import with_mechanism
 from swarmd.orchestrator.allocator.subnets import Conflict, allocate_network
 from swarmd.orchestrator.allocator.wanted import needs_ingress
 from swarmd.orchestrator.attaching import Exhausted
@@ -97,11 +98,12 @@ class NetworkCalls(Calls):
 
     def _allocated(self, network: Network) -> Network:
         try:
-            return allocate_network(network, self._view.networks(), self._view.find_cluster())
+            made = allocate_network(network, self._view.networks(), self._view.find_cluster())
         except Conflict as conflict:
             raise invalid(str(conflict)) from None
         except Exhausted as exhausted:
             raise Rejection(Code.RESOURCE_EXHAUSTED, str(exhausted)) from None
+        return with_mechanism(made, self._view.nodes())
 
     def _check_unused(self, network: Network) -> None:
         services = (

@@ -9,12 +9,14 @@ from swarmd.manager.validate.limits import Limit
 from swarmd.manager.validate.names import check_labels, check_name
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
 from swarmd.model.network import (
+    MECHANISM_OPTION,
     MTU_OPTION,
     NODE_LOCAL_DRIVERS,
     OVERLAY,
     PREDEFINED_LABEL,
     VXLAN_IDS_OPTION,
     IPAMConfig,
+    Mechanism,
     NetworkSpec,
     driver_of,
 )
@@ -67,6 +69,13 @@ def _check_driver(spec: NetworkSpec) -> None:
     if spec.ingress and driver != OVERLAY:
         raise invalid(f"network driver {driver} can't carry the ingress network; use {OVERLAY}")
     options = spec.driver_config.options if spec.driver_config else {}
+    mechanism = options.get(MECHANISM_OPTION)
+    known = [one.value for one in Mechanism]
+    if mechanism is not None and mechanism not in known:
+        raise invalid(
+            f"option {MECHANISM_OPTION}: {mechanism!r} is no way to encrypt a network; it is one "
+            f"of {', '.join(known)}, or left out"
+        )
     for number in filter(None, options.get(VXLAN_IDS_OPTION, "").split(",")):
         if not number.isdecimal():
             raise invalid(f"{VXLAN_IDS_OPTION} contains {number!r}, which is no number")

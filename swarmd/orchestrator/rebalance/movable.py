@@ -24,7 +24,7 @@ from swarmd.orchestrator.scheduler.failures import WINDOW_NS
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.load import Kind
 from swarmd.orchestrator.scheduler.requirement import Requirement, requirement_of
-from swarmd.orchestrator.scheduler.schedule import network_drivers
+from swarmd.orchestrator.scheduler.schedule import encryptions, network_drivers
 from swarmd.orchestrator.slots import SpecJudge
 from swarmd.store.view import View
 
@@ -118,7 +118,7 @@ def _mover(
         spec_version=service.spec_version,
         ports=service.endpoint.ports if service.endpoint else (),
     )
-    requirement = requirement_of(sample, network_drivers(service, view))
+    requirement = requirement_of(sample, network_drivers(service, view), encryptions(service, view))
     return Mover(
         service,
         requirement,

@@ -8,7 +8,7 @@ from msgspec import Struct
 
 from swarmd.model import defaults
 from swarmd.model.affinity import Affinity, parse_affinity
-from swarmd.model.node import LEASE_PLUGIN
+from swarmd.model.node import ENCRYPTION_PLUGIN, LEASE_PLUGIN
 from swarmd.model.spec import Placement
 from swarmd.model.states import Strategy
 from swarmd.model.task import Task
@@ -41,11 +41,14 @@ class Requirement(Struct, frozen=True):
         return tuple(sorted(keys.union(self.preferences)))
 
 
-def requirement_of(task: Task, network_drivers: tuple[str, ...] = ()) -> Requirement:
+def requirement_of(
+    task: Task, network_drivers: tuple[str, ...] = (), encryptions: tuple[str, ...] = ()
+) -> Requirement:
     """What `task`, and every task of the same service version, asks of a node.
 
     Args:
         network_drivers: of the networks that the task takes part in.
+        encryptions: the mechanisms of those of them that are encrypted.
     """
     placement = defaults.placement(task.spec)
     reserved = defaults.reservations(task.spec)
@@ -55,7 +58,7 @@ def requirement_of(task: Task, network_drivers: tuple[str, ...] = ()) -> Require
         statics=Statics(
             constraints=of_task(task.spec),
             platforms=placement.platforms,
-            plugins=_plugins(task, network_drivers),
+            plugins=_plugins(task, network_drivers, encryptions),
             tolerations=tolerations_of(task.spec),
         ),
         ports=host_ports(task.ports),
@@ -79,9 +82,12 @@ def is_label(descriptor: str) -> bool:
     return descriptor.casefold().startswith(("node.labels.", "engine.labels."))
 
 
-def _plugins(task: Task, network_drivers: tuple[str, ...]) -> tuple[Plugin, ...]:
+def _plugins(
+    task: Task, network_drivers: tuple[str, ...], encryptions: tuple[str, ...]
+) -> tuple[Plugin, ...]:
     spec = task.spec
     wanted: dict[Plugin, None] = {("Network", driver): None for driver in network_drivers}
+    wanted.update(((ENCRYPTION_PLUGIN, mechanism), None) for mechanism in encryptions)
     if task.lease_ns:
         wanted[LEASE_PLUGIN.type, LEASE_PLUGIN.name] = None
     if spec.log_driver is not None and spec.log_driver.name not in _BUILT_IN_LOG_DRIVERS:

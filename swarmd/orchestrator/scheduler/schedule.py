@@ -15,7 +15,7 @@ from msgspec.structs import replace
 
 from swarmd.model.env import Rng
 from swarmd.model.ids import NodeId, TaskId
-from swarmd.model.network import driver_of
+from swarmd.model.network import driver_of, mechanism_of
 from swarmd.model.service import Service
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import TaskState
@@ -121,7 +121,9 @@ class Scheduler:
         fresh = sum(reason is not None for reason in reasons.values())
         ports = service.endpoint.ports if service.endpoint else ()
         sample = replace(first, ports=ports)
-        requirement = requirement_of(sample, network_drivers(service, view))
+        requirement = requirement_of(
+            sample, network_drivers(service, view), encryptions(service, view)
+        )
         attach = self._networks.attacher(service)
         aimed = [rooms.aim(task) for task, _ in group]
         homeless: list[Decision] = []
@@ -245,6 +247,13 @@ def network_drivers(service: Service, view: View) -> tuple[str, ...]:
     """Drivers of the networks that tasks of the service are in, as far as they exist."""
     networks = (view.find_network(wanted.target) for wanted in networks_of(service.spec))
     return tuple(sorted({driver_of(network.spec) for network in networks if network is not None}))
+
+
+def encryptions(service: Service, view: View) -> tuple[str, ...]:
+    """The mechanisms that a node has to have for the networks of the service."""
+    networks = (view.find_network(wanted.target) for wanted in networks_of(service.spec))
+    mechanisms = (mechanism_of(network) for network in networks if network is not None)
+    return tuple(sorted({mechanism.value for mechanism in mechanisms if mechanism is not None}))
 
 
 def _keep_waiting(task: Task, reason: str | None, state: TaskState, why: str, plan: Plan) -> None:

@@ -29,6 +29,7 @@ from swarmd.model.cluster import (
 )
 from swarmd.model.instant import SECOND
 from swarmd.model.mirrors import RegistryMirror
+from swarmd.model.network_keys import NetworkKey
 from swarmd.rpc.convert import words
 from swarmd.rpc.convert.codecs import (
     ITEMS,
@@ -61,6 +62,14 @@ REGISTRY_MIRROR = Mapping(
     extensions.RegistryMirror,
     field("registry", "registry", SCALAR),
     field("url", "url", SCALAR),
+)
+# Keys travel to nodes in their sessions; the cluster that clients are shown has none.
+NETWORK_KEY = Mapping(
+    NetworkKey,
+    types.EncryptionKey,
+    field("subsystem", "subsystem", SCALAR),
+    field("key", "key", SCALAR),
+    field("lamport_time", "lamport_time", SCALAR),
 )
 SCHEDULING = Mapping(
     SchedulingConfig,

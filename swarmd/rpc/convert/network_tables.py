@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.network import Mechanism
 from swarmd.network.core.deltas import NetworkDelta
 from swarmd.network.core.tables import (
     Endpoint,
@@ -15,6 +16,8 @@ from swarmd.network.core.tables import (
 from swarmd.rpc.convert.endpoints import protocol_from_pb, protocol_to_pb
 from swarmd.rpc.pb import endpoints as pb
 
+_MECHANISMS = {mechanism.value: mechanism for mechanism in Mechanism}
+
 
 def network_delta_to_pb(delta: NetworkDelta) -> pb.NetworkDelta:
     """One message for one delta; cutting to size is the sender's business."""
@@ -25,7 +28,12 @@ def network_delta_to_pb(delta: NetworkDelta) -> pb.NetworkDelta:
         results_in=delta.results_in,
         head=_head_to_pb(delta.head) if delta.head is not None else None,
         peers=[
-            pb.NetworkPeer(node_id=row.node_id, underlay=row.underlay, addresses=row.addresses)
+            pb.NetworkPeer(
+                node_id=row.node_id,
+                underlay=row.underlay,
+                addresses=row.addresses,
+                stream=row.stream,
+            )
             for row in delta.peers
         ],
         services=[_service_to_pb(row) for row in delta.services],
@@ -61,7 +69,8 @@ def network_delta_from_pb(message: pb.NetworkDelta) -> NetworkDelta:
         results_in=message.results_in,
         head=_head_from_pb(network_id, message.head) if message.HasField("head") else None,
         peers=tuple(
-            Peer(NodeId(row.node_id), row.underlay, tuple(row.addresses)) for row in message.peers
+            Peer(NodeId(row.node_id), row.underlay, tuple(row.addresses), row.stream)
+            for row in message.peers
         ),
         services=tuple(_service_from_pb(row) for row in message.services),
         endpoints=tuple(
@@ -94,6 +103,7 @@ def _head_to_pb(head: NetworkTable) -> pb.NetworkHead:
         attachable=head.attachable,
         encrypted=head.encrypted,
         mtu=head.mtu,
+        mechanism=head.mechanism.value if head.mechanism is not None else "",
     )
 
 
@@ -107,6 +117,7 @@ def _head_from_pb(network_id: NetworkId, head: pb.NetworkHead) -> NetworkTable:
         attachable=head.attachable,
         encrypted=head.encrypted,
         mtu=head.mtu,
+        mechanism=_MECHANISMS.get(head.mechanism),
     )
 
 

@@ -79,6 +79,7 @@ NODE_DESCRIPTION = Mapping(
     field("data_addr", "data_addr", SCALAR),
     field("runtime", "runtime", SCALAR),
     field("balancer", "balancer", SCALAR),
+    field("tunnel_addr", "tunnel_addr", SCALAR),
 )
 NODE_STATUS = Mapping(
     NodeStatus,

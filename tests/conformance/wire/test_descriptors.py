@@ -225,6 +225,7 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "NodeDescription.data_addr": 1000,
         "NodeDescription.runtime": 1001,
         "NodeDescription.balancer": 1002,
+        "NodeDescription.tunnel_addr": 1003,
         "SessionMessage.leader_addr": 1000,
         "SessionMessage.registry_mirrors": 1010,
         "ContainerSpec.executor": 1000,

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from swarmd.model.cluster import Cluster
+from swarmd.model.instant import Instant
 from swarmd.model.node import Node
 from swarmd.model.service import PastSpec, Service
 from swarmd.model.spec import (
@@ -112,7 +113,15 @@ EARLIER = st.builds(ServiceSpec, name=st.sampled_from(["", "web"]), mode=MODES).
 ROUND_TRIPS: dict[str, tuple[Any, Any]] = {
     "cluster": (
         convert.CLUSTER,
-        records(Cluster, subnet_size=st.integers(1, 128), vxlan_udp_port=st.integers(1, 65535)),
+        records(
+            Cluster,
+            subnet_size=st.integers(1, 128),
+            vxlan_udp_port=st.integers(1, 65535),
+            # Clients have no use for network keys: they travel in sessions alone.
+            network_bootstrap_keys=st.just(()),
+            encryption_key_lamport_clock=st.just(0),
+            network_keys_rotated_at=st.just(Instant(0)),
+        ),
     ),
     "node": (convert.NODE, records(Node).map(node_as_the_wire_has_it)),
     "service": (

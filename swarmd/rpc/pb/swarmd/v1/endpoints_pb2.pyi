@@ -144,7 +144,7 @@ class NetworkDelta(_message.Message):
     def __init__(self, network_id: _Optional[str] = ..., complete: _Optional[bool] = ..., applies_to: _Optional[int] = ..., results_in: _Optional[int] = ..., head: _Optional[_Union[NetworkHead, _Mapping]] = ..., peers: _Optional[_Iterable[_Union[NetworkPeer, _Mapping]]] = ..., services: _Optional[_Iterable[_Union[NetworkService, _Mapping]]] = ..., endpoints: _Optional[_Iterable[_Union[NetworkEndpoint, _Mapping]]] = ..., removed_node_ids: _Optional[_Iterable[str]] = ..., removed_service_ids: _Optional[_Iterable[str]] = ..., removed_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class NetworkHead(_message.Message):
-    __slots__ = ("name", "subnets", "internal", "ingress", "attachable", "encrypted", "mtu")
+    __slots__ = ("name", "subnets", "internal", "ingress", "attachable", "encrypted", "mtu", "mechanism")
     NAME_FIELD_NUMBER: _ClassVar[int]
     SUBNETS_FIELD_NUMBER: _ClassVar[int]
     INTERNAL_FIELD_NUMBER: _ClassVar[int]
@@ -152,6 +152,7 @@ class NetworkHead(_message.Message):
     ATTACHABLE_FIELD_NUMBER: _ClassVar[int]
     ENCRYPTED_FIELD_NUMBER: _ClassVar[int]
     MTU_FIELD_NUMBER: _ClassVar[int]
+    MECHANISM_FIELD_NUMBER: _ClassVar[int]
     name: str
     subnets: _containers.RepeatedCompositeFieldContainer[NetworkSubnet]
     internal: bool
@@ -159,7 +160,8 @@ class NetworkHead(_message.Message):
     attachable: bool
     encrypted: bool
     mtu: int
-    def __init__(self, name: _Optional[str] = ..., subnets: _Optional[_Iterable[_Union[NetworkSubnet, _Mapping]]] = ..., internal: _Optional[bool] = ..., ingress: _Optional[bool] = ..., attachable: _Optional[bool] = ..., encrypted: _Optional[bool] = ..., mtu: _Optional[int] = ...) -> None: ...
+    mechanism: str
+    def __init__(self, name: _Optional[str] = ..., subnets: _Optional[_Iterable[_Union[NetworkSubnet, _Mapping]]] = ..., internal: _Optional[bool] = ..., ingress: _Optional[bool] = ..., attachable: _Optional[bool] = ..., encrypted: _Optional[bool] = ..., mtu: _Optional[int] = ..., mechanism: _Optional[str] = ...) -> None: ...
 
 class NetworkSubnet(_message.Message):
     __slots__ = ("cidr", "gateway", "vxlan_id")
@@ -172,14 +174,16 @@ class NetworkSubnet(_message.Message):
     def __init__(self, cidr: _Optional[str] = ..., gateway: _Optional[str] = ..., vxlan_id: _Optional[int] = ...) -> None: ...
 
 class NetworkPeer(_message.Message):
-    __slots__ = ("node_id", "underlay", "addresses")
+    __slots__ = ("node_id", "underlay", "addresses", "stream")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     UNDERLAY_FIELD_NUMBER: _ClassVar[int]
     ADDRESSES_FIELD_NUMBER: _ClassVar[int]
+    STREAM_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     underlay: str
     addresses: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, node_id: _Optional[str] = ..., underlay: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ...) -> None: ...
+    stream: str
+    def __init__(self, node_id: _Optional[str] = ..., underlay: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ...) -> None: ...
 
 class NetworkService(_message.Message):
     __slots__ = ("service_id", "name", "aliases", "virtual_ips", "ports")

@@ -555,7 +555,7 @@ class NodeCSIInfo(_message.Message):
     def __init__(self, plugin_name: _Optional[str] = ..., node_id: _Optional[str] = ..., max_volumes_per_node: _Optional[int] = ..., accessible_topology: _Optional[_Union[Topology, _Mapping]] = ...) -> None: ...
 
 class NodeDescription(_message.Message):
-    __slots__ = ("hostname", "platform", "resources", "engine", "tls_info", "fips", "csi_info", "data_addr", "runtime", "balancer")
+    __slots__ = ("hostname", "platform", "resources", "engine", "tls_info", "fips", "csi_info", "data_addr", "runtime", "balancer", "tunnel_addr")
     HOSTNAME_FIELD_NUMBER: _ClassVar[int]
     PLATFORM_FIELD_NUMBER: _ClassVar[int]
     RESOURCES_FIELD_NUMBER: _ClassVar[int]
@@ -566,6 +566,7 @@ class NodeDescription(_message.Message):
     DATA_ADDR_FIELD_NUMBER: _ClassVar[int]
     RUNTIME_FIELD_NUMBER: _ClassVar[int]
     BALANCER_FIELD_NUMBER: _ClassVar[int]
+    TUNNEL_ADDR_FIELD_NUMBER: _ClassVar[int]
     hostname: str
     platform: Platform
     resources: Resources
@@ -576,7 +577,8 @@ class NodeDescription(_message.Message):
     data_addr: str
     runtime: str
     balancer: str
-    def __init__(self, hostname: _Optional[str] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., engine: _Optional[_Union[EngineDescription, _Mapping]] = ..., tls_info: _Optional[_Union[NodeTLSInfo, _Mapping]] = ..., fips: _Optional[bool] = ..., csi_info: _Optional[_Iterable[_Union[NodeCSIInfo, _Mapping]]] = ..., data_addr: _Optional[str] = ..., runtime: _Optional[str] = ..., balancer: _Optional[str] = ...) -> None: ...
+    tunnel_addr: str
+    def __init__(self, hostname: _Optional[str] = ..., platform: _Optional[_Union[Platform, _Mapping]] = ..., resources: _Optional[_Union[Resources, _Mapping]] = ..., engine: _Optional[_Union[EngineDescription, _Mapping]] = ..., tls_info: _Optional[_Union[NodeTLSInfo, _Mapping]] = ..., fips: _Optional[bool] = ..., csi_info: _Optional[_Iterable[_Union[NodeCSIInfo, _Mapping]]] = ..., data_addr: _Optional[str] = ..., runtime: _Optional[str] = ..., balancer: _Optional[str] = ..., tunnel_addr: _Optional[str] = ...) -> None: ...
 
 class NodeStatus(_message.Message):
     __slots__ = ("state", "message", "addr", "since")

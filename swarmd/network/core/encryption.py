@@ -1,0 +1,170 @@
+"""What a node has to do for encrypted networks: which packets go by which mechanism, to whom.
+
+Every mechanism carries the VXLAN packets of its networks between the nodes' data addresses, so that
+overlays are made as if nothing was encrypted. A guard in the node's own namespace recognises the
+packets by their VXLAN id: it leads them to the mechanism, and drops those that would leave, or have
+come, in any other way. It is in force before an overlay is made, so a mechanism that fails ends the
+traffic instead of showing it.
+
+`docs/design/encryption.md` tells how keys come and go.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+from collections.abc import Iterable, Mapping
+from ipaddress import ip_address
+
+from msgspec import Struct
+
+from swarmd.model.ids import NodeId
+from swarmd.model.network import Mechanism
+from swarmd.model.network_keys import NetworkKey
+from swarmd.network.core.tables import IPV4, NetworkTable
+
+RING = 3  # generations that are understood
+_SECRET_BYTES = 20  # 16 of AES, 4 of salt: RFC 4106
+_SPI_FIRST = 256  # those below are reserved
+_PURPOSE = b"swarmd overlay esp 1"
+_HASH_BYTES = hashlib.sha256().digest_size
+_UDP = 17
+_V4_MIN, _V6_HEADER, _UDP_HEADER, _VXLAN_HEADER = 20, 40, 8, 8
+_FRAGMENT = 0x3FFF  # more fragments, and the offset
+
+
+class Guarded(Struct, frozen=True):
+    """The VXLAN ids of encrypted networks, by what encrypts them."""
+
+    ids: Mapping[Mechanism, tuple[int, ...]] = {}
+
+    def of(self, mechanism: Mechanism) -> tuple[int, ...]:
+        return self.ids.get(mechanism, ())
+
+
+class Peer(Struct, frozen=True, order=True):
+    """A node at the other end of a mechanism; `stream` is where it takes tunnels."""
+
+    underlay: str
+    node_id: NodeId
+    stream: str = ""
+
+
+class Association(Struct, frozen=True, order=True):
+    """One direction between two nodes under one key, as IPsec knows it."""
+
+    source: str
+    target: str
+    spi: int
+    secret: bytes
+
+    def __repr__(self) -> str:
+        return f"Association({self.source} to {self.target}, spi={self.spi:#x}, secret hidden)"
+
+
+class Ipsec(Struct, frozen=True):
+    """What the kernel should hold: associations of all keys, and per peer the one to send with."""
+
+    associations: frozenset[Association] = frozenset()
+    sending: Mapping[str, Association] = {}  # by the peer's address
+
+
+def guarded(tables: Iterable[NetworkTable]) -> Guarded:
+    """What the guard has to know of these networks."""
+    ids: dict[Mechanism, set[int]] = {}
+    for table in tables:
+        if table.mechanism is not None:
+            numbers = (subnet.vxlan_id for subnet in table.subnets if subnet.vxlan_id)
+            ids.setdefault(table.mechanism, set()).update(numbers)
+    return Guarded({mechanism: tuple(sorted(numbers)) for mechanism, numbers in ids.items()})
+
+
+def peers_of(
+    tables: Iterable[NetworkTable], mechanism: Mechanism, node_id: NodeId
+) -> tuple[Peer, ...]:
+    """The other nodes with which this one shares networks of a mechanism, and that are up."""
+    found = {
+        Peer(row.underlay, row.node_id, row.stream)
+        for table in tables
+        if table.mechanism is mechanism
+        for row in table.peers.values()
+        if row.node_id != node_id and row.underlay
+    }
+    return tuple(sorted(found))
+
+
+def newest_first(keys: Iterable[NetworkKey], subsystem: str) -> tuple[NetworkKey, ...]:
+    """The keys of a subsystem that are understood."""
+    mine = (key for key in keys if key.subsystem == subsystem)
+    return tuple(sorted(mine, key=lambda key: key.lamport_time, reverse=True))[:RING]
+
+
+def sending(keys: tuple[NetworkKey, ...]) -> NetworkKey | None:
+    """The key to send with, of keys as `newest_first` gives them.
+
+    It is the second newest: when it comes into use, every node has long had it as its newest.
+    """
+    return keys[min(1, len(keys) - 1)] if keys else None
+
+
+def ipsec(own: str, peers: Iterable[Peer], keys: tuple[NetworkKey, ...]) -> Ipsec:
+    """What IPsec needs between this node and its peers, of keys as `newest_first` gives them."""
+    now = sending(keys)
+    associations: set[Association] = set()
+    used: dict[str, Association] = {}
+    for peer in peers:
+        if now is None or ip_address(peer.underlay).version != ip_address(own).version:
+            continue
+        for key in keys:
+            associations.add(association(peer.underlay, own, key))
+        used[peer.underlay] = association(own, peer.underlay, now)
+        associations.add(used[peer.underlay])
+    return Ipsec(frozenset(associations), used)
+
+
+def association(source: str, target: str, key: NetworkKey) -> Association:
+    """One direction between two nodes, the same on both of them.
+
+    Each direction has a secret of its own, since two senders must never use one counter under the
+    same key.
+    """
+    ends = ip_address(source).packed + ip_address(target).packed
+    info = _PURPOSE + ends + key.lamport_time.to_bytes(8, "big")
+    material = _expand(key.key, info, _SECRET_BYTES + 4)
+    spi = int.from_bytes(material[_SECRET_BYTES:], "big")
+    return Association(source, target, max(spi, _SPI_FIRST), material[:_SECRET_BYTES])
+
+
+def _expand(secret: bytes, info: bytes, length: int) -> bytes:
+    """HKDF (RFC 5869) with SHA-256 and no salt; `length` is within one block."""
+    prk = hmac.digest(bytes(_HASH_BYTES), secret, "sha256")
+    return hmac.digest(prk, info + b"\1", "sha256")[:length]
+
+
+def carried(packet: bytes | memoryview) -> tuple[str, str, int] | None:
+    """Source, destination and VXLAN id of a whole VXLAN packet; None if it is anything else.
+
+    The port is not looked at: it is the receiver's guard and socket that know it.
+    """
+    if not packet:
+        return None
+    version = packet[0] >> 4
+    if version == IPV4:
+        start = (packet[0] & 0xF) * 4
+        if start < _V4_MIN or len(packet) < _V4_MIN:
+            return None
+        if packet[9] != _UDP or int.from_bytes(packet[6:8], "big") & _FRAGMENT:
+            return None
+        source, target = packet[12:16], packet[16:20]
+    elif version == 6:
+        start = _V6_HEADER
+        if len(packet) < start or packet[6] != _UDP:
+            return None
+        source, target = packet[8:24], packet[24:40]
+    else:
+        return None
+    if len(packet) < start + _UDP_HEADER + _VXLAN_HEADER:
+        return None
+    at = start + _UDP_HEADER + 4
+    number = int.from_bytes(packet[at : at + 3], "big")
+    return str(ip_address(bytes(source))), str(ip_address(bytes(target))), number
