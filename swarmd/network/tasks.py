@@ -82,7 +82,7 @@ class TaskNetworks:
         self.bridge = NodeBridge(node_id, node=node, spared=self._spared)
         self.ingress = directory / "ingress"
         self._directory = directory
-        self._node_id = node_id
+        self.node_id = node_id
         self._underlay = underlay
         self._node = node
         self._tables: Mapping[NetworkId, NetworkTable] = {}
@@ -165,7 +165,7 @@ class TaskNetworks:
                 overlay = self._overlays[network_id] = Overlay(
                     table,
                     path=self._path_of(table),
-                    node_id=self._node_id,
+                    node_id=self.node_id,
                     underlay=underlay,
                     node=self._node,
                     spared=self._spared,
@@ -234,7 +234,7 @@ class TaskNetworks:
         egress = None if confined else await self.bridge.lease(task_id)
         known = _Known(namespace=namespace, attachments=tuple(attachments), egress=egress)
         self._tasks[task_id] = known
-        interfaces = attached(attachments, tables, self._node_id, egress)
+        interfaces = attached(attachments, tables, self.node_id, egress)
         for network_id, interface in interfaces.networks.items():
             overlay = self._overlays.get(network_id)
             if overlay is None:
@@ -336,7 +336,7 @@ class TaskNetworks:
         ):
             return
         tables = {network_id: overlay.table for network_id, overlay in overlays.items()}
-        interfaces = attached(known.attachments, tables, self._node_id, known.egress)
+        interfaces = attached(known.attachments, tables, self.node_id, known.egress)
         for network_id, interface in interfaces.networks.items():
             overlays[network_id].adopt(task_id, known.namespace, interface)
         if interfaces.egress is not None:

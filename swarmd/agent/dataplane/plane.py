@@ -24,6 +24,7 @@ from swarmd.agent.dataplane.needs import Needs, needs_of
 from swarmd.agent.dataplane.withdrawn import named, unpublished, without
 from swarmd.agent.endpoints import PUBLISHED, TableReport
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.lb.core.policies import here
 from swarmd.lb.core.tables import Tables
 from swarmd.lb.kernel import BalancerReport
 from swarmd.lb.virtual import Tended, VirtualBalancer
@@ -268,7 +269,7 @@ class DataPlane:
 
     async def _bring(self) -> Mapping[NetworkId, TableReport]:
         self._withdrawn = named(self._withdrawn, self._published, self._tables)
-        published = unpublished(self._withdrawn, self._published)
+        published = here(unpublished(self._withdrawn, self._published), self.networks.node_id)
         kernel = self._kernel
         if kernel is not None:
             await self.networks.apply(self._tables)

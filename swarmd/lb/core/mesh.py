@@ -17,6 +17,7 @@ from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import ServiceEndpoints, Tables
 from swarmd.lb.core.virtual import is_ipv4
 from swarmd.model.ids import NodeId, ServiceId
+from swarmd.model.states import PortPolicy
 from swarmd.network.core.tables import Endpoint, NetworkTable
 
 
@@ -73,12 +74,21 @@ def split(published: Tables) -> Split:
         targets = tuple(backend.ingress_address for backend in row.backends)
         if targets and all(targets):
             ports += (
-                MeshPort(PortKey(port.protocol, port.published_port), port.target_port, targets)
+                MeshPort(
+                    key=PortKey(port.protocol, port.published_port),
+                    target_port=port.target_port,
+                    targets=targets,
+                    source=_source(port.policy),
+                )
                 for port in row.ports
             )
         else:
             rest[row.service_id] = row
     return Split(ports=tuple(ports), rest=Tables(published.version, rest))
+
+
+def _source(policy: PortPolicy) -> Source:
+    return Source.MASQUERADE if policy is PortPolicy.MASQUERADE else Source.KEEP
 
 
 def mesh_state(

@@ -48,11 +48,12 @@ def _check_way_in(port: PortConfig) -> None:
             f"endpoint.ports: {port.target_port} is published with mode=host, where every client "
             "comes to the task itself; policy and address are for mode=ingress"
         )
-    raise Rejection(
-        Code.UNIMPLEMENTED,
-        f"endpoint.ports: {port.target_port} asks for a policy or an address of its own, which the "
-        "balancing back ends of this version do not serve; leave them out",
-    )
+    if port.address:
+        raise Rejection(
+            Code.UNIMPLEMENTED,
+            f"endpoint.ports: {port.target_port} asks for an address of its own, which the "
+            "balancing back ends of this version do not serve; leave it out",
+        )
 
 
 def _check_unique(ports: tuple[PortConfig, ...]) -> None:

@@ -30,7 +30,7 @@ Server(("", int(os.environ["PORT"])), Echo).serve_forever()
 # Asks once, says who answered, and holds the connection until it is told to ask again.
 CLIENT = """
 import socket, sys
-peer = socket.create_connection((sys.argv[1], 8080), timeout=20)
+peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
 answers = peer.makefile()
 for _ in range(2):
     peer.sendall(b"who?\\n")
@@ -57,11 +57,15 @@ def swarm() -> Iterator[Swarm]:
 class Client:
     """A connection to the service, held open."""
 
-    def __init__(self, swarm: Swarm, entry: Machine) -> None:
-        argv = [sys.executable, "-c", CLIENT, entry.address]
+    def __init__(self, swarm: Swarm, entry: Machine, port: int = 8080) -> None:
+        argv = [sys.executable, "-c", CLIENT, entry.address, str(port)]
         command = swarm.machines.client.command(argv)
         self._process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+            command,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
         )
         self.task = self.answer()
 
@@ -108,10 +112,16 @@ def test_a_service_is_updated_around_its_connections(swarm: Swarm) -> None:
     swarm.command(
         first,
         *("service", "create", "--name", "web", "--publish", "8080:80"),
+        *("--publish", "published=8081,target=80,policy=local"),
         *("--env", "TASK={{.Task.Name}}", "--update-order", "start-first"),
         *("--drain-timeout", "60s", "--process", "--", sys.executable, "-c", SERVER),
     )
-    # Whoever is told that the service runs can connect to it, by any node.
+    # Whoever is told that the service runs can connect to it, by any node; to the port for local
+    # tasks by a node that has one.
+    for machine, answers in ((first, False), (worker, True)):
+        local = Client(swarm, machine, 8081)
+        assert bool(local.task) is answers
+        local.close()
     client = Client(swarm, worker)
     try:
         old = client.task

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
-from swarmd.lb.core.mesh import MeshPeer, MeshPort, MeshState, mesh_state, split
+from swarmd.lb.core.mesh import MeshPeer, MeshPort, MeshState, Source, mesh_state, split
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Backend, PublishedPort, ServiceEndpoints, Tables
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
-from swarmd.model.states import Protocol
+from swarmd.model.states import PortPolicy, Protocol
 from swarmd.network.core.tables import Endpoint, NetworkTable, Peer, Subnet
 
 HTTP = PublishedPort(Protocol.TCP, 8080, 80)
@@ -38,6 +39,22 @@ def test_ports_are_the_kernels_when_all_their_tasks_are_on_the_ingress_network(
     assert bool(shared.ports) is kernel
     assert bool(shared.rest.services) is not kernel
     assert shared.rest.version == 7
+
+
+@pytest.mark.parametrize(
+    ("policy", "source"),
+    [
+        (PortPolicy.SOURCE, Source.KEEP),
+        (PortPolicy.LOCAL, Source.KEEP),
+        (PortPolicy.MASQUERADE, Source.MASQUERADE),
+    ],
+)
+def test_the_policy_of_a_port_says_what_its_tasks_see_of_clients(
+    policy: PortPolicy, source: Source
+) -> None:
+    web = replace(row("web", "10.0.0.11"), ports=(replace(HTTP, policy=policy),))
+    (port,) = split(Tables(7, {web.service_id: web})).ports
+    assert port.source is source
 
 
 def endpoint(name: str, node: str, address: str, *, ready: bool = True) -> Endpoint:

@@ -121,6 +121,7 @@ ACCEPTED = {
     "highest port": port(target_port=65_535, published_port=65_535),
     "chosen port": port(target_port=80, published_port=0),
     "names for tasks": a_spec(endpoint_spec=EndpointSpec(mode=ResolutionMode.DNSRR)),
+    "policy": port(target_port=80, policy=PortPolicy.LOCAL),
     "host port": port(target_port=80, published_port=80, publish_mode=PublishMode.HOST),
     "one number in both protocols": a_spec(
         endpoint_spec=EndpointSpec(
@@ -226,7 +227,7 @@ REFUSED = {
 NOT_YET = {
     "log driver": (task(log_driver=LogDriver(name="syslog")), "log driver 'syslog'"),
     "sctp": (port(target_port=80, protocol=Protocol.SCTP), "80/sctp"),
-    "policy": (port(target_port=80, policy=PortPolicy.LOCAL), "policy"),
+    "address": (port(target_port=80, address="10.0.0.1"), "address of its own"),
 }
 
 
