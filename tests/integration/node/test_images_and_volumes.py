@@ -116,6 +116,12 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
         swarm.command(first, "registry", "logout", registry.host)
     imported_and_run(swarm, tmp_path)
 
+    prune = ("image", "prune", "-f")
+    assert swarm.command(first, *prune) == ""
+    swarm.command(first, "service", "rm", "web")
+    wait_until(lambda: stored in swarm.command(first, *prune), what="the image to be of no use")
+    assert [row["Name"] for row in swarm.rows(first, "image", "ls")] == ["mine:1"]
+
 
 def imported_and_run(swarm: Swarm, tmp_path: Path) -> None:
     """An image made of a root filesystem runs, as it was told how to."""
