@@ -12,6 +12,7 @@ of this cluster.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 from typing import Protocol
 
 from swarmd.ca.core.admission import is_answered, new_node, node_id_for, renewed_node
@@ -19,7 +20,6 @@ from swarmd.ca.core.subject import Subject, find_role
 from swarmd.ca.core.tokens import explain_refusal, match_role
 from swarmd.ca.founding import signer_of
 from swarmd.ca.problems import CertificateProblem
-from swarmd.ca.x509 import Signer
 from swarmd.model.cluster import Cluster, RootCA
 from swarmd.model.errors import Code, Rejection, invalid, not_found, out_of_sequence
 from swarmd.model.ids import NodeId
@@ -49,6 +49,12 @@ class Writes(Protocol):
     async def submit(self, transaction: Transaction) -> int: ...
 
 
+class Signs(Protocol):
+    """Makes certificates with the root of the cluster; see `ca.x509.Signer`."""
+
+    def sign(self, csr: bytes, subject: Subject, *, now: Instant, life_ns: int) -> bytes: ...
+
+
 class CAService:
     """What every machine may know about the root, and the unlock key of managers."""
 
@@ -71,12 +77,20 @@ class CAService:
 class NodeCAService:
     """Admits machines that hold a join token, and renews the certificates of nodes."""
 
-    def __init__(self, view: View, writer: Writes, clock: Clock) -> None:
+    def __init__(
+        self,
+        view: View,
+        writer: Writes,
+        clock: Clock,
+        *,
+        signer_of: Callable[[RootCA], Signs] = signer_of,
+    ) -> None:
         self._view = view
         self._writer = writer
         self._clock = clock
+        self._signer_of = signer_of
         self._root_ca: RootCA | None = None
-        self._signer: Signer | None = None
+        self._signer: Signs | None = None
 
     async def IssueNodeCertificate(
         self, call: Call, request: pb.IssueNodeCertificateRequest
@@ -176,9 +190,9 @@ class NodeCAService:
             life_ns=cluster.spec.ca_config.node_cert_expiry_ns,
         )
 
-    def _load_signer(self, root_ca: RootCA) -> Signer:
+    def _load_signer(self, root_ca: RootCA) -> Signs:
         try:
-            signer = signer_of(root_ca)
+            signer = self._signer_of(root_ca)
         except CertificateProblem as problem:
             raise Rejection(
                 Code.ABORTED, f"this cluster can't sign certificates: {problem.message}"

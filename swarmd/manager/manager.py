@@ -15,6 +15,7 @@ from random import Random
 from ssl import SSLContext
 from typing import NamedTuple
 
+from swarmd.ca.founding import signer_of
 from swarmd.dispatcher.dispatcher import Dispatcher
 from swarmd.dispatcher.messages import ManagerPeer
 from swarmd.dispatcher.service import (
@@ -26,7 +27,7 @@ from swarmd.dispatcher.service import (
     RelaysService,
 )
 from swarmd.manager.acknowledgements import ACKNOWLEDGEMENTS, Acknowledgements
-from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService
+from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService, Signs
 from swarmd.manager.cluster_service import CLUSTER, ClusterService
 from swarmd.manager.cluster_volumes import CLUSTER_VOLUMES, ClusterVolumes
 from swarmd.manager.consensus import Consensus
@@ -48,6 +49,7 @@ from swarmd.manager.swarm_clock import SwarmClock
 from swarmd.manager.wanted_images import WANTED_IMAGES, WantedImagesService
 from swarmd.manager.watch_service import WATCH, WatchService
 from swarmd.manager.writer import Writer
+from swarmd.model.cluster import RootCA
 from swarmd.model.env import Env, Ids
 from swarmd.model.errors import Rejection
 from swarmd.model.ids import NodeId
@@ -93,6 +95,7 @@ class Ground(NamedTuple):
     raft_worker: Callable[[str], StoppableWorker] = ThreadWorker
     ids: Ids = RandomIds()
     entropy: Callable[[int], bytes] = secrets.token_bytes
+    signer_of: Callable[[RootCA], Signs] = signer_of
 
 
 class Manager:
@@ -141,6 +144,7 @@ class Manager:
         self._rng = rng
         self._ids = ground.ids
         self._entropy = ground.entropy
+        self._signer_of = ground.signer_of
         self._founding = founding
         self._on_removed_node = on_removed_node
         self._leadership = asyncio.Event()
@@ -158,7 +162,7 @@ class Manager:
         self._exec_broker = ExecBroker(self.store, self.writer, ids=self._ids, own_node_id=node_id)
         self._errands = Errands(ids=self._ids, own_node_id=node_id)
         self._membership = MembershipService(
-            self.raft, draw_raft_id=lambda: draw_raft_id(ground.entropy)
+            self.raft, self.store, draw_raft_id=lambda: draw_raft_id(ground.entropy)
         )
         self._endpoints: EndpointsService | None = None
         self._acknowledgements: Acknowledgements | None = None
@@ -230,7 +234,9 @@ class Manager:
                 clock=self._own_clock,
             ),
             CA_SERVICE: CAService(self.store),
-            NODE_CA_SERVICE: NodeCAService(self.store, self.writer, self._own_clock),
+            NODE_CA_SERVICE: NodeCAService(
+                self.store, self.writer, self._own_clock, signer_of=self._signer_of
+            ),
             DISPATCHER: DispatcherService(self.dispatcher, own_node_id=self._node_id),
             NODE_LIFECYCLE: NodeLifecycleService(self.dispatcher, own_node_id=self._node_id),
             RELAYS: RelaysService(self.dispatcher),

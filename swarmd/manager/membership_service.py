@@ -13,6 +13,8 @@ from collections.abc import Callable
 
 from swarmd.manager.consensus import as_rejection
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
+from swarmd.model.ids import NodeId
+from swarmd.model.states import Role
 from swarmd.raft.errors import ProposalError, RaftError
 from swarmd.raft.members import Member
 from swarmd.raft.node import RaftNode
@@ -21,6 +23,7 @@ from swarmd.rpc.pb import health as health_pb
 from swarmd.rpc.pb import raft as pb
 from swarmd.rpc.sockets import format_address, split_address
 from swarmd.runtime.supervise import Supervisor
+from swarmd.store.view import View
 
 log = logging.getLogger(__name__)
 
@@ -30,8 +33,9 @@ UNSPECIFIED = ("0.0.0.0", "::", "")
 class MembershipService:
     """Runs on the leader; `draw_raft_id` gives ids never used before."""
 
-    def __init__(self, raft: RaftNode, *, draw_raft_id: Callable[[], str]) -> None:
+    def __init__(self, raft: RaftNode, view: View, *, draw_raft_id: Callable[[], str]) -> None:
         self._raft = raft
+        self._view = view
         self._draw_raft_id = draw_raft_id
         self._joining: dict[str, Member] = {}  # by node id
         self._tasks = Supervisor("membership")
@@ -43,6 +47,7 @@ class MembershipService:
         if not self._raft.is_leader:
             raise failed_precondition("this manager does not lead; join through the leader")
         node_id = call.node_id
+        self._require_manager(NodeId(node_id))
         address = _address(request.addr, call.peer.address)
         member = self._joining.get(node_id)
         if member is None or member.address != address:
@@ -68,6 +73,14 @@ class MembershipService:
         except ProposalError as error:
             raise as_rejection(error) from error
         return pb.LeaveResponse()
+
+    def _require_manager(self, node_id: NodeId) -> None:
+        """Refuse a node that is being demoted: its certificate does not say so yet."""
+        node = self._view.find_node(node_id)
+        if node is not None and Role.WORKER in (node.role, node.spec.role):
+            raise failed_precondition(
+                f"node {node_id} is not to be a manager; promote it first (`swarmd node promote`)"
+            )
 
     async def _retire(self, node_id: str) -> None:
         known = next((m for m in self._raft.members if m.node_id == node_id), None)

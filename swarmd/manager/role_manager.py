@@ -60,6 +60,8 @@ def plan_roles(
     for node in nodes:
         member = by_node.pop(node.id, None)
         if node.spec.role is node.role:
+            if member is not None and node.role is Role.WORKER:  # it was joining when demoted
+                removals.append(_removal(member, own_node_id))
             continue
         if node.spec.role is Role.MANAGER or member is None:
             steps.append(RoleStep(StepKind.SET_ROLE, node=node, role=node.spec.role))

@@ -1,31 +1,28 @@
 """Becoming a manager, being one again after a restart, and ceasing to be one.
 
 Which of these applies is read off the disk: a Raft directory that was never initialised means this
-node has yet to join the other managers; one that was means it resumes.
+node has yet to join the other managers; one that was means it resumes. A member that others have
+removed while its node is to be a manager, as after a demotion that was taken back before the node
+had heard of it, joins anew: raft ids are used once.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import shutil
 from collections.abc import Callable, Sequence
-from random import Random
 
 from swarmd.manager.manager import MEMBERSHIP, Manager
 from swarmd.model.errors import Rejection
-from swarmd.raft import founding as raft_founding
+from swarmd.model.ids import NodeId
+from swarmd.model.states import Role
 from swarmd.raft.members import Member
-from swarmd.rpc.channel import Channel
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import raft as pb
-from swarmd.rpc.router import Router
-from swarmd.runtime.clock import Clock
+from swarmd.runtime.supervise import Supervisor
 from swarmd.store.changes import Transaction
 
-from .paths import Paths
-from .security import SecurityContext
-from .settings import Settings
+from .premises import Premises
 
 log = logging.getLogger(__name__)
 
@@ -36,43 +33,53 @@ MEMBER_LOOKS = 300  # 15 s until the leader is asked again
 
 
 class ManagerHalf:
-    """Makes, joins and ends the `Manager` of a node; `manager` is None while there is none."""
+    """Makes, joins and ends the `Manager` of a node; `manager` is None while there is none.
+
+    Args:
+        role: what the node's certificate says, as of now.
+        managers: the addresses of all managers known, as of now.
+        on_removed: told when the others have removed this manager; `start` then joins anew.
+    """
 
     def __init__(
         self,
+        premises: Premises,
         *,
-        security: SecurityContext,
-        paths: Paths,
-        settings: Settings,
-        router: Router,
+        node_id: NodeId,
+        address: str,
+        role: Callable[[], Role],
         managers: Callable[[], Sequence[str]],
-        on_removed_node: Callable[[str], None],
-        on_fatal: Callable[[str], None],
-        clock: Clock,
-        rng: Random,
+        on_removed: Callable[[], None],
     ) -> None:
         self.manager: Manager | None = None
         self.problem = ""  # why this node is not a member of Raft yet
-        self._security = security
-        self._paths = paths
-        self._settings = settings
-        self._router = router
+        self._premises = premises
+        self._node_id = node_id
+        self._address = address
+        self._role = role
         self._managers = managers
-        self._on_removed_node = on_removed_node
-        self._on_fatal = on_fatal
-        self._clock = clock
-        self._rng = rng
+        self._on_removed = on_removed
+        self._watch: asyncio.Task[None] | None = None
+        self._tasks = Supervisor("manager-half")
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether there is a manager, and nobody has removed it."""
+        return self.manager is not None and not self.manager.raft.removed.is_set()
 
     async def found(self, raft_id: str, transaction: Transaction) -> None:
         """Be the first manager of a new cluster; returns when its founding is committed."""
-        self._wipe()
-        raft_founding.bootstrap(self._paths.raft, self._own(raft_id))
+        self._premises.wipe()
+        self._premises.found(self._own(raft_id))
         manager = await self._start(transaction)
         await manager.founded.wait()
 
     async def start(self) -> None:
-        """Resume from the disk, or join the managers this node knows."""
-        if raft_founding.is_initialised(self._paths.raft):
+        """Resume from the disk, or join the managers this node knows.
+
+        Joining may take its time; it is given up when the node is no longer to be a manager.
+        """
+        if self.manager is None and self._premises.is_initialised():
             manager = await self._start(None)
             if self._is_listed(manager):
                 return
@@ -82,17 +89,19 @@ class ManagerHalf:
 
     async def stop(self) -> None:
         manager, self.manager = self.manager, None
+        if self._watch is not None:
+            self._watch.cancel()
         if manager is not None:
             await manager.stop()
 
     async def end(self) -> None:
         """Cease to be a manager: stop and forget the replica."""
         await self.stop()
-        self._wipe()
+        self._premises.wipe()
 
     async def _join(self) -> None:
         """Become a member, asking again until this node finds itself among the members."""
-        while True:
+        while self._role() is Role.MANAGER:
             answer = await self._ask_to_join()
             if answer is not None:
                 await self._prepare(answer)
@@ -106,7 +115,7 @@ class ManagerHalf:
         if self.manager is not None and self.manager.raft.raft_id == raft_id:
             return
         await self.end()
-        raft_founding.prepare_join(self._paths.raft, self._own(raft_id))
+        self._premises.prepare(self._own(raft_id))
         await self._start(None)
 
     async def _is_member(self) -> bool:
@@ -125,11 +134,11 @@ class ManagerHalf:
         return any(member.raft_id == manager.raft.raft_id for member in manager.raft.members)
 
     async def _ask_to_join(self) -> pb.JoinResponse | None:
-        request = pb.JoinRequest(addr=self._settings.advertise_addr)
+        request = pb.JoinRequest(addr=self._address)
         for addr in self._managers():
-            if addr == self._settings.advertise_addr:
+            if addr == self._address:
                 continue
-            channel = Channel(addr, self._security.client_tls())
+            channel = self._premises.dial(addr)
             try:
                 answer: pb.JoinResponse = await channel.stub(MEMBERSHIP).Join(
                     request, timeout_s=JOIN_TIMEOUT_S
@@ -149,25 +158,16 @@ class ManagerHalf:
         self.problem = problem
 
     async def _start(self, transaction: Transaction | None) -> Manager:
-        manager = Manager(
-            node_id=self._security.node_id,
-            raft_directory=self._paths.raft,
-            raft_context=self._security.raft_client_context,
-            advertise_addr=self._settings.advertise_addr,
-            router=self._router,
-            clock=self._clock,
-            rng=self._rng,
-            founding=transaction,
-            on_removed_node=self._on_removed_node,
-            on_fatal=self._on_fatal,
-        )
+        manager = self._premises.make_manager(transaction)
         await manager.start()
         self.manager = manager
+        self._watch = self._tasks.spawn(self._await_removal(manager), name="removal")
         return manager
 
-    def _own(self, raft_id: str) -> Member:
-        return Member(raft_id, self._security.node_id, self._settings.advertise_addr)
+    async def _await_removal(self, manager: Manager) -> None:
+        await manager.raft.removed.wait()
+        if self.manager is manager:
+            self._on_removed()
 
-    def _wipe(self) -> None:
-        shutil.rmtree(self._paths.raft, ignore_errors=True)
-        self._paths.raft.mkdir(mode=0o700)
+    def _own(self, raft_id: str) -> Member:
+        return Member(raft_id, self._node_id, self._address)

@@ -30,6 +30,7 @@ from .allowance import own_words
 from .config import DaemonConfig
 from .manager_half import ManagerHalf
 from .paths import Paths
+from .premises import OnThisMachine
 from .security import SecurityContext
 from .settings import Settings
 
@@ -75,19 +76,26 @@ class ClusterMember:
             clock=clock,
             rng=rng,
         )
-        self.managing = ManagerHalf(
+        premises = OnThisMachine(
             security=security,
             paths=paths,
             settings=settings,
             router=router,
-            managers=lambda: [remote.addr for remote in self.agent.remotes.all()],
             on_removed_node=server.close_node,
             on_fatal=self._on_fatal,
             clock=clock,
             rng=rng,
         )
-        server.register_protocol(RAFT_ALPN, self._accept_raft)
         self._role_changed = asyncio.Event()
+        self.managing = ManagerHalf(
+            premises,
+            node_id=security.node_id,
+            address=settings.advertise_addr,
+            role=lambda: security.role,
+            managers=lambda: [remote.addr for remote in self.agent.remotes.all()],
+            on_removed=self._role_changed.set,
+        )
+        server.register_protocol(RAFT_ALPN, self._accept_raft)
         self._tasks = Supervisor("member")
         self._unsubscribe = security.subscribe(self._on_credentials)
 
@@ -168,15 +176,18 @@ class ClusterMember:
         return True
 
     async def _become_manager(self) -> None:
-        if self.managing.manager is None:
+        if not self.managing.is_complete:
             await self._listen()
             await self.managing.start()
-            log.info("role.manager node.id=%s", self.security.node_id)
+            if self.managing.is_complete:
+                log.info("role.manager node.id=%s", self.security.node_id)
 
     async def _become_worker(self) -> None:
         if self._listening:
             log.info("role.worker node.id=%s", self.security.node_id)
-            await self.managing.end()
+        # A daemon that ended in the middle of this has left a replica behind.
+        await self.managing.end()
+        if self._listening:
             await self._server.unlisten()
             self._listening = False
 

@@ -36,12 +36,14 @@ class RemoteAuthority:
     async def connect(self, address: str, tls: ClientTls) -> AsyncIterator[NodeAuthority]:
         channel = Channel(address, tls)
         try:
-            yield _RemoteNodeAuthority(channel.stub(NODE_CA_SERVICE), address)
+            yield RemoteNodeAuthority(channel.stub(NODE_CA_SERVICE), address)
         finally:
             await channel.close()
 
 
-class _RemoteNodeAuthority:
+class RemoteNodeAuthority:
+    """Implements `authority.NodeAuthority` over a stub of the service."""
+
     def __init__(self, stub: Any, address: str) -> None:
         self._stub = stub
         self._address = address

@@ -7,7 +7,7 @@ two places and no ordinal of a stateful service runs twice, whatever the manager
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterator
 from functools import partial
 from zlib import crc32
 
@@ -33,13 +33,17 @@ _ENCODER = msgpack.Encoder(order="deterministic")
 
 
 class Agreement:
-    """Listens to every manager's store and to every machine's containers."""
+    """Listens to every manager's store and to every machine's containers.
 
-    def __init__(self, timeline: Timeline, machines: Iterable[Machine]) -> None:
+    Args:
+        machines: all there are at any time.
+    """
+
+    def __init__(self, timeline: Timeline, machines: Collection[Machine]) -> None:
         self.entries = 0
         self.restores = 0
         self._timeline = timeline
-        self._machines = tuple(machines)
+        self._machines = machines
         self._digests: dict[int, int] = {}  # of the state after each index
         self._first: dict[int, str] = {}  # who applied it first
         self._homes: dict[TaskId, str] = {}
@@ -47,12 +51,11 @@ class Agreement:
         self._leaders: dict[int, str] = {}  # by term
         self._lost: dict[str, float] = {}  # when each node was last known to be down
         self._promises = Promises(timeline)
-        for machine in self._machines:
-            if machine.is_manager:
-                machine.watch = partial(self._check_leader, machine)
 
     def manager_starts(self, machine: Machine, manager: Manager) -> None:
-        """Check what this manager applies from now on."""
+        """Check what this manager applies from now on, and when it leads."""
+        if machine.loop is not None:
+            machine.loop.after = partial(self._check_leader, machine)
         store = manager.store
         store.subscribe(lambda committed: self._applied(machine.name, store, committed))
 

@@ -83,7 +83,11 @@ class Ledger:
 
 
 class Client:
-    """One client process on a machine of its own."""
+    """One client process on a machine of its own.
+
+    Args:
+        managers: their addresses, as of now.
+    """
 
     def __init__(
         self,
@@ -93,7 +97,7 @@ class Client:
         *,
         name: str,
         host: str,
-        managers: tuple[str, ...],
+        managers: Callable[[], tuple[str, ...]],
     ) -> None:
         self.name, self.host = name, host
         self.rng: Random = timeline.rng(f"client:{name}")
@@ -174,7 +178,7 @@ class Client:
         """One call to a manager, tried once."""
         channel = self._channel
         if channel is None:
-            address = self._managers[self.rng.randrange(len(self._managers))]
+            address = self.rng.choice(self._managers())
             channel = self._channel = SimChannel(address, self._context, self._clock)
         try:
             message = await getattr(channel.stub(service), method)(request, timeout_s=PATIENCE_S)

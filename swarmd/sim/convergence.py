@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from swarmd.model.states import NodeState, TaskState
+from swarmd.model.states import NodeState, Role, TaskState
 from swarmd.model.task import Task
 from swarmd.sim.agreement import state_digest
 from swarmd.sim.machine import Machine
@@ -40,25 +40,37 @@ def _managers(world: World, store: Store) -> Iterator[str]:
     assert leader is not None
     assert leader.manager is not None
     members = {member.node_id for member in leader.manager.raft.members}
+    managers = {str(node.id) for node in store.nodes() if node.role is Role.MANAGER}
+    if members != managers:
+        yield f"{sorted(members)} are members, {sorted(managers)} are managers"
     digest = state_digest(store)
-    for machine in world.managers:
+    for machine in world.machines.values():
         manager = machine.manager
-        if manager is None:
+        if machine.node_id not in members:
+            if manager is not None or not machine.disk.is_empty:
+                yield f"{machine.name} is no member, but behaves like one"
+        elif manager is None:
             yield f"manager {machine.name} has not started"
-        elif machine.name not in members:
-            yield f"manager {machine.name} is not a member"
         elif manager.store.index != store.index or state_digest(manager.store) != digest:
             yield f"manager {machine.name} is at {manager.store.index}, the leader at {store.index}"
 
 
 def _nodes(world: World, store: Store) -> Iterator[str]:
+    for machine in world.machines.values():
+        if store.find_node(machine.node_id) is None:
+            yield f"{machine.name} has not joined"
     for node in store.nodes():
         if node.status.state is not NodeState.READY:
             yield f"node {node.id} is {node.status.state.value}: {node.status.message}"
-        machine = world.machines.get(node.id)
-        daemon = machine.daemon if machine is not None else None
-        if daemon is not None and daemon.session.manager is None:
+        home = world.machine_of(node.id)
+        if home is None:
+            yield f"node {node.id} has no machine"
+            continue
+        if home.daemon is not None and home.daemon.session.manager is None:
             yield f"node {node.id} has no session"
+        roles = {node.spec.role, node.role, home.papers.role if home.papers else None}
+        if len(roles) > 1:
+            yield f"node {node.id} is to be a {node.spec.role.value}, and is not altogether"
 
 
 def _tasks(store: Store) -> Iterator[str]:

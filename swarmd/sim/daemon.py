@@ -1,9 +1,9 @@
 """One simulated daemon: the shipped manager and agent halves over simulated ground.
 
 This is the simulator's counterpart of `node.daemon`: the same router, server, relay, manager,
-session and worker, put together over a virtual network, disk, executor and clock. Certificates
-are given, so joining a cluster begins where enrolment ends: a manager without a Raft directory
-asks the others to take it in.
+session and worker, put together over a virtual network, disk, executor and clock. A manager
+without a Raft directory asks the others to take it in; a certificate of another role begins or ends
+the manager half while tasks run on.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ from swarmd.agent.leases import Leases
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession
 from swarmd.agent.worker import Worker
-from swarmd.manager.manager import MEMBERSHIP, Ground, Manager
+from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId
 from swarmd.model.node import LEASE_PLUGIN, EngineDescription, NodeDescription
 from swarmd.model.spec import Platform, Resources
-from swarmd.raft import storage
+from swarmd.model.states import Role
+from swarmd.node.manager_half import ManagerHalf
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.errors import StateError
-from swarmd.raft.members import Member
 from swarmd.rpc.accepting import Switch
 from swarmd.rpc.channel import Channel, Stub
 from swarmd.rpc.client_connection import ClientCall, ClientConnection
@@ -36,23 +36,24 @@ from swarmd.rpc.errors import RpcError
 from swarmd.rpc.h2.limits import TRUSTED
 from swarmd.rpc.identity import Identity
 from swarmd.rpc.metadata import EMPTY, Metadata
-from swarmd.rpc.pb import raft as pb
 from swarmd.rpc.relay import LeaderRelay
 from swarmd.rpc.router import Router
 from swarmd.rpc.server import Server
 from swarmd.rpc.tls import GRPC_ALPN, RAFT_ALPN
-from swarmd.runtime.chance import RandomIds
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.supervise import Supervisor
 from swarmd.sim.containers import Containers, SimExecutor
 from swarmd.sim.custody import Custody
 from swarmd.sim.disk import SimDisk
-from swarmd.sim.identity import CLUSTER
+from swarmd.sim.enrolling import obtain
+from swarmd.sim.identity import CLUSTER, Papers
 from swarmd.sim.network import SimContext
 from swarmd.sim.parts import SimWorker, TasksFile, memory_database
+from swarmd.sim.premises import SimPremises
 from swarmd.store.changes import Transaction
 
 JOIN_RETRY_S = 1.0
+RENEWAL_RETRY_S = 1.0
 # Calls that a retry may deliver twice, the second time late, after others that were made later.
 REPEATABLE = frozenset(
     {
@@ -70,9 +71,10 @@ class Seat(NamedTuple):
 
     node_id: NodeId
     host: str
-    is_manager: bool
-    certificate: bytes
+    role: Callable[[], Role]  # of the certificate, as of now
+    renewed: Callable[[Papers], None]  # keeps another certificate
     others: tuple[str, ...]  # addresses of managers to begin with
+    learnt: Callable[[tuple[str, ...]], None]  # keeps the addresses of all managers
     raft_disk: SimDisk
     tasks_file: TasksFile
     containers: Containers
@@ -180,20 +182,20 @@ class SimDaemon:
         on_damage: Callable[[str], None],
     ) -> None:
         self.seat = seat
-        self.manager: Manager | None = None
         self.address = f"{seat.host}:{PORT}"
-        self._raft_config = raft_config
-        self._make_worker = make_worker
         self._founding = founding
-        self._on_manager = on_manager
-        self._on_fatal = on_fatal
         self._on_damage = on_damage
+        self._listening = False
         self._rng = rng
         self._tasks = Supervisor("daemon")
-        self._raft_context = SimContext.make(seat.certificate, RAFT_ALPN)
-        self._rpc_context = SimContext.make(seat.certificate, GRPC_ALPN)
+        self._role_changed = asyncio.Event()
+        self._expected = seat.role()  # what the next certificate is to say
+        self._renewal_due = asyncio.Event()
+        self._renewals = 0
+        # What a certificate says is the business of the machine's endpoint.
+        self._rpc_context = SimContext.make(b"", GRPC_ALPN)
         self.router = Router(cluster_id=lambda: CLUSTER, is_removed=self._is_removed)
-        relay = LeaderRelay(
+        relay = self._relay = LeaderRelay(
             router=self.router,
             connect=self.dial,
             own_address=lambda: self.address,
@@ -202,7 +204,29 @@ class SimDaemon:
         self.server = SimServer(router=self.router, relay=relay, clock=seat.clock)
         self.server.register_protocol(RAFT_ALPN, self._accept_raft)
         self.remotes = Remotes(
-            [Remote(address) for address in seat.others], rng=rng, on_change=lambda _: None
+            [Remote(address) for address in seat.others], rng=rng, on_change=self._keep_managers
+        )
+        self._premises = SimPremises(
+            seat.raft_disk,
+            node_id=seat.node_id,
+            address=self.address,
+            raft_config=raft_config,
+            router=self.router,
+            dial=self.dial,
+            make_worker=make_worker,
+            clock=seat.clock,
+            rng=rng,
+            on_manager=on_manager,
+            on_removed_node=self.server.close_node,
+            on_fatal=on_fatal,
+        )
+        self.managing = ManagerHalf(
+            self._premises,
+            node_id=seat.node_id,
+            address=self.address,
+            role=seat.role,
+            managers=lambda: [remote.addr for remote in self.remotes.all()],
+            on_removed=self._role_changed.set,
         )
         leases = Leases(now=seat.clock.monotonic)
         files = NodeFiles()
@@ -227,9 +251,8 @@ class SimDaemon:
 
     async def run(self) -> None:
         """Be a node until the process is killed."""
-        if self.seat.is_manager:
-            await self.server.open(self.seat.host)
-            self._tasks.keep(self._manage, name="manager")
+        self._tasks.keep(self._follow_role, name="role")
+        self._tasks.keep(self._renew, name="renewal")
         await self.worker.start()
         self._tasks.keep(self.session.run, name="session")
 
@@ -241,100 +264,68 @@ class SimDaemon:
         channel.custody = self.seat.custody
         return channel
 
-    # --- the manager half
+    # --- the certificate
 
-    async def _manage(self) -> None:
-        disk = self.seat.raft_disk
-        if not storage.is_initialised(disk):
-            if self._founding is not None:
-                member = self._member(str(self._rng.getrandbits(62) | 1))
-                storage.found(disk, member, None, self._raft_config).wal.close()
+    def _on_news(self, news: News) -> None:
+        self._expected = news.node.role
+        if self._expected is not self.seat.role():
+            self._renewal_due.set()
+
+    async def _renew(self) -> None:
+        """Ask for another certificate whenever the managers want this node in another role."""
+        while True:
+            await self._renewal_due.wait()
+            self._renewal_due.clear()
+            if self._expected is self.seat.role():
+                continue
+            self._renewals += 1
+            addresses = [remote.addr for remote in self.remotes.all()]
+            csr = f"renewal {self._renewals} of {self._rng.getrandbits(64)}".encode()
+            papers = await obtain(addresses, self.dial, csr=csr, token="", rng=self._rng)
+            if papers is not None and papers.role is not self.seat.role():
+                self.seat.renewed(papers)
+                self._role_changed.set()
+                await self._relay.reconnect()
+            if self._expected is not self.seat.role():
+                await asyncio.sleep(RENEWAL_RETRY_S)
+                self._renewal_due.set()
+
+    async def _follow_role(self) -> None:
+        """Begin and end to be a manager as the certificate says."""
+        while True:
+            self._role_changed.clear()
+            if self.seat.role() is Role.MANAGER:
+                await self._become_manager()
             else:
-                await self._join()
-                return
+                await self.managing.end()
+                await self._unlisten()
+            await self._role_changed.wait()
+
+    async def _become_manager(self) -> None:
+        if self.managing.is_complete:
+            return
+        if not self._listening:
+            self._listening = True
+            await self.server.open(self.seat.host)
         try:
-            await self._start(self._founding)
+            if self._founding is not None and not self._premises.is_initialised():
+                founding, self._founding = self._founding, None
+                await self.managing.found(str(self._rng.getrandbits(62) | 1), founding)
+            else:
+                await self.managing.start()
         except StateError as error:
             self._on_damage(str(error))
-        else:
-            if not self._is_listed():
-                await self._join()
-        await asyncio.Event().wait()
 
-    def _is_listed(self) -> bool:
-        assert self.manager is not None
-        raft = self.manager.raft
-        return any(member.raft_id == raft.raft_id for member in raft.members)
+    async def _unlisten(self) -> None:
+        if self._listening:
+            self._listening = False
+            await self.server.unlisten()
 
-    async def _join(self) -> None:
-        """Ask until this node finds itself among the members; under a new raft id each time."""
-        while True:
-            answer = await self._ask_to_join()
-            if answer is not None:
-                raft_id = str(answer.raft_id)
-                if self.manager is None or self.manager.raft.raft_id != raft_id:
-                    await self._start_over(raft_id)
-                if await self._is_member():
-                    await asyncio.Event().wait()
-            await asyncio.sleep(JOIN_RETRY_S)
+    # --- the manager half
 
-    async def _start_over(self, raft_id: str) -> None:
-        if self.manager is not None:
-            stopped, self.manager = self.manager, None
-            await stopped.stop()
-        self.seat.raft_disk.wipe()
-        member = self._member(raft_id)
-        storage.prepare(self.seat.raft_disk, member, None, self._raft_config).wal.close()
-        await self._start(None)
-
-    async def _ask_to_join(self) -> Any:
-        request = pb.JoinRequest(addr=self.address)
-        for remote in self.remotes.all():
-            if remote.addr == self.address:
-                continue
-            channel = self.dial(remote.addr)
-            try:
-                return await channel.stub(MEMBERSHIP).Join(request, timeout_s=5.0)
-            except RpcError:
-                continue
-            finally:
-                await channel.close()
-        return None
-
-    async def _is_member(self) -> bool:
-        for _ in range(300):
-            if self._is_listed():
-                return True
-            await asyncio.sleep(0.05)
-        return False
-
-    async def _start(self, founding: Transaction | None) -> None:
-        rng = self._rng
-        manager = Manager(
-            node_id=self.seat.node_id,
-            raft_directory=Path("/nonexistent"),
-            raft_context=lambda: self._raft_context,
-            advertise_addr=self.address,
-            router=self.router,
-            clock=self.seat.clock,
-            rng=Random(rng.getrandbits(64)),
-            founding=founding,
-            on_removed_node=self.server.close_node,
-            on_fatal=self._on_fatal,
-            ground=Ground(
-                raft_config=self._raft_config,
-                raft_disk=self.seat.raft_disk,
-                raft_worker=self._make_worker,
-                ids=RandomIds(Random(rng.getrandbits(64))),
-                entropy=Random(rng.getrandbits(64)).randbytes,
-            ),
-        )
-        self._on_manager(manager)
-        await manager.start()
-        self.manager = manager
-
-    def _member(self, raft_id: str) -> Member:
-        return Member(raft_id, self.seat.node_id, self.address)
+    @property
+    def manager(self) -> Manager | None:
+        return self.managing.manager
 
     def _accept_raft(self, identity: Identity) -> asyncio.Protocol:
         if self.manager is None:
@@ -357,8 +348,8 @@ class SimDaemon:
             runtime="simulated",
         )
 
-    def _on_news(self, news: News) -> None:
-        """The node's own record holds nothing that a simulated node acts on."""
+    def _keep_managers(self, remotes: tuple[Remote, ...]) -> None:
+        self.seat.learnt(tuple(remote.addr for remote in remotes))
 
 
 class _Closed(asyncio.Protocol):

@@ -126,6 +126,11 @@ class SimDisk:
         self.operation("remove")
         self.files.pop(name, None)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is left on it."""
+        return not self.files
+
     def wipe(self) -> None:
         """Lose everything."""
         self.files.clear()

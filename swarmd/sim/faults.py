@@ -130,13 +130,18 @@ class Faults:
             self._for_a_while(0.5, 4.0, machine.start)
 
     def _follower(self) -> Machine | None:
-        """A manager that doesn't lead while all managers are up and nothing else is wrong."""
+        """A manager that doesn't lead while all managers are up and nothing else is wrong.
+
+        The others have to be a majority, and no manager may be on its way in or out.
+        """
         managers = self._world.managers
-        if self._undo or any(machine.manager is None for machine in managers):
-            return None
         leader = self._world.leader()
-        followers = [machine for machine in managers if machine is not leader]
-        return self._rng.choice(followers) if leader is not None and followers else None
+        if self._undo or leader is None or leader.manager is None or len(managers) < 3:
+            return None
+        members = {member.node_id for member in leader.manager.raft.members}
+        if members != {m.node_id for m in managers if m.manager is not None}:
+            return None
+        return self._rng.choice([machine for machine in managers if machine is not leader])
 
     def _wipe(self) -> None:
         """A manager loses its Raft directory while all the others are up, and joins anew."""

@@ -2,7 +2,7 @@
 
 *Wardens* drain, pause and taint workers, and have tasks moved. *Archivists* make, renew and remove
 secrets and configs. A *crowd* is three services of different priorities that together ask for more
-than there is, so that some of them have to make room.
+than there is, so that some of them have to make room. A *registrar* changes who is a manager.
 """
 
 from __future__ import annotations
@@ -23,15 +23,18 @@ from swarmd.model.spec import (
     TaskSpec,
     UpdateConfig,
 )
-from swarmd.model.states import Availability, UpdateOrder
+from swarmd.model.states import Availability, Role, UpdateOrder
+from swarmd.rpc.convert import node_from_pb
 from swarmd.rpc.pb import cluster as own_pb
-from swarmd.sim.client import REVISION, Client
+from swarmd.rpc.pb import control as control_pb
+from swarmd.sim.client import REVISION, Client, Outcome
 from swarmd.sim.file_calls import create_files, list_files, remove_file, renew_file
 from swarmd.sim.furniture import TAINTS
 from swarmd.sim.specs import STEADY, replicated
 from swarmd.sim.workload import Patron
 
-KEEPERS = ("warden", "archivist", "crowd")
+KEEPERS = ("warden", "archivist", "crowd", "registrar")
+MANAGERS_MAX = 5
 EXTRA_FILES = ("extra-1", "extra-2")
 PRIORITIES = (-1, 0, 10)
 CROWD_CPUS = 2  # of the four that a node has
@@ -162,3 +165,57 @@ class Crowd(Patron):
             ),
             min_available=self.rng.choice((0, 0, 1, 2)),
         )
+
+
+class Registrar(Patron):
+    """Promotes and demotes nodes, and removes what is left of those that never got to join.
+
+    Args:
+        anchor: a manager that stays one, for machines that join know only those of the beginning.
+        present: ids of all nodes that there are; None while some are still about to join.
+    """
+
+    pause_s = (0.3, 2.5)
+
+    def __init__(
+        self, client: Client, *, anchor: str, present: Callable[[], frozenset[str] | None]
+    ) -> None:
+        super().__init__(client)
+        self._anchor = anchor
+        self._present = present
+
+    async def act(self) -> None:
+        nodes = await self._nodes()
+        managers = [node for node in nodes if node.spec.role is Role.MANAGER]
+        others = [node for node in managers if node.id != self._anchor]
+        workers = [node for node in nodes if node.spec.role is Role.WORKER]
+        promotes = workers and len(managers) < MANAGERS_MAX and self.rng.random() < 0.6
+        if promotes:
+            await self._change_role(self.rng.choice(workers), Role.MANAGER)
+        elif others:
+            await self._change_role(self.rng.choice(others), Role.WORKER)
+
+    def last_steps(self) -> list[Callable[[], Awaitable[bool]]]:
+        return [self._remove_strangers]
+
+    async def _change_role(self, node: Node, role: Role) -> None:
+        await self.client.change_node(
+            node.id, lambda known: replace(known, spec=replace(known.spec, role=role))
+        )
+
+    async def _nodes(self) -> list[Node]:
+        answer = await self.client.call("ListNodes", control_pb.ListNodesRequest())
+        if answer.outcome is not Outcome.DONE:
+            return []
+        return [node_from_pb(message) for message in answer.message.nodes]
+
+    async def _remove_strangers(self) -> bool:
+        """A machine that died while it joined comes back as another node."""
+        nodes, present = await self._nodes(), self._present()
+        if not nodes or present is None:
+            return False
+        strangers = [node for node in nodes if node.id not in present]
+        for node in strangers:
+            request = control_pb.RemoveNodeRequest(node_id=node.id, force=True)
+            await self.client.call("RemoveNode", request)
+        return not strangers

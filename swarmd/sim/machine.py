@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from random import Random
 
 from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId
+from swarmd.model.states import Role
 from swarmd.model.task import Task
 from swarmd.raft.config import RaftConfig
+from swarmd.rpc.tls import GRPC_ALPN
 from swarmd.sim.containers import Container, Containers
 from swarmd.sim.custody import Custody
-from swarmd.sim.daemon import PORT, Seat, SimDaemon
+from swarmd.sim.daemon import JOIN_RETRY_S, PORT, Seat, SimChannel, SimDaemon
 from swarmd.sim.disk import SimDisk
-from swarmd.sim.identity import certificate
+from swarmd.sim.enrolling import obtain
+from swarmd.sim.identity import Papers
 from swarmd.sim.loop import ProcessLoop
-from swarmd.sim.network import Endpoint, Network
+from swarmd.sim.network import Endpoint, Network, SimContext
 from swarmd.sim.parts import MachineClock, SimWorker, TasksFile
 from swarmd.sim.timeline import Timeline
 from swarmd.store.changes import Transaction
@@ -27,7 +31,8 @@ class Machine:
     """One node's machine. `daemon` is None while its process is dead.
 
     Args:
-        managers: addresses of the managers that daemons of this machine begin with.
+        papers: its certificate; a machine without one joins with `token`.
+        managers: addresses of the managers that it knows in the beginning.
         on_manager: told each manager half that starts here.
         on_containers: told when a container has started or ended.
         on_lacking: told of a task that is refused its files, and on which node.
@@ -40,15 +45,17 @@ class Machine:
         *,
         name: str,
         host: str,
-        is_manager: bool,
+        papers: Papers | None,
+        token: str = "",
         managers: tuple[str, ...],
         raft_config: RaftConfig,
         on_manager: Callable[[Machine, Manager], None],
         on_containers: Callable[[], None],
         on_lacking: Callable[[NodeId, Task], None],
     ) -> None:
-        self.name, self.host, self.is_manager = name, host, is_manager
-        self.node_id = NodeId(name)
+        self.name, self.host = name, host
+        self.papers = papers
+        self._token = token
         self.powered = True
         self.daemon: SimDaemon | None = None
         self.loop: ProcessLoop | None = None
@@ -63,7 +70,6 @@ class Machine:
         self.rng: Random = timeline.rng(f"machine:{name}")
         self.slow_disk = 0.0  # chance of a disk operation that takes seconds
         self.block_s = (0.0005, 0.004)
-        self.watch: Callable[[], None] = lambda: None  # called after every callback of its daemon
         self.repeating = 0.0  # share of repeatable calls that arrive twice
         self.fatal = ""  # why its manager half has stopped
         self._timeline, self._network = timeline, network
@@ -71,6 +77,16 @@ class Machine:
         self._raft_config = raft_config
         self._on_manager = on_manager
         self._workers: list[SimWorker] = []
+
+    @property
+    def node_id(self) -> NodeId:
+        """Its id in the cluster; empty until it has joined."""
+        return self.papers.node_id if self.papers is not None else NodeId("")
+
+    @property
+    def is_manager(self) -> bool:
+        """Whether its certificate is one of a manager."""
+        return self.papers is not None and self.papers.role is Role.MANAGER
 
     @property
     def address(self) -> str:
@@ -89,7 +105,7 @@ class Machine:
 
     def start(self, founding: Transaction | None = None) -> None:
         """Start the daemon, and the machine if it is off."""
-        if self.daemon is not None:
+        if self.loop is not None:
             return
         if not self.powered:
             self.powered = True
@@ -98,18 +114,50 @@ class Machine:
         self.starts += 1
         self.fatal = ""
         self._timeline.tell(self.name, "daemon starts")
-        identity = certificate(self.node_id, manager=self.is_manager)
-        endpoint = Endpoint(self._network, self.host, identity)
+        self._workers = []
+        shown = self.papers.certificate if self.papers is not None else b""
+        endpoint = self._endpoint = Endpoint(self._network, self.host, shown)
         loop = self.loop = ProcessLoop(
             self._timeline, f"{self.name}#{self.starts}", block_s=self._latency_s, endpoint=endpoint
         )
-        loop.after = self.watch
+        if self.papers is None:
+            loop.enter(lambda: self._join(loop), name="join")
+        else:
+            self._run_daemon(loop, self.papers, founding)
+
+    async def _join(self, loop: ProcessLoop) -> None:
+        """Hand in one request until it is answered. A process that dies takes its key along."""
+        csr = f"request {self.starts} of {self.name}".encode()
+        clock, rng = self.clock.of_process(), Random(self.rng.getrandbits(64))
+        context = SimContext.make(b"", GRPC_ALPN)
+        while True:
+            papers = await obtain(
+                self._managers,
+                lambda address: SimChannel(address, context, clock),
+                csr=csr,
+                token=self._token,
+                rng=rng,
+            )
+            if papers is not None:
+                self._take(papers)
+                self._run_daemon(loop, papers, None)
+                return
+            await asyncio.sleep(JOIN_RETRY_S)
+
+    def _take(self, papers: Papers) -> None:
+        """Have another certificate, to be shown from now on."""
+        self._timeline.tell(self.name, f"is {papers.node_id}, a {papers.role.value}")
+        self.papers = papers
+        self._endpoint.certificate = papers.certificate
+
+    def _run_daemon(self, loop: ProcessLoop, papers: Papers, founding: Transaction | None) -> None:
         seat = Seat(
-            node_id=self.node_id,
+            node_id=papers.node_id,
             host=self.host,
-            is_manager=self.is_manager,
-            certificate=identity,
+            role=lambda: self.papers.role if self.papers is not None else papers.role,
+            renewed=self._take,
             others=self._managers,
+            learnt=self._learn,
             raft_disk=self.disk,
             tasks_file=self.tasks_file,
             containers=self.containers,
@@ -117,7 +165,6 @@ class Machine:
             repeats=self._repeats,
             custody=lambda: Custody(self._timeline, self.name),
         )
-        self._workers = []
         daemon = self.daemon = loop.run_within(
             lambda: SimDaemon(
                 seat,
@@ -132,9 +179,12 @@ class Machine:
         )
         loop.enter(daemon.run, name="daemon")
 
+    def _learn(self, managers: tuple[str, ...]) -> None:
+        self._managers = managers
+
     def kill(self) -> None:
         """Kill the daemon; containers and everything written stay."""
-        if self.daemon is None or self.loop is None:
+        if self.loop is None:
             return
         self._timeline.tell(self.name, "daemon killed")
         for worker in self._workers:
@@ -168,7 +218,7 @@ class Machine:
 
     def wipe_raft(self) -> None:
         """Lose the Raft directory of a daemon that is down."""
-        assert self.daemon is None, "a disk is changed while nobody uses it"
+        assert self.loop is None, "a disk is changed while nobody uses it"
         self._timeline.tell(self.name, "raft directory wiped")
         self.disk.wipe()
 

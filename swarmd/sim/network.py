@@ -42,8 +42,8 @@ class SimTls:
     def __init__(self, certificate: bytes, alpn: str) -> None:
         self._certificate, self._alpn = certificate, alpn
 
-    def getpeercert(self, binary: bool) -> bytes:
-        return self._certificate
+    def getpeercert(self, binary: bool) -> bytes | None:
+        return self._certificate or None
 
     def selected_alpn_protocol(self) -> str:
         return self._alpn

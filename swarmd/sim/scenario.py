@@ -7,6 +7,7 @@ The seed picks the size of the swarm, its settings, its clients and its faults. 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple
 
 from swarmd.model.cluster import (
@@ -17,13 +18,13 @@ from swarmd.model.cluster import (
     SchedulingConfig,
 )
 from swarmd.model.instant import MILLISECOND, SECOND
-from swarmd.model.states import NodeState, Strategy
+from swarmd.model.states import NodeState, Role, Strategy
 from swarmd.raft.config import RaftConfig
 from swarmd.sim.agreement import Agreement
 from swarmd.sim.client import ABSENT, REVISION
 from swarmd.sim.convergence import problems
 from swarmd.sim.faults import KINDS, Faults
-from swarmd.sim.keepers import KEEPERS, Archivist, Crowd, Warden
+from swarmd.sim.keepers import KEEPERS, Archivist, Crowd, Registrar, Warden
 from swarmd.sim.linearizable import Operation, explains
 from swarmd.sim.specs import THEMES
 from swarmd.sim.timeline import Timeline, Violation
@@ -45,6 +46,7 @@ class Plan(NamedTuple):
     writers: int
     theme: str  # what services are mostly about
     keepers: tuple[str, ...]  # who else is at work, of KEEPERS
+    newcomers: int  # machines that join meanwhile, if there is a registrar
     faults: tuple[str, ...]
     fault_every_s: float
     turmoil_s: float
@@ -83,6 +85,7 @@ def plan_of(seed: int) -> Plan:
         writers=rng.randrange(1, 4),
         theme=rng.choice(THEMES) if rng.random() < 0.5 else "mixed",
         keepers=keepers,
+        newcomers=rng.choice((0, 1, 2)),
         faults=kinds,
         fault_every_s=rng.choice((0.5, 1.5, 4.0)),
         turmoil_s=rng.uniform(8.0, 28.0),
@@ -143,6 +146,7 @@ def _run(world: World, plan: Plan) -> Result:
     workload = _workload(world, plan)
     faults = Faults(world, plan.faults, every_s=plan.fault_every_s)
     faults.begin()
+    _admit(world, plan)
     world.run(plan.turmoil_s)
     faults.heal()
     timeline.tell("world", "healed")
@@ -185,11 +189,23 @@ def _workload(world: World, plan: Plan) -> Sequence[Patron]:
         workload.append(Warden(world.add_client(), workers))
     if "archivist" in plan.keepers:
         workload.append(Archivist(world.add_client()))
+    if "registrar" in plan.keepers:
+        anchor = next(iter(world.machines.values())).node_id
+        workload.append(Registrar(world.add_client(), anchor=anchor, present=world.node_ids))
     if "crowd" in plan.keepers:
         workload.append(Crowd(world.add_client()))
     for member in workload:
         member.client.loop.enter(member.run, name="work")
     return workload
+
+
+def _admit(world: World, plan: Plan) -> None:
+    """Have machines join during the turmoil."""
+    rng = world.timeline.rng("newcomers")
+    for _ in range(plan.newcomers if "registrar" in plan.keepers else 0):
+        role = rng.choice((Role.WORKER, Role.WORKER, Role.MANAGER))
+        at = world.timeline.now + plan.turmoil_s * rng.uniform(0.0, 0.7)
+        world.timeline.call_at(at, partial(world.admit, role))
 
 
 def _demand(world: World, within_s: float, condition: Callable[[], bool], complaint: str) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from swarmd.manager.manager import Manager
-from swarmd.model.cluster import Cluster, ClusterSpec, RootCA
+from swarmd.model.cluster import Cluster, ClusterSpec
 from swarmd.model.ids import NodeId
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Role
@@ -20,7 +20,7 @@ from swarmd.raft.config import RaftConfig
 from swarmd.sim.client import Client, Ledger
 from swarmd.sim.daemon import PORT
 from swarmd.sim.furniture import furniture
-from swarmd.sim.identity import CLUSTER
+from swarmd.sim.identity import CLUSTER, ROOT, Papers
 from swarmd.sim.loop import ProcessLoop
 from swarmd.sim.machine import Machine
 from swarmd.sim.network import Network
@@ -46,23 +46,14 @@ class World:
         addresses = tuple(f"10.0.0.{number + 1}:{PORT}" for number in range(managers))
         self.addresses = addresses
         self.machines: dict[str, Machine] = {}
+        self._raft_config = raft_config
         self.clients: list[Client] = []
         self.ledger = Ledger()
         for number in range(managers + workers):
             is_manager = number < managers
             name = f"m{number + 1}" if is_manager else f"w{number + 1 - managers}"
-            self.machines[name] = Machine(
-                self.timeline,
-                self.network,
-                name=name,
-                host=f"10.0.0.{number + 1}",
-                is_manager=is_manager,
-                managers=addresses,
-                raft_config=raft_config,
-                on_manager=self._manager_starts,
-                on_containers=self._containers_changed,
-                on_lacking=self._check_lacking,
-            )
+            role = Role.MANAGER if is_manager else Role.WORKER
+            self._add_machine(name, f"10.0.0.{number + 1}", Papers(NodeId(name), role))
 
     @contextmanager
     def running(self) -> Iterator[None]:
@@ -103,6 +94,23 @@ class World:
         finally:
             sys.unraisablehook = hook
 
+    def admit(self, role: Role) -> None:
+        """Start another machine, which is to join with a token."""
+        number = len(self.machines) + 1
+        tokens = ROOT.join_tokens
+        token = tokens.manager if role is Role.MANAGER else tokens.worker
+        self._add_machine(f"n{number}", f"10.0.0.{number}", None, token).start()
+
+    def machine_of(self, node_id: str) -> Machine | None:
+        """The machine that a node runs on."""
+        return next((m for m in self.machines.values() if m.node_id == node_id), None)
+
+    def node_ids(self) -> frozenset[str] | None:
+        """Of all machines; None while some are about to join."""
+        if any(machine.papers is None for machine in self.machines.values()):
+            return None
+        return frozenset(machine.node_id for machine in self.machines.values())
+
     @property
     def managers(self) -> tuple[Machine, ...]:
         return tuple(m for m in self.machines.values() if m.is_manager)
@@ -124,7 +132,7 @@ class World:
             self.ledger,
             name=f"c{number}",
             host=f"10.0.1.{number}",
-            managers=self.addresses,
+            managers=lambda: tuple(machine.address for machine in self.managers),
         )
         self.clients.append(client)
         return client
@@ -151,18 +159,35 @@ class World:
         manager = leader.manager if leader is not None else None
         return manager.store if manager is not None else None
 
+    def _add_machine(self, name: str, host: str, papers: Papers | None, token: str = "") -> Machine:
+        machine = self.machines[name] = Machine(
+            self.timeline,
+            self.network,
+            name=name,
+            host=host,
+            papers=papers,
+            token=token,
+            managers=self.addresses,
+            raft_config=self._raft_config,
+            on_manager=self._manager_starts,
+            on_containers=self._containers_changed,
+            on_lacking=self._check_lacking,
+        )
+        return machine
+
     def _founding(self) -> Transaction:
         nodes = [
             Create(
                 Node(
-                    id=machine.node_id,
-                    spec=NodeSpec(name=name, role=_role(machine)),
-                    role=_role(machine),
+                    id=papers.node_id,
+                    spec=NodeSpec(name=papers.node_id, role=papers.role),
+                    role=papers.role,
                 )
             )
-            for name, machine in self.machines.items()
+            for machine in self.machines.values()
+            if (papers := machine.papers) is not None
         ]
-        cluster = Cluster(id=CLUSTER, spec=self.spec, root_ca=RootCA(ca_cert=b"simulated root"))
+        cluster = Cluster(id=CLUSTER, spec=self.spec, root_ca=ROOT)
         return Transaction((Create(cluster), *furniture(cluster), *nodes))
 
     def _manager_starts(self, machine: Machine, manager: Manager) -> None:
@@ -204,10 +229,6 @@ class _Narrator(logging.Handler):
             error = record.exc_info[1]
             self._timeline.accuse(f"{who}: {record.getMessage()}: {error!r}")
             self._timeline.violations[-1].__cause__ = error
-
-
-def _role(machine: Machine) -> Role:
-    return Role.MANAGER if machine.is_manager else Role.WORKER
 
 
 def _term(machine: Machine) -> int:
