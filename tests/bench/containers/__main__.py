@@ -4,7 +4,8 @@ One container: from its assignment to RUNNING by our agent, against `docker run 
 engine's own part of it (create and start over its API). Many: from `service create` until all
 replicas run, by the same polling on both. Docker runs with its own containerd and overlay2.
 
-`python -m tests.bench.containers logs` is the way of what one container prints to a client.
+`python -m tests.bench.containers logs` is the way of what one container prints to a client, `idle`
+what running containers cost their agent.
 """
 
 from __future__ import annotations
@@ -26,7 +27,7 @@ from demo.machines import Machine, machines, stop
 from demo.swarm import Swarm, wait_until
 from swarmd.model.ids import TaskId
 from swarmd.model.states import TaskState
-from tests.bench.containers import logs
+from tests.bench.containers import idle, logs
 from tests.support import images
 from tests.support.containers import a_container, a_container_worker, an_id, why_none
 from tests.support.workers import eventually
@@ -41,6 +42,9 @@ def main() -> None:
         sys.exit(f"cannot compare containers: {lacking}")
     if "logs" in sys.argv[1:]:
         logs.main()
+        return
+    if "idle" in sys.argv[1:]:
+        idle.main()
         return
     with tempfile.TemporaryDirectory(prefix="swb", dir="/tmp") as directory:
         ours = asyncio.run(our_singles(Path(directory)))

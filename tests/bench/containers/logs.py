@@ -133,7 +133,7 @@ def processes(state_dir: str, client: int) -> dict[str, int]:
         except OSError:
             continue
         text = " ".join(words)
-        if state_dir in text or "containerd-shim" in text:
+        if state_dir in text:
             for name, sign in (
                 ("daemon", "cli --state-dir"), ("keeper", "keeper"), ("shim", "containerd-shim"),
             ):  # fmt: skip
