@@ -15,10 +15,16 @@ from swarmd.store.view import View
 
 
 def needs_ingress(spec: ServiceSpec) -> bool:
-    """Whether traffic from outside reaches the tasks through the ingress network."""
+    """Whether traffic from outside reaches the tasks through the ingress network.
+
+    Tasks on their node's own network are reached there, and are on no other.
+    """
     endpoint = spec.endpoint_spec
+    container = spec.task_template.container_spec
+    access = container.host_access if container is not None else None
     return (
         endpoint is not None
+        and not (access is not None and access.network)
         and endpoint.mode is ResolutionMode.VIP
         and any(port.publish_mode is PublishMode.INGRESS for port in endpoint.ports)
     )

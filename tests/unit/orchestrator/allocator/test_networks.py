@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
+from swarmd.model.host_access import HostAccess
 from swarmd.model.ids import NetworkId, TaskId
-from swarmd.model.spec import EndpointSpec, NetworkAttachmentConfig, PortConfig
+from swarmd.model.spec import ContainerSpec, EndpointSpec, NetworkAttachmentConfig, PortConfig
 from swarmd.model.states import NodeState, PublishMode, ResolutionMode, TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.explain import explain_service
@@ -65,6 +66,19 @@ def test_published_services_take_part_in_the_ingress_network_first() -> None:
     assert set(vips(swarm, "web")) == {"ingress", "back"}
     places = {node.id: [a.network_id for a in node.attachments] for node in swarm.store.nodes()}
     assert sorted(map(len, places.values())) == [1, 2]
+
+
+def test_tasks_on_the_network_of_their_node_are_on_no_other() -> None:
+    swarm = Swarm(nodes=1)
+    add_network(swarm, "ingress", ingress=True)
+    container = replace(
+        a_task_spec().container_spec or ContainerSpec(), host_access=HostAccess(network=True)
+    )
+    task = replace(a_task_spec(), container_spec=container)
+    web = swarm.create(a_service_spec("web", task=task, endpoint_spec=PUBLISHED))
+    swarm.converge()
+    assert [addresses(task) for task in swarm.running(web)] == [[]]
+    assert vips(swarm, "web") == {}
 
 
 def test_ports_on_the_node_itself_need_no_ingress_network() -> None:
