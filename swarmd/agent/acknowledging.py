@@ -69,6 +69,11 @@ class Acknowledger:
         self._known, self._reports = known, reports
         self._news.set()
 
+    def note(self, reports: Mapping[NetworkId, TableReport]) -> None:
+        """The same tables are in force; what is to be said of them has changed."""
+        self._reports = reports
+        self._news.set()
+
     async def run(self) -> None:
         """Acknowledge until cancelled."""
         failures = 0

@@ -156,6 +156,7 @@ class AgentHalf:
             rng=rng,
             applied=self._acknowledger.applied,
         )
+        self._parts.plane.on_reports = self._acknowledger.note
         self.session = AgentSession(
             node_id=security.node_id,
             worker=self.worker,

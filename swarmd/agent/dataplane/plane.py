@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from pathlib import Path
 from typing import Protocol
@@ -112,6 +112,10 @@ class DataPlane:
         self._lock = asyncio.Lock()
         self._virtual_problems: tuple[str, ...] = ()
         self._repaired = 0
+        self._port_problems: tuple[str, ...] = ()
+        self._reports: Mapping[NetworkId, TableReport] = {}
+        # Told when what `apply` has answered is so no more.
+        self.on_reports: Callable[[Mapping[NetworkId, TableReport]], None] = lambda _reports: None
 
     @property
     def has_overlays(self) -> bool:
@@ -140,7 +144,9 @@ class DataPlane:
         """Have these tables in force; see `agent.endpoints.DataPlane`."""
         async with self._lock:
             self._published, self._tables, self._known = published, networks, True
-            return await self._bring()
+            await self._bring()
+            self._reports = self._report()
+            return self._reports
 
     async def run(self) -> None:
         """Keep in force what is, until cancelled."""
@@ -152,11 +158,13 @@ class DataPlane:
             except TimeoutError:
                 turn += 1
                 await self._tend(look=turn % LOOK_EVERY == 0)
+                self._tell()
                 continue
             self._again.clear()
             async with self._lock:
                 if self._known:
                     await self._bring()
+            self._tell()
 
     async def close(self, *, keep_tasks: bool) -> None:
         """Let go: the kernel goes on with what it does for tasks that are kept."""
@@ -267,7 +275,25 @@ class DataPlane:
             await self._balance(kernel)
         return Home(place=place, address=address, nameserver=ADDRESS)
 
-    async def _bring(self) -> Mapping[NetworkId, TableReport]:
+    def _tell(self) -> None:
+        reports = self._report()
+        if self._known and reports != self._reports:
+            self._reports = reports
+            self.on_reports(reports)
+
+    def _report(self) -> Mapping[NetworkId, TableReport]:
+        if self._ports is None:
+            return {}
+        reports = {
+            network_id: TableReport(
+                (*self.networks.problems_of(network_id), *self._virtual_problems),
+                self.networks.repaired_of(network_id),
+            )
+            for network_id in self._tables
+        }
+        return {PUBLISHED: TableReport(self._port_problems, self._repaired), **reports}
+
+    async def _bring(self) -> None:
         self._withdrawn = named(self._withdrawn, self._published, self._tables)
         published = here(unpublished(self._withdrawn, self._published), self.networks.node_id)
         kernel = self._kernel
@@ -277,17 +303,8 @@ class DataPlane:
             await self._balance(kernel)
             tables = self._balanced()
             await kernel.mesh.use(next((row for row in tables.values() if row.ingress), None))
-        if self._ports is None:
-            return {}
-        report = await self._ports.apply(published)
-        reports = {
-            network_id: TableReport(
-                (*self.networks.problems_of(network_id), *self._virtual_problems),
-                self.networks.repaired_of(network_id),
-            )
-            for network_id in self._tables
-        }
-        return {PUBLISHED: TableReport(report.problems, self._repaired), **reports}
+        if self._ports is not None:
+            self._port_problems = (await self._ports.apply(published)).problems
 
     async def _balance(self, kernel: Kernel) -> None:
         tables = {key: table for key, table in self._balanced().items() if not table.ingress}
@@ -315,7 +332,9 @@ class DataPlane:
                 await self.networks.tend()
             if kernel is None or not self._known:
                 return
-            for tended in (await kernel.virtual.tend(), await kernel.mesh.tend()):
+            virtual, mesh = await kernel.virtual.tend(), await kernel.mesh.tend()
+            self._port_problems = mesh.problems
+            for tended in (virtual, mesh):
                 self._repaired += tended.repaired
                 for problem in tended.problems:
                     log.debug("dataplane.problem %s", problem)

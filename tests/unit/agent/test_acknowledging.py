@@ -72,6 +72,16 @@ async def test_every_table_is_told_with_what_became_of_it() -> None:
     assert (list(back.problems), back.repaired) == (["no vxlan"], 2)
 
 
+async def test_what_is_repaired_between_tables_is_told_as_well() -> None:
+    leader = Leader()
+    async with acknowledging(leader) as acknowledger:
+        acknowledger.applied(known(5), {})
+        await eventually(lambda: {PUBLISHED: 5} in leader.told)
+        acknowledger.note({PUBLISHED: TableReport(repaired=1)})
+        await eventually(lambda: leader.last.tables[0].repaired == 1)
+    assert leader.told[-1] == {PUBLISHED: 5}
+
+
 async def test_only_the_newest_is_told_after_one_that_is_under_way() -> None:
     leader = Leader()
     async with acknowledging(leader) as acknowledger:

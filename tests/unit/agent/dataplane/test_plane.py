@@ -11,8 +11,9 @@ from typing import NamedTuple
 
 import pytest
 
+from swarmd.agent.dataplane import plane as module
 from swarmd.agent.dataplane.plane import DataPlane, Kernel, bridge_only
-from swarmd.agent.endpoints import PUBLISHED
+from swarmd.agent.endpoints import PUBLISHED, TableReport
 from swarmd.agent.executors.base import TaskFailure
 from swarmd.lb.core.tables import Backend, PublishedPort, ServiceEndpoints, Tables
 from swarmd.lb.kernel import BalancerReport
@@ -40,6 +41,7 @@ class Mesh:
         self.published = Tables()
         self.ingress: NetworkTable | None = None
         self.ended = ""
+        self.tended = Tended(problems=("port 80 is taken",))
 
     async def apply(self, tables: Tables) -> BalancerReport:
         self.published = tables
@@ -49,7 +51,7 @@ class Mesh:
         self.ingress = ingress
 
     async def tend(self) -> Tended:
-        return Tended()
+        return self.tended
 
     async def let_go(self) -> None:
         self.ended = "let go"
@@ -138,6 +140,23 @@ async def test_every_part_gets_its_tables_and_problems_are_told_by_table(parts: 
     assert parts.virtual.tables == tables(web)
     assert reports[PUBLISHED].problems == ("port 80 is taken",)
     assert set(reports) == {PUBLISHED, NetworkId("net"), NetworkId("ingress")}
+
+
+async def test_what_changes_between_tables_is_told_once(
+    parts: Parts, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(module, "TEND_S", 0.001)
+    told: list[TableReport] = []
+    parts.plane.on_reports = lambda reports: told.append(reports[PUBLISHED])
+    await parts.plane.apply(published(), {})
+    parts.mesh.tended = Tended()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as group:
+        running = group.create_task(parts.plane.run())
+        while not told:
+            await asyncio.sleep(0.001)
+        await asyncio.sleep(0.01)
+        running.cancel()
+    assert told == [TableReport()]
 
 
 async def test_a_task_that_ended_by_itself_is_balanced_to_no_more_before_any_manager_knows(
