@@ -43,9 +43,11 @@ class Bulk:
     """Lines of one task in bulk."""
 
     def __init__(self, message: LogBulk) -> None:
+        lines = message.lines  # each look at the field makes a copy
         self.message = message
-        self.first, self.last = first_time(message.lines), last_time(message.lines)
-        self.size = len(message.lines) + MESSAGE_BYTES
+        self.first, self.last = first_time(lines), last_time(lines)
+        self.size = len(lines) + MESSAGE_BYTES
+        self.is_empty = not lines
 
     def split_after(self, instant: int) -> tuple[Batch | None, Batch | None]:
         early, late = split_after(self.message.lines, instant)

@@ -40,12 +40,17 @@ class Progress:
 
     def fresh(self, request: pb.PublishLogsMessage) -> pb.PublishLogsMessage:
         """The message without lines that came before, which count as sent from now on."""
+        if not self._repeated and not request.messages:
+            for bulk in request.bulk:
+                self._note(bulk.task_id, bulk.lines)
+            return request
         kept = pb.PublishLogsMessage()
         for bulk in request.bulk:
-            lines = self._without_repeated(bulk.task_id, bulk.lines)
+            said = bulk.lines  # each look at the field makes a copy
+            lines = self._without_repeated(bulk.task_id, said)
             if lines:
                 self._note(bulk.task_id, lines)
-                if len(lines) < len(bulk.lines):
+                if len(lines) < len(said):
                     bulk.lines = lines
                 kept.bulk.append(bulk)
         for message in request.messages:
@@ -74,6 +79,8 @@ class Progress:
 
     def _note(self, task_id: str, lines: bytes) -> None:
         time = last_time(lines)
+        if not time:
+            return  # none, or not to be read
         before = self._tasks.get(task_id)
         if first_time(lines) == time:
             count = lines.count(b"\n")

@@ -117,7 +117,7 @@ class Subscription:
             self._outstanding.setdefault(node_id, None)  # it may have been away
         now = _now()
         self._order.opened(node_id, now)
-        batches: list[Batch] = [Bulk(one) for one in request.bulk if one.lines]
+        batches: list[Batch] = [batch for one in request.bulk if not (batch := Bulk(one)).is_empty]
         if request.messages:
             batches.append(Messages(list(request.messages)))
         for batch in batches:
