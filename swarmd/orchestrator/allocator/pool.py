@@ -12,7 +12,6 @@ from collections.abc import Iterator
 from ipaddress import IPv4Address, IPv6Address, ip_network
 from typing import NamedTuple
 
-
 # So many are remembered in the order of their release; a block that has more free has room enough.
 RESTING_MAX = 4096
 
