@@ -152,6 +152,8 @@ async def while_running(controller: Controller, work: Coroutine[None, None, T]) 
         ended = group.create_task(_failure_of(controller.wait()))
         working = group.create_task(work)
         await asyncio.wait({ended, working}, return_when=asyncio.FIRST_COMPLETED)
+        if ended.done() and isinstance(ended.result(), TemporaryFailure):
+            await asyncio.wait({working})  # nobody can tell whether the task has ended
         for task in (ended, working):
             task.cancel()
     return None if working.cancelled() else working.result()
