@@ -8,6 +8,7 @@ voted, is retired first and it comes back under a new one.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import Callable
 
@@ -38,6 +39,7 @@ class MembershipService:
         self._view = view
         self._draw_raft_id = draw_raft_id
         self._joining: dict[str, Member] = {}  # by node id
+        self._adding: dict[str, asyncio.Task[None]] = {}
         self._tasks = Supervisor("membership")
 
     async def stop(self) -> None:
@@ -51,10 +53,11 @@ class MembershipService:
         address = _address(request.addr, call.peer.address)
         member = self._joining.get(node_id)
         if member is None or member.address != address:
+            await self._give_up(node_id)
             await self._retire(node_id)
             member = Member(self._draw_raft_id(), node_id, address)
             self._joining[node_id] = member
-            self._tasks.spawn(self._add(member), name=f"add-{node_id}")
+            self._adding[node_id] = self._tasks.spawn(self._add(member), name=f"add-{node_id}")
         members = [_member_to_pb(known) for known in self._raft.members]
         return pb.JoinResponse(raft_id=int(member.raft_id), members=members)
 
@@ -82,6 +85,13 @@ class MembershipService:
                 f"node {node_id} is not to be a manager; promote it first (`swarmd node promote`)"
             )
 
+    async def _give_up(self, node_id: str) -> None:
+        """End an attempt to add the node that it has made obsolete, or all others wait for it."""
+        adding = self._adding.pop(node_id, None)
+        if adding is not None and not adding.done():
+            adding.cancel()
+            await asyncio.wait({adding})
+
     async def _retire(self, node_id: str) -> None:
         known = next((m for m in self._raft.members if m.node_id == node_id), None)
         if known is None:
@@ -106,6 +116,7 @@ class MembershipService:
         finally:
             if self._joining.get(member.node_id) is member:
                 del self._joining[member.node_id]
+                self._adding.pop(member.node_id, None)
 
 
 class HealthService:

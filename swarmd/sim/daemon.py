@@ -117,15 +117,16 @@ class SimChannel(Channel):
         if after_s is not None and message is not None:
             loop = asyncio.get_running_loop()
             loop.call_later(
-                after_s, lambda: loop.create_task(self._repeat(path, message), name="repeated")
+                after_s,
+                lambda: loop.create_task(self._repeat(path, message, metadata), name="repeated"),
             )
         return call
 
-    async def _repeat(self, path: str, message: bytes) -> None:
+    async def _repeat(self, path: str, message: bytes, metadata: Metadata) -> None:
         if self._closed:
             return
         try:
-            await self.unary(path, message, timeout_ns=10**9)
+            await self.unary(path, message, metadata=metadata, timeout_ns=10**9)
         except RpcError:
             return  # whoever called has had its answer
 

@@ -5,8 +5,10 @@ of its own beside this.
 """
 
 FIXED = {
+    13: "an obsolete attempt to take a manager in held up all others for a minute",
     39: "a leader with its clock set back let updates stand still",
     171: "a manager that lost its power while joining never asked again",
+    38: "a demotion taken back at once left a manager that nobody listened to",
     36: "a manager back from a restart would not listen to a leader that had joined anew",
     15: "the engine ended with a traceback when leadership was lost under a write",
 }
