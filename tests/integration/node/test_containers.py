@@ -30,6 +30,8 @@ def swarm() -> Iterator[Swarm]:
         try:
             first = made.by_name["m1"]
             swarm.init(first)
+            # A daemon that starts on a busy machine takes longer than a node may be silent.
+            swarm.command(first, "update", "--dispatcher-heartbeat", "10s")
             swarm.join(made.by_name["w1"], first, "worker")
             archive = made.directory / "box.tar"
             images.docker_archive(archive, "box:1", [images.busybox_layer()])
