@@ -10,8 +10,8 @@ import sys
 
 import pytest
 
-from swarmd.sim.scenario import run
-from tests.sim.cluster.seeds import FIXED
+from swarmd.sim.scenario import plan_of, run
+from tests.sim.cluster.seeds import FIXED, FIXED_AMONG_ROLES
 
 SEEDS = int(os.environ.get("SWARMD_SIM_SEEDS", "200"))
 FIRST = int(os.environ.get("SWARMD_SIM_FIRST", "1"))
@@ -35,6 +35,12 @@ def test_a_swarm_keeps_its_promises_and_recovers(first: int) -> None:
 @pytest.mark.parametrize("seed", FIXED)
 def test_what_once_went_wrong_does_not_again(seed: int) -> None:
     run(seed)
+
+
+@pytest.mark.parametrize("seed", FIXED_AMONG_ROLES)
+def test_what_once_went_wrong_while_roles_changed_does_not_again(seed: int) -> None:
+    plan = plan_of(seed)._replace(keepers=("registrar",), newcomers=2, writers=1, operators=1)
+    run(seed, plan)
 
 
 def test_a_seed_runs_the_same_way_in_every_process() -> None:
