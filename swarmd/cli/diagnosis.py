@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
+from swarmd.cli import words
 from swarmd.model.instant import MILLISECOND, format_duration
 
 if TYPE_CHECKING:
@@ -20,14 +21,19 @@ OVERLAY_MTU_MIN = 1280
 OVERLAY_BYTES = 50
 
 
-def row(node: pb.NodeFindings, problems: int) -> tuple[str, ...]:
+def names(nodes: Iterable[pb.NodeFindings]) -> dict[str, str]:
+    """What to call each node, by its id."""
+    return words.told_apart({node.node_id: node.hostname for node in nodes})
+
+
+def row(node: pb.NodeFindings, name: str, problems: int) -> tuple[str, ...]:
     """The node's line in the table."""
     if node.absent:
-        return (node.hostname or node.node_id, node.state, "", "", "", "", node.absent)
+        return (name, node.state, "", "", "", "", node.absent)
     ways = node.found.ways
     reached = sum(way.underlay.answered or way.overlay.answered for way in ways)
     return (
-        node.hostname or node.node_id,
+        name,
         node.state,
         f"{node.clock_ahead / MILLISECOND:+.0f} ms",
         f"{reached}/{len(ways)}",
@@ -40,12 +46,12 @@ def row(node: pb.NodeFindings, problems: int) -> tuple[str, ...]:
 def sentences(nodes: Iterable[pb.NodeFindings]) -> dict[str, list[str]]:
     """What is wrong, by the node it was seen from; nodes without a problem are not there."""
     listed = list(nodes)
-    names = {node.node_id: node.hostname or node.node_id for node in listed}
-    found = {node.node_id: list(_of_node(node, names)) for node in listed}
+    called = names(listed)
+    found = {node.node_id: list(_of_node(node, called)) for node in listed}
     return {node_id: problems for node_id, problems in found.items() if problems}
 
 
-def _of_node(node: pb.NodeFindings, names: dict[str, str]) -> Iterator[str]:
+def _of_node(node: pb.NodeFindings, called: dict[str, str]) -> Iterator[str]:
     if node.absent:
         yield f"could not be examined: {node.absent}"
         return
@@ -57,7 +63,7 @@ def _of_node(node: pb.NodeFindings, names: dict[str, str]) -> Iterator[str]:
             "have an NTP client set it"
         )
     for way in node.found.ways:
-        yield from _of_way(way, names.get(way.node_id, way.node_id))
+        yield from _of_way(way, called.get(way.node_id, way.node_id))
     yield from node.found.problems
     for table in node.tables:
         if table.applied.version < table.changed_at:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Mapping
 
 from swarmd.cli.standing import Standing
 from swarmd.model import modes
@@ -116,6 +117,15 @@ def replicas(service: Service, *, running: int, wanted: int, completed: int) -> 
     if mode.cron is not None:
         total *= len(runs.going(service)) or 1
     return f"{counts} ({completed}/{total} completed)"
+
+
+def told_apart(hostnames: Mapping[str, str]) -> dict[str, str]:
+    """Names for nodes by their ids: hostnames, with the short id where several have the same."""
+    shared = Counter(hostnames.values())
+    return {
+        node_id: f"{hostname} ({short(node_id)})" if shared[hostname] > 1 else hostname or node_id
+        for node_id, hostname in hostnames.items()
+    }
 
 
 def is_rolling_back(service: Service) -> bool:
