@@ -33,7 +33,7 @@ def doctor(target: Target, /, output: str) -> None:
     async def work(client: Client) -> None:
         async with asyncio.timeout(ANSWER_S):
             answer = await client.stub(SERVICE).Examine(pb.ExamineSwarmRequest())
-        problems = diagnosis.sentences(answer.nodes)
+        problems, names = diagnosis.sentences(answer.nodes), diagnosis.names(answer.nodes)
         if output == render.JSON:
             render.as_json(
                 [_document(node, problems.get(node.node_id, [])) for node in answer.nodes]
@@ -41,12 +41,15 @@ def doctor(target: Target, /, output: str) -> None:
         else:
             render.table(
                 diagnosis.COLUMNS,
-                [diagnosis.row(node, len(problems.get(node.node_id, ()))) for node in answer.nodes],
+                [
+                    diagnosis.row(node, names[node.node_id], len(problems.get(node.node_id, ())))
+                    for node in answer.nodes
+                ],
                 wrap="PROBLEMS",
             )
             for node in answer.nodes:
                 for sentence in problems.get(node.node_id, ()):
-                    click.echo(f"{node.hostname or node.node_id}: {sentence}")
+                    click.echo(f"{names[node.node_id]}: {sentence}")
             if not problems:
                 click.echo("nothing is wrong")
         if problems:

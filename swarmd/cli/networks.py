@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
+from swarmd.cli import words
 from swarmd.cli.documents import Document, time_text
 from swarmd.cli.objects_client import Usage
 from swarmd.model.network import IPAMConfig, Network, driver_of
@@ -119,7 +120,8 @@ def in_force_document(nodes: Sequence[NodeTable]) -> list[Document]:
 
 def in_force_lines(nodes: Sequence[NodeTable]) -> dict[str, str]:
     """The same for people: one line per node."""
-    return {f"Node {node.hostname or node.node_id}": _standing(node) for node in nodes}
+    names = words.told_apart({node.node_id: node.hostname for node in nodes})
+    return {f"Node {names[node.node_id]}": _standing(node) for node in nodes}
 
 
 def _standing(node: NodeTable) -> str:

@@ -41,7 +41,15 @@ def test_a_node_in_order_has_a_row_and_no_sentence() -> None:
     small = pb.Trial(answered=True, mtu=1450)
     healthy = node(ways(overlay=small), clock_ahead=3 * MILLISECOND, round_trip=MILLISECOND)
     assert problems(healthy) == []
-    assert diagnosis.row(healthy, 0) == ("alpha", "ready", "+3 ms", "1/1", "1500", "1450", "")
+    assert diagnosis.row(healthy, "alpha", 0) == (
+        "alpha",
+        "ready",
+        "+3 ms",
+        "1/1",
+        "1500",
+        "1450",
+        "",
+    )
 
 
 @pytest.mark.parametrize(
@@ -83,10 +91,15 @@ def test_a_node_that_ignores_echoes_but_is_on_the_overlay_is_fine() -> None:
     assert problems(node(ways(underlay=NONE))) == []
 
 
+def test_nodes_of_one_name_are_told_apart_by_their_ids() -> None:
+    other = pb.NodeFindings(node_id="n2", hostname="alpha")
+    assert diagnosis.names([node(), other]) == {"n1": "alpha (n1)", "n2": "alpha (n2)"}
+
+
 def test_a_clock_is_not_blamed_for_a_slow_answer() -> None:
     assert problems(node(clock_ahead=SECOND, round_trip=2 * SECOND)) == []
 
 
 def test_a_node_that_was_not_examined_says_why_in_its_row() -> None:
     absent = node(absent="the node is down")
-    assert diagnosis.row(absent, 1)[-1] == "the node is down"
+    assert diagnosis.row(absent, "alpha", 1)[-1] == "the node is down"
