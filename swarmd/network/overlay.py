@@ -84,13 +84,8 @@ class Overlay:
             self._tasks[task_id] = port
             is_new = self._plugs.get(port) != plug
             self._plugs[port] = plug
-            if self._is_settled and is_new:
-                try:
-                    await asyncio.to_thread(self._space.plug, self._target(), port, plug)
-                except OSError as error:
-                    log.info("network.unsettled network=%s reason=%s", self.table.name, error)
-                else:
-                    return
+            if self._is_settled and await self._connect(port, plug if is_new else None):
+                return
             await self._bring()
             if self.problems:
                 raise OSError("; ".join(self.problems))
@@ -128,6 +123,17 @@ class Overlay:
             self._plugs.clear()
             self._is_settled = False
             await asyncio.to_thread(self._space.remove)
+
+    async def _connect(self, port: Port, plug: Plug | None) -> bool:
+        """Connect a task where everything else is in place; None: it was before."""
+        try:
+            if plug is None:
+                return await asyncio.to_thread(self._space.has, port)
+            await asyncio.to_thread(self._space.plug, self._target(), port, plug)
+        except OSError as error:
+            log.info("network.unsettled network=%s reason=%s", self.table.name, error)
+            return False
+        return True
 
     def _target(self) -> Wanted:
         if self._wanted is None or self._wanted[0] is not self.table:

@@ -88,6 +88,13 @@ class OverlaySpace:
         with open_netlink(self.path) as inner:
             return any(name.startswith(PORT_PREFIX) for name in links.links(inner))
 
+    def has(self, port: Port) -> bool:
+        """Whether a task is connected, as far as the kernel knows. Raises: OSError."""
+        if not netns.exists(self.path):
+            return False
+        with open_netlink(self.path) as inner:
+            return links.find(inner, port.name) is not None
+
     def plug(self, wanted: Wanted, port: Port, one: Plug) -> None:
         """Connect a task, without a look at anything else.
 
@@ -257,12 +264,10 @@ class _Work:
         if index is None:
             return
         vxlan = next(one for one in self._wanted.vxlans if one.name == name)
-        failures = self._inner.attempt(
-            [
-                links.change(index, up=True, master=bridge, mtu=self._wanted.mtu),
-                links.port(index, learns=False, floods=True),
-            ]
-        )
+        inner = self._inner
+        failures = inner.attempt(
+            [links.change(index, up=True, master=bridge, mtu=self._wanted.mtu)]
+        ) or inner.attempt([links.port(index, learns=False, floods=True)])
         self._failures += (_sentence(failure, vxlan) for failure in failures)
 
     def _plug(self, port: Port) -> None:

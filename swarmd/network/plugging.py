@@ -5,6 +5,7 @@ These calls block, for about a millisecond.
 
 from __future__ import annotations
 
+import errno
 from ipaddress import ip_interface, ip_network
 from pathlib import Path
 
@@ -25,11 +26,11 @@ _TASK_SETTINGS = {
     "ipv4/conf/default/accept_redirects": "0",
     "ipv4/conf/all/send_redirects": "0",
     "ipv4/conf/default/send_redirects": "0",
-    # As containers are used to: any user may ping, and listen on any port of its own network.
-    "ipv4/ping_group_range": "0 2147483647",
+    # As containers are used to: any user may listen on any port of its own network, and ping.
     "ipv4/ip_unprivileged_port_start": "0",
     "ipv6/conf/default/accept_ra": "0",
 }
+_PING = {"ipv4/ping_group_range": "0 2147483647"}
 
 
 class Plug(Struct, frozen=True):
@@ -47,7 +48,7 @@ def prepare(path: Path, *, ipv6: bool) -> None:
     """
     netns.create(path)
     settings = {**_TASK_SETTINGS, "ipv6/conf/default/disable_ipv6": "0" if ipv6 else "1"}
-    netns.inside(path, lambda: sysctl.put(settings))
+    netns.inside(path, lambda: _set(settings))
     with open_netlink(path) as netlink:
         netlink.do(links.change(LOOPBACK, up=True))
 
@@ -79,6 +80,8 @@ def plug(outer: Netlink, name: str, plug: Plug, *, master: int, mtu: int = 0) ->
         inner.do(links.change(index, up=True), *_furnish(index, interface))
         links.settle(inner, interface.name)
         links.settle(outer, name)
+        for address in interface.addresses:
+            routing.settle(inner, ip_interface(address))
     return links.index_of(outer, name)
 
 
@@ -90,6 +93,16 @@ def resize(plug: Plug, mtu: int) -> None:
     """
     with open_netlink(plug.namespace) as inner:
         inner.do(links.change(links.index_of(inner, plug.interface.name), mtu=mtu))
+
+
+def _set(settings: dict[str, str]) -> None:
+    sysctl.put(settings)
+    try:
+        sysctl.put(_PING)
+    except OSError as error:
+        # A user namespace that maps a few groups has no others to name.
+        if error.errno != errno.EINVAL:
+            raise
 
 
 def _furnish(index: int, interface: Interface) -> list[Request]:

@@ -151,7 +151,9 @@ class TaskNetworks:
         """Look whether everything is still there, and put right what isn't."""
         for overlay in tuple(self._overlays.values()):
             await overlay.tend()
-        if self._overlays:
+        async with self._lock:
+            for network_id in self._overlays.keys() - self._tables.keys():
+                await self._drop_if_idle(network_id)
             await self._open_way(repairing=True)
         try:
             await self.bridge.tend()

@@ -59,6 +59,8 @@ class Nodes:
                         links.change(index, up=True),
                         routing.put_address(index, ip_interface(f"{address}/{prefix}")),
                     )
+                    links.settle(node, "eth0")
+                    links.settle(switch, f"p{name}")
 
     def remove(self) -> None:
         for name in (*self.names, "switch"):

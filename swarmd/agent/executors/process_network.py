@@ -101,7 +101,7 @@ class ProcessNetwork:
 
     def adopt(self, task: Task, pid: int, ports: tuple[PortConfig, ...]) -> None:
         """Take over a task that runs already."""
-        if task.id not in self._homes:
+        if task.id not in self._homes and self._wants(task):
             self._supervisor.spawn(self._adopt(task, pid, ports), name=f"adopt.{task.id}")
 
     def ended(self, task_id: TaskId) -> None:
@@ -128,6 +128,12 @@ class ProcessNetwork:
         """Let go; tasks keep their networks."""
         await self._supervisor.stop()
         await self._forwarder.close()
+
+    def _wants(self, task: Task) -> bool:
+        try:
+            return self._plane.wants_namespace(task, is_container=False)
+        except TaskFailure:
+            return False  # it began when the node had more to offer, and goes on without
 
     async def _adopt(self, task: Task, pid: int, ports: tuple[PortConfig, ...]) -> None:
         home = await self._plane.adopt(task, pid=pid)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import socket
 import struct
+import time
 from ipaddress import (
     IPv4Interface,
     IPv4Network,
@@ -47,6 +48,8 @@ _FRA_PRIORITY, _FRA_FWMARK, _FRA_TABLE, _FRA_FWMASK = 6, 10, 15, 16
 _UNIVERSE, _LINK, _HOST, _UNICAST, _LOCAL, _TO_TABLE = 0, 253, 254, 1, 2, 1
 _LOCAL_TABLE = 255
 _ONLINK = 4
+_TYPE_AT, _LOCAL = 7, 2
+SETTLE_S_MAX, SETTLE_LOOK_S = 2.0, 0.001
 
 Interface = IPv4Interface | IPv6Interface
 Block = IPv4Network | IPv6Network
@@ -86,6 +89,19 @@ def delete_address(index: int, address: Interface) -> Request:
         f"address {address}",
         (errno.EADDRNOTAVAIL, errno.ENODEV),
     )
+
+
+def settle(netlink: Netlink, address: Interface, *, within_s: float = SETTLE_S_MAX) -> bool:
+    """Wait until an address that was put takes packets; False if it doesn't in time.
+
+    The kernel finishes IPv6 addresses in the background, and drops what arrives until then.
+    """
+    deadline = time.monotonic() + within_s
+    while not _is_local(netlink, address):
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(SETTLE_LOOK_S)
+    return True
 
 
 def put_route(route: Route) -> Request:
@@ -165,6 +181,16 @@ def rules(netlink: Netlink) -> set[Rule]:
                     )
                 )
     return found
+
+
+def _is_local(netlink: Netlink, address: Interface) -> bool:
+    family = socket.AF_INET if address.version == IPV4 else socket.AF_INET6
+    header = struct.pack("=BBBBBBBBI", family, address.max_prefixlen, 0, 0, 0, 0, 0, 0, 0)
+    try:
+        answer = netlink.ask(_GETROUTE, header + attribute(_DST, address.ip.packed))
+    except OSError:
+        return False
+    return answer[_TYPE_AT] == _LOCAL
 
 
 def _address(index: int, address: Interface) -> bytes:

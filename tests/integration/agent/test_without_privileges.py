@@ -5,17 +5,13 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import msgspec
 import pytest
 
-NOBODY = 65534
-ROOT = Path(__file__).parents[3]
-PATHS = f"{ROOT}:{Path(msgspec.__file__).parents[1]}"
+from tests.support.nobody import NOBODY, PATHS, interpreter
 
 SCRIPT = """
 import asyncio, json, sys
@@ -57,24 +53,6 @@ def open_directory() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as name:
         os.chmod(name, 0o777)
         yield Path(name)
-
-
-def interpreter() -> str:
-    """A Python that user nobody can run and that finds our dependencies; skips without one."""
-    for python in (sys.executable, "/usr/bin/python3.11"):
-        try:
-            found = subprocess.run(
-                [python, "-c", "import msgspec"],
-                user=NOBODY,
-                env={"PYTHONPATH": PATHS},
-                cwd="/",
-                capture_output=True,
-            )
-        except OSError:
-            continue
-        if found.returncode == 0:
-            return python
-    pytest.skip("no Python 3.11 here that user nobody can run with our dependencies")
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="becoming user nobody needs root")

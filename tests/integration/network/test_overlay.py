@@ -227,6 +227,29 @@ async def test_a_taken_vxlan_id_is_told_in_one_sentence_and_gone_when_it_is_free
             await second.remove()
 
 
+async def test_a_taken_port_is_told_in_one_sentence_and_the_rest_goes_on(three: Nodes):
+    def take() -> socket.socket:
+        sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        sock.bind(("0.0.0.0", 4789))
+        return sock
+
+    swarm = Swarm(three, a_table(three, TASKS))
+    here = swarm.overlays["n1"]
+    try:
+        with netns.inside(three.path("n1"), take):
+            await here.apply(swarm.table)
+            [problem] = here.problems
+            assert problem.startswith("network web4096: UDP port 4789 of this machine is taken")
+            plugging.prepare(swarm.task("a"), ipv6=False)
+            with pytest.raises(OSError, match="UDP port 4789"):
+                await swarm.attach("a")
+        await here.tend()
+        assert here.problems == ()
+        await swarm.attach("a")
+    finally:
+        await swarm.remove()
+
+
 async def test_dual_stack_subnets_and_several_subnets_are_one_network(three: Nodes):
     subnets = (
         Subnet("10.0.0.0/24", vxlan_id=4096),
