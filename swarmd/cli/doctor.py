@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -31,8 +30,8 @@ def doctor(target: Target, /, output: str) -> None:
     from swarmd.rpc.pb import doctor as pb
 
     async def work(client: Client) -> None:
-        async with asyncio.timeout(ANSWER_S):
-            answer = await client.stub(SERVICE).Examine(pb.ExamineSwarmRequest())
+        doctor_of = client.stub(SERVICE)
+        answer = await doctor_of.Examine(pb.ExamineSwarmRequest(), timeout_s=ANSWER_S)
         problems, names = diagnosis.sentences(answer.nodes), diagnosis.names(answer.nodes)
         if output == render.JSON:
             render.as_json(

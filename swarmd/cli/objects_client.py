@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 
 DOCTOR = "swarmd.v1.Doctor"
+ANSWER_S = 15.0
 
 
 class Usage(NamedTuple):
@@ -34,7 +35,8 @@ async def networks(client: Client) -> list[Network]:
 async def in_force(client: Client, network_id: str) -> Sequence[doctor.NodeTable]:
     """What the nodes of a network have said of it."""
     request = doctor.InspectTableRequest(network_id=network_id)
-    answer: doctor.InspectTableResponse = await client.stub(DOCTOR).InspectTable(request)
+    call = client.stub(DOCTOR).InspectTable(request, timeout_s=ANSWER_S)
+    answer: doctor.InspectTableResponse = await call
     return answer.nodes
 
 
