@@ -11,7 +11,6 @@ from swarmd.model.spec import ContainerSpec, GenericResource, LogDriver, PortCon
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
 from swarmd.model.template import TemplateContext, TemplateError, expand_container
-from swarmd.model.template import template_context as template_context
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 LOG_BYTES_MAX = 10_000_000

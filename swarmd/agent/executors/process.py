@@ -40,7 +40,7 @@ from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import ContainerStatus, Task
-from swarmd.model.template import TemplateContext
+from swarmd.model.template import TemplateContext, template_context
 from swarmd.runtime.clock import SystemClock
 
 log = logging.getLogger(__name__)
@@ -108,7 +108,7 @@ class ProcessExecutor:
 
     def controller(self, task: Task) -> ProcessController:
         node = self.node
-        context = launching.template_context(
+        context = template_context(
             task,
             node_id=node.node_id,
             hostname=node.hostname,

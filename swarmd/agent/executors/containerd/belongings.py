@@ -6,7 +6,6 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-from swarmd.agent.core import launch as launching
 from swarmd.agent.core.mounts import Placed
 from swarmd.agent.core.task_files import TaskFile
 from swarmd.agent.executors.base import NodeContext
@@ -19,6 +18,7 @@ from swarmd.model.ids import TaskId
 from swarmd.model.mounts import target_of
 from swarmd.model.spec import ContainerSpec, Mount
 from swarmd.model.task import Task
+from swarmd.model.template import template_context
 
 
 class Belongings:
@@ -91,7 +91,7 @@ class Belongings:
 
     def _files_of(self, task: Task, spec: ContainerSpec) -> tuple[TaskFile, ...]:
         node = self._node
-        context = launching.template_context(
+        context = template_context(
             task,
             node_id=node.node_id,
             hostname=node.hostname,

@@ -57,6 +57,7 @@ from swarmd.model.registry_login import NOBODY, BadCredentials, Credentials, dec
 from swarmd.model.spec import ContainerSpec, PortConfig
 from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import Task
+from swarmd.model.template import template_context
 from swarmd.network.bridge import BridgeUnavailable
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import containers_pb2, process_pb2, tasks_pb2
@@ -152,7 +153,7 @@ class ContainerdExecutor:
     def controller(self, task: Task) -> ContainerController:
         """The controller of `task`; raises TaskFailure for a spec that can never run here."""
         node = self.node
-        context = launching.template_context(
+        context = template_context(
             task,
             node_id=node.node_id,
             hostname=node.hostname,

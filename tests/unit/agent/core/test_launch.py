@@ -12,13 +12,12 @@ from swarmd.agent.core.launch import (
     launch,
     log_policy,
     signal_number,
-    template_context,
 )
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import ContainerSpec, LogDriver, PortConfig, TaskSpec
 from swarmd.model.states import Protocol
 from swarmd.model.task import Task
-from swarmd.model.template import TemplateContext
+from swarmd.model.template import TemplateContext, template_context
 from tests.support.fleet import discrete, named
 
 
