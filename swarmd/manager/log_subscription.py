@@ -117,7 +117,8 @@ class Subscription:
             self._outstanding.setdefault(node_id, None)  # it may have been away
         now = _now()
         self._order.opened(node_id, now)
-        batches: list[Batch] = [batch for one in request.bulk if not (batch := Bulk(one)).is_empty]
+        bulks = (Bulk(one) for one in request.bulk)
+        batches: list[Batch] = [bulk for bulk in bulks if not bulk.is_empty]
         if request.messages:
             batches.append(Messages(list(request.messages)))
         for batch in batches:
