@@ -17,6 +17,7 @@ BENCHES = (
     "tests.bench.idle",
     "tests.bench.lb.bench_proxy",
     "tests.bench.containers",
+    "tests.bench.network",
 )
 
 
