@@ -5,7 +5,10 @@ from __future__ import annotations
 import ipaddress
 import re
 
+from msgspec.structs import replace
+
 from swarmd.model.errors import invalid
+from swarmd.model.host_access import HostAccess
 from swarmd.model.spec import ContainerSpec, Ulimit
 
 ULIMITS = (
@@ -28,11 +31,15 @@ _CONTAINER_FIELDS = (
 
 def check_surroundings(spec: ContainerSpec) -> None:
     """Refuse what cannot be, and what only containers have on a service of processes."""
-    asked = [name for name in _CONTAINER_FIELDS.split() if getattr(spec, name)]
+    asked = [
+        name
+        for name in _CONTAINER_FIELDS.split()
+        if getattr(spec, name) and not (name == "host_access" and _is_network_alone(spec))
+    ]
     if asked and runs_as_process(spec):
         raise invalid(
-            f"container.{asked[0]} needs a container: a process shares its node's surroundings; "
-            "run an image, or leave it out"
+            f"container.{asked[0]} needs a container: a process shares its node's surroundings, "
+            "but for networks; run an image, or leave it out"
         )
     for line in spec.hosts:
         address, *names = line.split()
@@ -88,3 +95,8 @@ def _is_address(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+def _is_network_alone(spec: ContainerSpec) -> bool:
+    """Whether all that is asked of the node is its network, which processes may stay on, too."""
+    return spec.host_access is not None and replace(spec.host_access, network=False) == HostAccess()

@@ -6,6 +6,7 @@ import pytest
 
 from swarmd.manager.validate.container import check_surroundings
 from swarmd.model.errors import Rejection
+from swarmd.model.host_access import HostAccess
 from swarmd.model.spec import ContainerSpec, DnsConfig, Ulimit
 
 FINE = ContainerSpec(
@@ -24,6 +25,13 @@ FINE = ContainerSpec(
 
 def test_what_kernels_take_is_accepted():
     check_surroundings(FINE)
+
+
+def test_a_process_may_stay_on_the_network_of_its_node_and_ask_for_nothing_else():
+    check_surroundings(ContainerSpec(command=("a",), host_access=HostAccess(network=True)))
+    for access in (HostAccess(pid=True), HostAccess(network=True, privileged=True)):
+        with pytest.raises(Rejection, match="host_access needs a container"):
+            check_surroundings(ContainerSpec(command=("a",), host_access=access))
 
 
 @pytest.mark.parametrize(
