@@ -5,11 +5,17 @@ from __future__ import annotations
 import os
 import platform
 import socket
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import swarmd
-from swarmd.model.node import LEASE_PLUGIN, EngineDescription, NodeDescription
+from swarmd.model.node import (
+    ENCRYPTION_PLUGIN,
+    LEASE_PLUGIN,
+    EngineDescription,
+    NodeDescription,
+    PluginDescription,
+)
 from swarmd.model.spec import GenericResource, Platform, Resources
 
 CGROUP = Path("/sys/fs/cgroup")
@@ -25,6 +31,8 @@ def describe(
     labels: Mapping[str, str] = {},
     generic_resources: tuple[GenericResource, ...] = (),
     hostname: str = "",
+    encryptions: Iterable[str] = (),
+    tunnel_addr: str = "",
 ) -> NodeDescription:
     """The description this node's agent sends; resources are what the machine has, or the part
     of it that the container or slice we run in may use."""
@@ -37,11 +45,17 @@ def describe(
             generic_resources=generic_resources,
         ),
         engine=EngineDescription(
-            engine_version=swarmd.__version__, labels=dict(labels), plugins=(LEASE_PLUGIN,)
+            engine_version=swarmd.__version__,
+            labels=dict(labels),
+            plugins=(
+                LEASE_PLUGIN,
+                *(PluginDescription(type=ENCRYPTION_PLUGIN, name=name) for name in encryptions),
+            ),
         ),
         data_addr=data_addr,
         runtime=runtime,
         balancer=balancer,
+        tunnel_addr=tunnel_addr,
     )
 
 

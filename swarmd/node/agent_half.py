@@ -6,6 +6,7 @@ run on while the daemon restarts.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import socket
 from collections.abc import Callable, Iterable, Mapping
@@ -42,8 +43,12 @@ from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.node import NodeDescription
 from swarmd.model.spec import GenericResource
 from swarmd.model.states import Protocol
+from swarmd.network.core.encryption import Peer
+from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.kernel import netns
 from swarmd.rpc.channel import Channel
+from swarmd.rpc.sockets import detect_dead_peers, split_address
+from swarmd.rpc.tls import TUNNEL_ALPN, client_context
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.supervise import Supervisor
 
@@ -69,9 +74,11 @@ class AgentHalf:
         generic_resources: what the node has besides CPU and memory.
         registry_mirrors: of this node alone.
         image_disk: how full the disk may be before images go.
+        tunnel_addr: host:port of the remote port, where other nodes open tunnels.
         allow: what tasks may have of the node; None leaves it to the cluster.
         remotes: managers to call first.
         on_remotes: told the whole list of managers when it has changed, for keeping it.
+        on_tunnels: told when this node begins, or ceases, to take tunnels.
     """
 
     def __init__(
@@ -84,9 +91,11 @@ class AgentHalf:
         image_disk: ImageDisk,
         paths: Paths,
         data_addr: str,
+        tunnel_addr: str,
         allow: tuple[str, ...] | None,
         remotes: Iterable[Remote],
         on_remotes: Callable[[tuple[Remote, ...]], None],
+        on_tunnels: Callable[[], None],
         clock: Clock,
         rng: Random,
     ) -> None:
@@ -116,9 +125,15 @@ class AgentHalf:
             listen=listen,
             directory=namespaces_dir(paths.state_dir, security.node_id),
             on_report=self._on_report,
+            dial=self._open_tunnel,
             clock=clock,
             rng=rng,
         )
+        self._tunnel_addr = tunnel_addr
+        if self.encryption is not None:
+            tunnel = self.encryption.tunnel
+            tunnel.on_use = on_tunnels
+            security.subscribe(lambda _: tunnel.renew())
         self.executor = NodeExecutor(
             paths.worker,
             context,
@@ -216,11 +231,36 @@ class AgentHalf:
         """Sentences on what is not as it should be with ports and networks."""
         return (*self._port_problems, *self._parts.plane.problems)
 
+    @property
+    def encryption(self) -> Encryption | None:
+        """What encrypts networks; None where there can't be any overlays."""
+        return self._parts.encryption
+
+    @property
+    def takes_tunnels(self) -> bool:
+        """Whether other nodes have to be able to reach the remote port."""
+        return self.encryption is not None and self.encryption.tunnel.is_used
+
+    async def _open_tunnel(self, peer: Peer, serve: Callable[[], asyncio.Protocol]) -> None:
+        if not peer.stream:
+            raise OSError(f"node {peer.node_id} says of no address where it takes tunnels")
+        host, port = split_address(peer.stream)
+        tls = self._security.client_tls(server_name=peer.node_id)
+        transport, _ = await asyncio.get_running_loop().create_connection(
+            serve,
+            host,
+            port,
+            ssl=client_context(tls, alpn=TUNNEL_ALPN),
+            server_hostname=peer.node_id,
+        )
+        detect_dead_peers(transport.get_extra_info("socket"))
+
     def _ingress_namespace(self) -> Path | None:
         path = self._parts.plane.networks.ingress
         return path if netns.exists(path) else None
 
     def describe(self) -> NodeDescription:
+        encryption = self.encryption
         description = describe(
             runtime=self.executor.describe(),
             balancer=str(self.balancing),
@@ -228,6 +268,8 @@ class AgentHalf:
             hostname=self._hostname,
             labels=self._labels,
             generic_resources=self._generic_resources,
+            encryptions=[one.value for one in encryption.mechanisms] if encryption else (),
+            tunnel_addr=self._tunnel_addr if encryption else "",
         )
         return replace(description, tls_info=self._security.tls_info())
 
@@ -247,6 +289,7 @@ class AgentHalf:
     def _on_message(self, news: News) -> None:
         self.leader_addr = news.leader_addr
         self.executor.mirrors.set_cluster(news.registry_mirrors)
+        self._parts.plane.use_keys(news.network_keys)
         self.keeper.observe_node(news.node)
         self.keeper.observe_root(news.root_ca)
 

@@ -13,18 +13,19 @@ from random import Random
 
 from swarmd.agent.remotes import Remote
 from swarmd.ca.credentials import NodeCredentials
+from swarmd.model.ids import NodeId
 from swarmd.model.states import Role
 from swarmd.raft.errors import RaftError
 from swarmd.rpc.identity import Identity
 from swarmd.rpc.router import Router
 from swarmd.rpc.server import Server
-from swarmd.rpc.tls import RAFT_ALPN
+from swarmd.rpc.tls import RAFT_ALPN, TUNNEL_ALPN
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.supervise import Supervisor
 from swarmd.store.changes import Transaction
 
 from . import settings as settings_file
-from .address import DEFAULT_PORT, split
+from .address import DEFAULT_PORT, is_unspecified, join, split
 from .agent_half import AgentHalf
 from .allowance import own_words
 from .config import DaemonConfig
@@ -61,7 +62,7 @@ class ClusterMember:
         self.fatal = ""  # why it has stopped for good; only a restart helps
         self._paths = paths
         self._server = server
-        self._listening = False
+        self._listening: Role | None = None  # as what
         self.agent = AgentHalf(
             security=security,
             labels=config.labels,
@@ -70,9 +71,11 @@ class ClusterMember:
             image_disk=config.image_disk,
             paths=paths,
             data_addr=settings.data_addr,
+            tunnel_addr=_tunnel_addr(settings),
             allow=own_words(config, paths),
             remotes=[Remote(remote.addr, remote.node_id) for remote in settings.remotes],
             on_remotes=self._keep_remotes,
+            on_tunnels=lambda: self._role_changed.set(),
             clock=clock,
             rng=rng,
         )
@@ -96,12 +99,13 @@ class ClusterMember:
             on_removed=self._role_changed.set,
         )
         server.register_protocol(RAFT_ALPN, self._accept_raft)
+        server.register_protocol(TUNNEL_ALPN, self._accept_tunnel, from_workers=True)
         self._tasks = Supervisor("member")
         self._unsubscribe = security.subscribe(self._on_credentials)
 
     async def found(self, raft_id: str, transaction: Transaction) -> None:
         """Start as the first manager of a new cluster."""
-        await self._listen()
+        await self._listen(Role.MANAGER)
         await self.managing.found(raft_id, transaction)
         await self._start_rest()
 
@@ -112,7 +116,7 @@ class ClusterMember:
             OSError: the remote port can't be had.
         """
         if self.security.role is Role.MANAGER:
-            await self._listen()
+            await self._listen(Role.MANAGER)
         await self.resume()
 
     async def resume(self) -> None:
@@ -177,22 +181,25 @@ class ClusterMember:
 
     async def _become_manager(self) -> None:
         if not self.managing.is_complete:
-            await self._listen()
+            await self._listen(Role.MANAGER)
             await self.managing.start()
             if self.managing.is_complete:
                 log.info("role.manager node.id=%s", self.security.node_id)
 
     async def _become_worker(self) -> None:
-        if self._listening:
+        if self._listening is Role.MANAGER:
             log.info("role.worker node.id=%s", self.security.node_id)
         # A daemon that ended in the middle of this has left a replica behind.
         await self.managing.end()
-        if self._listening:
+        if self._listening is Role.MANAGER or not self.agent.takes_tunnels:
             await self._server.unlisten()
-            self._listening = False
+            self._listening = None
+        if self.agent.takes_tunnels:
+            await self._listen(Role.WORKER)
 
-    async def _listen(self) -> None:
-        if self._listening:
+    async def _listen(self, role: Role) -> None:
+        if self._listening is not None:
+            self._listening = role
             return
         host, port = split(self.settings.listen_addr, what="the listen address")
         try:
@@ -209,13 +216,19 @@ class ClusterMember:
                 f"cannot listen on {self.settings.listen_addr}: {detail.lower()}; stop the program "
                 "that uses the port, or choose another with --listen-addr when you join",
             ) from error
-        self._listening = True
+        self._listening = role
 
     def _accept_raft(self, identity: Identity) -> asyncio.Protocol:
         manager = self.managing.manager
         if manager is None:
             return _Closed()
         return manager.raft.accept(identity)
+
+    def _accept_tunnel(self, identity: Identity) -> asyncio.Protocol:
+        encryption = self.agent.encryption
+        if encryption is None:
+            return _Closed()
+        return encryption.tunnel.accept(NodeId(identity.node_id))
 
     def _on_credentials(self, credentials: NodeCredentials) -> None:
         self._server.replace_credentials(self.security.server_credentials())
@@ -233,6 +246,14 @@ class ClusterMember:
             remotes=tuple(settings_file.Remote(r.node_id, r.addr) for r in remotes),
         )
         settings_file.save(self._paths.settings, self.settings)
+
+
+def _tunnel_addr(settings: Settings) -> str:
+    """Where other nodes reach the remote port, which workers open for tunnels alone."""
+    host, port = split(settings.listen_addr, what="the listen address")
+    return join(
+        settings.data_addr if is_unspecified(host) else host, DEFAULT_PORT if port is None else port
+    )
 
 
 class _Closed(asyncio.Protocol):

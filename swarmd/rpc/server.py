@@ -76,15 +76,20 @@ class Server:
         self._connections: set[ServerConnection] = set()
         self._foreign: dict[asyncio.BaseTransport, str] = {}
         self._factories: dict[str, ProtocolFactory] = {}
+        self._from_workers: frozenset[str] = frozenset()
         self._one_lost = asyncio.Event()
         self._anonymous = 0
 
-    def register_protocol(self, alpn: str, factory: ProtocolFactory) -> None:
-        """Serve `alpn` on the remote port, to managers of this cluster only.
+    def register_protocol(
+        self, alpn: str, factory: ProtocolFactory, *, from_workers: bool = False
+    ) -> None:
+        """Serve `alpn` on the remote port, to managers of this cluster, or all of its nodes.
 
         Register before `listen`: clients learn in the handshake what there is.
         """
         self._factories[alpn] = factory
+        if from_workers:
+            self._from_workers |= {alpn}
 
     async def listen(self, host: str, port: int, credentials: Credentials) -> int:
         """Open the remote port; returns its number, which matters when `port` is 0.
@@ -208,7 +213,10 @@ class Server:
         except Rejection as rejection:
             log.warning("rpc.refused peer=%s reason=%s", peer.address, rejection.message)
             return None
-        if peer.identity is None or not peer.identity.is_manager:
+        if peer.identity is None:
+            log.warning("rpc.refused peer=%s reason=%s is for members", peer.address, alpn)
+            return None
+        if not peer.identity.is_manager and alpn not in self._from_workers:
             log.warning("rpc.refused peer=%s reason=%s is for managers", peer.address, alpn)
             return None
         self._foreign = {t: owner for t, owner in self._foreign.items() if not t.is_closing()}

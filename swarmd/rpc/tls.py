@@ -18,6 +18,7 @@ import msgspec
 
 GRPC_ALPN = "h2"
 RAFT_ALPN = "swarmd-raft"
+TUNNEL_ALPN = "swarmd-tunnel"
 
 # Name that managers are verified by; other names of a manager's certificate are for joining.
 MANAGER_NAME = "swarm-manager"

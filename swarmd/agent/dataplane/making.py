@@ -13,6 +13,8 @@ from swarmd.lb.mesh import MeshBalancer
 from swarmd.lb.nft.virtual import nft_virtual
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
 from swarmd.model.ids import NodeId
+from swarmd.network.crypt.encryption import Encryption
+from swarmd.network.crypt.tunnel import Dial, Tunnel
 from swarmd.network.dns.server import NameServer
 from swarmd.network.dns.upstream import servers_of
 from swarmd.network.tasks import TaskNetworks
@@ -28,6 +30,7 @@ class NodeParts:
         listen: where the proxy answers published ports.
         directory: for namespaces; nobody else makes any there.
         on_report: told of every change of what becomes of published ports.
+        dial: opens tunnels to other nodes.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class NodeParts:
         listen: tuple[str, ...],
         directory: Path,
         on_report: Callable[[BalancerReport], None],
+        dial: Dial,
         clock: Clock,
         rng: random.Random,
     ) -> None:
@@ -68,12 +72,22 @@ class NodeParts:
         )
         ports = self.balancing.make()
         kernel = None
+        self.encryption: Encryption | None = None
+        if self._ground.underlay is not None:
+            self.encryption = Encryption(
+                node_id,
+                hostname,
+                self._ground.underlay,
+                Tunnel(node_id, self._ground.underlay, dial=dial, rng=rng),
+                lacking=self._ground.unencrypted,
+            )
         if isinstance(ports, MeshBalancer):
             kernel = Kernel(
                 mesh=ports,
                 virtual=nft_virtual(clock=clock),
                 names=NameServer(rng=rng),
                 upstream=servers_of(RESOLV_CONF),
+                encryption=self.encryption,
             )
         self.plane = DataPlane(
             networks, ports, hostname=hostname, kernel=kernel, lacking=self._ground.lacking

@@ -30,10 +30,12 @@ from swarmd.lb.kernel import BalancerReport
 from swarmd.lb.virtual import Tended, VirtualBalancer
 from swarmd.model import defaults
 from swarmd.model.ids import NetworkId, NodeId, TaskId
+from swarmd.model.network_keys import NetworkKey
 from swarmd.model.spec import DnsConfig
 from swarmd.model.task import Task
 from swarmd.network.bridge import BridgeUnavailable
 from swarmd.network.core.tables import NetworkTable
+from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.dns.server import ADDRESS, Client, NameServer
 from swarmd.network.kernel.nft import NftError
 from swarmd.network.tasks import NotYet, Place, TaskNetworks
@@ -69,6 +71,7 @@ class Kernel(Struct, frozen=True):
     virtual: VirtualBalancer
     names: NameServer
     upstream: tuple[str, ...] = ()  # name servers of the node
+    encryption: Encryption | None = None  # None: encrypted networks can't be had
 
 
 class Home(Struct, frozen=True):
@@ -134,7 +137,9 @@ class DataPlane:
             for network_id in self.networks.overlays()
             for problem in self.networks.problems_of(network_id)
         )
-        return tuple(dict.fromkeys((*of_networks, *self._virtual_problems)))
+        encryption = self._kernel.encryption if self._kernel is not None else None
+        of_encryption = encryption.problems if encryption is not None else ()
+        return tuple(dict.fromkeys((*of_networks, *of_encryption, *self._virtual_problems)))
 
     # --- the swarm's tables
 
@@ -174,6 +179,8 @@ class DataPlane:
             await self._ports.close()
         if self._kernel is not None:
             await self._kernel.names.close()
+            if self._kernel.encryption is not None:
+                await self._kernel.encryption.close(keep=True)
 
     # --- tasks
 
@@ -205,10 +212,12 @@ class DataPlane:
         """
         needs = needs_of(task)
         overlays = needs.overlays if self._kernel is not None else ()
+        self._check_encryption(needs)
         try:
             place = await self.networks.attach(task.id, overlays)
             return await self._serve(task, needs, place)
         except NotYet as error:
+            self._check_encryption(needs)
             raise TemporaryFailure(str(error)) from None
         except (BridgeUnavailable, OSError, NftError) as error:
             raise TemporaryFailure(
@@ -228,6 +237,12 @@ class DataPlane:
         except (BridgeUnavailable, OSError, NftError) as error:
             log.warning("task.networks_lost task.id=%s reason=%s", task.id, error)
             return None
+
+    def use_keys(self, keys: tuple[NetworkKey, ...]) -> None:
+        """Encrypt by this ring of keys from now on."""
+        encryption = self._kernel.encryption if self._kernel is not None else None
+        if encryption is not None and encryption.use_keys(keys):
+            self._again.set()
 
     def withdraw(self, task_id: TaskId) -> None:
         """A task has ended by itself: nothing of this node leads there from now on."""
@@ -255,6 +270,9 @@ class DataPlane:
             await self.networks.remove()
         except OSError as error:
             log.warning("networks.not_removed reason=%s", error)
+            return
+        if self._kernel is not None and self._kernel.encryption is not None:
+            await self._kernel.encryption.close(keep=False)
 
     # --- inside
 
@@ -298,13 +316,44 @@ class DataPlane:
         published = here(unpublished(self._withdrawn, self._published), self.networks.node_id)
         kernel = self._kernel
         if kernel is not None:
-            await self.networks.apply(self._tables)
+            await self._apply_networks(kernel)
             kernel.names.use(self._tables)
             await self._balance(kernel)
             tables = self._balanced()
             await kernel.mesh.use(next((row for row in tables.values() if row.ingress), None))
         if self._ports is not None:
             self._port_problems = (await self._ports.apply(published)).problems
+
+    async def _apply_networks(self, kernel: Kernel) -> None:
+        """Make the networks, those first that must not be made without being encrypted."""
+        if kernel.encryption is None:
+            await self.networks.apply(
+                {key: table for key, table in self._tables.items() if not table.encrypted}
+            )
+            return
+        overlays = self.networks.overlays()
+        leaving = [one.table for key, one in overlays.items() if key not in self._tables]
+        await self.networks.apply(await kernel.encryption.apply(self._tables, leaving))
+        if leaving:
+            left = [one.table for key, one in overlays.items() if key not in self._tables]
+            await kernel.encryption.apply(self._tables, left)
+
+    def _check_encryption(self, needs: Needs) -> None:
+        """Raises: TaskFailure, where a network can't be encrypted: it is never had otherwise."""
+        kernel = self._kernel
+        if kernel is None:
+            return
+        for attachment in needs.overlays:
+            table = self._tables.get(attachment.network_id)
+            if table is None or not table.encrypted:
+                continue
+            if kernel.encryption is None:
+                raise TaskFailure(
+                    f"network {table.name} is encrypted, which node {self._hostname} can't do"
+                )
+            refusal = kernel.encryption.refused.get(attachment.network_id)
+            if refusal is not None:
+                raise TaskFailure(refusal)
 
     async def _balance(self, kernel: Kernel) -> None:
         tables = {key: table for key, table in self._balanced().items() if not table.ingress}
@@ -328,6 +377,8 @@ class DataPlane:
     async def _tend(self, *, look: bool) -> None:
         kernel = self._kernel
         async with self._lock:
+            if kernel is not None and kernel.encryption is not None:
+                await kernel.encryption.tend()
             if look:
                 await self.networks.tend()
             if kernel is None or not self._known:

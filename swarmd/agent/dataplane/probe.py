@@ -10,9 +10,12 @@ from __future__ import annotations
 import errno
 import os
 import socket
+from collections.abc import Mapping
 from pathlib import Path
 
+from swarmd.model.network import Mechanism
 from swarmd.network.core.overlay_plan import VXLAN_PORT, Underlay
+from swarmd.network.crypt import encryption
 from swarmd.network.kernel import links, netns, nft
 from swarmd.network.kernel.netlink import Request, open_netlink
 from swarmd.network.underlay import find_underlay
@@ -34,10 +37,16 @@ class Ground:
     """What was found. `underlay` is None where there can be no overlays, and `lacking` says why."""
 
     def __init__(
-        self, *, underlay: Underlay | None, lacking: str, claim: socket.socket | None
+        self,
+        *,
+        underlay: Underlay | None,
+        lacking: str,
+        claim: socket.socket | None,
+        unencrypted: Mapping[Mechanism, str] | None = None,
     ) -> None:
         self.underlay = underlay
         self.lacking = lacking
+        self.unencrypted = unencrypted or {}  # ways to encrypt that there aren't, and why
         self._claim = claim
 
     def close(self) -> None:
@@ -68,7 +77,7 @@ def probe(data_addr: str, directory: Path) -> Ground:
     if lacking:
         claim.close()
         return _without(lacking)
-    return Ground(underlay=underlay, lacking="", claim=claim)
+    return Ground(underlay=underlay, lacking="", claim=claim, unencrypted=encryption.lacking())
 
 
 def _without(lacking: str) -> Ground:

@@ -21,6 +21,7 @@ from msgspec import Struct
 from swarmd.model.ids import NodeId
 from swarmd.model.network import Mechanism
 from swarmd.model.network_keys import NetworkKey
+from swarmd.network.core.overlay_plan import VXLAN_PORT
 from swarmd.network.core.tables import IPV4, NetworkTable
 
 RING = 3  # generations that are understood
@@ -29,7 +30,9 @@ _SPI_FIRST = 256  # those below are reserved
 _PURPOSE = b"swarmd overlay esp 1"
 _HASH_BYTES = hashlib.sha256().digest_size
 _UDP = 17
-_V4_MIN, _V6_HEADER, _UDP_HEADER, _VXLAN_HEADER = 20, 40, 8, 8
+_V4_HEADER, _V6_HEADER, _UDP_HEADER, _VXLAN_HEADER = 20, 40, 8, 8
+_V4_BYTES, _V4_WITHOUT_OPTIONS = 4, 0x45
+_PORT = VXLAN_PORT.to_bytes(2, "big")
 _FRAGMENT = 0x3FFF  # more fragments, and the offset
 
 
@@ -70,12 +73,15 @@ class Ipsec(Struct, frozen=True):
 
 
 def guarded(tables: Iterable[NetworkTable]) -> Guarded:
-    """What the guard has to know of these networks."""
+    """What the guard has to know of these networks.
+
+    Those encrypted in a way that nobody here knows are led to where nobody carries them.
+    """
     ids: dict[Mechanism, set[int]] = {}
     for table in tables:
-        if table.mechanism is not None:
+        if table.encrypted:
             numbers = (subnet.vxlan_id for subnet in table.subnets if subnet.vxlan_id)
-            ids.setdefault(table.mechanism, set()).update(numbers)
+            ids.setdefault(table.mechanism or Mechanism.TUNNEL, set()).update(numbers)
     return Guarded({mechanism: tuple(sorted(numbers)) for mechanism, numbers in ids.items()})
 
 
@@ -141,30 +147,39 @@ def _expand(secret: bytes, info: bytes, length: int) -> bytes:
     return hmac.digest(prk, info + b"\1", "sha256")[:length]
 
 
-def carried(packet: bytes | memoryview) -> tuple[str, str, int] | None:
-    """Source, destination and VXLAN id of a whole VXLAN packet; None if it is anything else.
+def vxlan_between(packet: bytes | memoryview, source: bytes, target: bytes) -> bytes | None:
+    """The VXLAN id, as three bytes, of a whole packet between two addresses; None if it isn't one.
 
-    The port is not looked at: it is the receiver's guard and socket that know it.
+    Packets that come out of a tunnel have to be what their sender may send: nothing but VXLAN, from
+    its own address to ours.
     """
-    if not packet:
-        return None
-    version = packet[0] >> 4
-    if version == IPV4:
-        start = (packet[0] & 0xF) * 4
-        if start < _V4_MIN or len(packet) < _V4_MIN:
-            return None
-        if packet[9] != _UDP or int.from_bytes(packet[6:8], "big") & _FRAGMENT:
-            return None
-        source, target = packet[12:16], packet[16:20]
-    elif version == 6:
-        start = _V6_HEADER
-        if len(packet) < start or packet[6] != _UDP:
-            return None
-        source, target = packet[8:24], packet[24:40]
+    if len(source) == _V4_BYTES:
+        start = _V4_HEADER
+        is_ours = (
+            len(packet) > start
+            and packet[0] == _V4_WITHOUT_OPTIONS
+            and packet[9] == _UDP
+            and not int.from_bytes(packet[6:8], "big") & _FRAGMENT
+            and packet[12:16] == source
+            and packet[16:20] == target
+        )
     else:
+        start = _V6_HEADER
+        is_ours = (
+            len(packet) > start
+            and packet[0] >> 4 == 6
+            and packet[6] == _UDP
+            and packet[8:24] == source
+            and packet[24:40] == target
+        )
+    if not is_ours or len(packet) < start + _UDP_HEADER + _VXLAN_HEADER:
         return None
-    if len(packet) < start + _UDP_HEADER + _VXLAN_HEADER:
+    if packet[start + 2 : start + 4] != _PORT:
         return None
     at = start + _UDP_HEADER + 4
-    number = int.from_bytes(packet[at : at + 3], "big")
-    return str(ip_address(bytes(source))), str(ip_address(bytes(target))), number
+    return bytes(packet[at : at + 3])
+
+
+def target_of(packet: bytes) -> bytes:
+    """The destination of an IP packet, as the kernel hands it over."""
+    return packet[16:20] if packet[0] >> 4 == IPV4 else packet[24:40]

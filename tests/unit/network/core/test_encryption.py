@@ -14,12 +14,13 @@ from swarmd.model.network_keys import GOSSIP, IPSEC, NetworkKey
 from swarmd.network.core.encryption import (
     Peer,
     association,
-    carried,
     guarded,
     ipsec,
     newest_first,
     peers_of,
     sending,
+    target_of,
+    vxlan_between,
 )
 from swarmd.network.core.tables import NetworkTable, Subnet
 from swarmd.network.core.tables import Peer as Row
@@ -95,31 +96,49 @@ def test_associations_hide_their_secret() -> None:
     assert repr(one.secret) not in repr(one)
 
 
-def vxlan(source: str, target: str, number: int, *, fragment: int = 0, protocol: int = 17) -> bytes:
+def vxlan(
+    source: str,
+    target: str,
+    number: int,
+    *,
+    fragment: int = 0,
+    protocol: int = 17,
+    port: int = 4789,
+) -> bytes:
     ends = ip_address(source).packed + ip_address(target).packed
-    inner = bytes(8) + b"\x08\0\0\0" + number.to_bytes(3, "big") + b"\0" + b"frame"
+    udp = (1234).to_bytes(2, "big") + port.to_bytes(2, "big") + bytes(4)
+    inner = udp + b"\x08\0\0\0" + number.to_bytes(3, "big") + b"\0" + b"frame"
     if ip_address(source).version == 4:
         head = bytes([0x45, 0, 0, 0, 0, 0]) + fragment.to_bytes(2, "big")
         return head + bytes([64, protocol, 0, 0]) + ends + inner
     return bytes([0x60, 0, 0, 0, 0, 0, protocol, 64]) + ends + inner
 
 
+def between(packet: bytes | memoryview, source: str = ME, target: str = OTHER) -> bytes | None:
+    return vxlan_between(packet, ip_address(source).packed, ip_address(target).packed)
+
+
 @pytest.mark.parametrize(("source", "target"), [(ME, OTHER), ("fd99::1", "fd99::2")])
 def test_vxlan_packets_are_known_by_their_ends_and_id(source: str, target: str) -> None:
     packet = vxlan(source, target, 0xABCDEF)
-    assert carried(packet) == (source, target, 0xABCDEF)
-    assert carried(memoryview(packet)) == (source, target, 0xABCDEF)
+    assert between(packet, source, target) == b"\xab\xcd\xef"
+    assert between(memoryview(packet), source, target) == b"\xab\xcd\xef"
+    assert between(packet, target, source) is None
+    assert between(packet[:-6], source, target) is None
+    assert target_of(packet) == ip_address(target).packed
 
 
 def test_anything_else_is_nothing() -> None:
-    assert carried(vxlan(ME, OTHER, 1, fragment=0x2000)) is None
-    assert carried(vxlan(ME, OTHER, 1, fragment=3)) is None
-    assert carried(vxlan(ME, OTHER, 1, protocol=6)) is None
-    assert carried(vxlan("fd99::1", "fd99::2", 1, protocol=44)) is None
-    assert carried(b"\x10" * 100) is None
+    assert between(vxlan(ME, OTHER, 1, fragment=0x2000)) is None
+    assert between(vxlan(ME, OTHER, 1, fragment=3)) is None
+    assert between(vxlan(ME, OTHER, 1, protocol=6)) is None
+    assert between(vxlan(ME, OTHER, 1, port=22)) is None
+    assert between(vxlan(ME, THIRD, 1)) is None
+    assert between(vxlan("fd99::1", "fd99::2", 1, protocol=44), "fd99::1", "fd99::2") is None
+    assert between(vxlan("fd99::1", "fd99::2", 1)) is None
 
 
 @given(st.binary(max_size=80))
 def test_no_bytes_are_too_strange(packet: bytes) -> None:
-    found = carried(packet)
-    assert found is None or len(packet) >= 36
+    assert between(packet) is None
+    assert between(packet, "fd99::1", "fd99::2") is None

@@ -1,0 +1,1 @@
+"""Encrypted networks: what carries their packets between nodes, and keeps them from showing."""

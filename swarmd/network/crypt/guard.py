@@ -1,0 +1,171 @@
+"""The rules that keep packets of encrypted networks from leaving, or coming in, in the clear.
+
+They are the kernel's, in the node's own namespace, and outlive the daemon: while nothing encrypts,
+nothing passes. By nftables, or by the legacy tables where the kernel has only those.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Protocol
+
+from swarmd.model.network import Mechanism
+from swarmd.network.core.encryption import Guarded
+from swarmd.network.core.overlay_plan import VXLAN_PORT
+from swarmd.network.kernel import iptables, netns, nft
+
+TABLE = "swarmd_crypt"
+CHAIN = "SWARMD-CRYPT"
+DEVICE = "swcrypt"  # the tunnel's
+# Marks of packets on their way to a mechanism.
+MARKS = {Mechanism.IPSEC: 0x5357_0001, Mechanism.TUNNEL: 0x5357_0002}
+_HOOKS = ("OUTPUT", "POSTROUTING", "INPUT")
+
+
+class Guard(Protocol):
+    """Rules in one namespace. All methods block, and raise `OSError` or `NftError`."""
+
+    def bring(self, guarded: Guarded) -> bool:
+        """Have the rules for these networks in force; whether anything had to be changed."""
+        ...
+
+    def remove(self) -> None:
+        """Take the rules away; there are no encrypted networks any more."""
+        ...
+
+
+class NftGuard:
+    """By nftables: one table for each family."""
+
+    def __init__(self, *, node: Path | None = None) -> None:
+        self._node = node
+        self._listed: tuple[Guarded, str] | None = None
+
+    def bring(self, guarded: Guarded) -> bool:
+        if self._listed is not None and self._listed == (guarded, self._inside(_listing)):
+            return False
+        self._inside(lambda: nft.run("".join(nft_text(family, guarded) for family in _FAMILIES)))
+        self._listed = (guarded, self._inside(_listing))
+        return True
+
+    def remove(self) -> None:
+        self._listed = None
+        self._inside(lambda: nft.run("".join(_gone(family) for family in _FAMILIES)))
+
+    def _inside(self, call: Callable[[], netns.T]) -> netns.T:
+        return netns.inside(self._node, call)
+
+
+class IptablesGuard:
+    """By the legacy tables: one chain for each hook, in the table `mangle`."""
+
+    def __init__(self, *, node: Path | None = None) -> None:
+        self._node = node
+        self._listed: tuple[Guarded, str] | None = None
+
+    def bring(self, guarded: Guarded) -> bool:
+        return netns.inside(self._node, lambda: self._bring(guarded))
+
+    def remove(self) -> None:
+        self._listed = None
+
+        def remove() -> None:
+            for tool in (iptables.V4, iptables.V6):
+                for hook in _HOOKS:
+                    iptables.drop_jump(tool, "mangle", hook, f"{CHAIN}-{hook}")
+
+        netns.inside(self._node, remove)
+
+    def _bring(self, guarded: Guarded) -> bool:
+        if self._listed == (guarded, _legacy_listing()):
+            return False
+        for tool in (iptables.V4, iptables.V6):
+            iptables.restore(tool, iptables_text(tool, guarded))
+            for hook in _HOOKS:
+                iptables.jump(tool, "mangle", hook, f"{CHAIN}-{hook}")
+        self._listed = (guarded, _legacy_listing())
+        return True
+
+
+def choose(*, node: Path | None = None) -> Guard:
+    """What works in a namespace, by trying."""
+    guard = NftGuard(node=node)
+    try:
+        guard.bring(Guarded(dict.fromkeys(Mechanism, (1,))))
+        guard.remove()
+    except (nft.NftError, OSError):
+        return IptablesGuard(node=node)
+    return guard
+
+
+_FAMILIES = ("ip", "ip6")
+
+
+def nft_text(family: str, guarded: Guarded) -> str:
+    """The batch that puts one family's table in place of whatever was there."""
+    lead, leave, arrive = [], [], []
+    for mechanism in Mechanism:
+        ids = ", ".join(str(number) for number in guarded.of(mechanism))
+        if not ids:
+            continue
+        # The VXLAN id is behind eight bytes of UDP and four of VXLAN.
+        packets = f"udp dport {VXLAN_PORT} @th,96,24 {{ {ids} }}"
+        lead.append(f"{packets} meta mark set {MARKS[mechanism]:#x}")
+        if mechanism is Mechanism.IPSEC:
+            leave.append(f"rt ipsec missing {packets} drop")
+            arrive.append(f"meta ipsec missing {packets} drop")
+        else:
+            leave.append(f'oifname != "{DEVICE}" {packets} drop')
+            arrive.append(f'iifname != "{DEVICE}" {packets} drop')
+    lines = (
+        f"table {family} {TABLE} {{",
+        "chain lead {",
+        "type route hook output priority mangle; policy accept;",
+        *lead,
+        "}",
+        "chain leave {",
+        "type filter hook postrouting priority mangle; policy accept;",
+        *leave,
+        "}",
+        "chain arrive {",
+        "type filter hook input priority mangle; policy accept;",
+        *arrive,
+        "}",
+        "}",
+    )
+    return _gone(family) + "".join(f"{line}\n" for line in lines)
+
+
+def iptables_text(tool: str, guarded: Guarded) -> str:
+    """The batch that fills the chains of one family."""
+    rules = []
+    for mechanism in Mechanism:
+        for number in guarded.of(mechanism):
+            word = number << 8
+            # An IPv4 header says how long it is; that of IPv6 has 40 bytes.
+            at = "0>>22&0x3C@12" if tool == iptables.V4 else "52"
+            packets = f"-p udp --dport {VXLAN_PORT} -m u32 --u32 {at}&0xFFFFFF00={word:#x}"
+            out, into = ("-m policy --dir out --pol none", "-m policy --dir in --pol none")
+            if mechanism is Mechanism.TUNNEL:
+                out, into = f"! -o {DEVICE}", f"! -i {DEVICE}"
+            mark = f"-j MARK --set-mark {MARKS[mechanism]:#x}"
+            rules += [
+                f"-A {CHAIN}-OUTPUT {packets} {mark}",
+                f"-A {CHAIN}-POSTROUTING {out} {packets} -j DROP",
+                f"-A {CHAIN}-INPUT {into} {packets} -j DROP",
+            ]
+    chains = [f":{CHAIN}-{hook} -" for hook in _HOOKS]
+    return "".join(f"{line}\n" for line in ("*mangle", *chains, *rules, "COMMIT"))
+
+
+def _gone(family: str) -> str:
+    return f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
+
+
+def _listing() -> str:
+    return "".join(nft.listing(f"{family} {TABLE}") for family in _FAMILIES)
+
+
+def _legacy_listing() -> str:
+    return iptables.listing(iptables.V4, "mangle") + iptables.listing(iptables.V6, "mangle")
