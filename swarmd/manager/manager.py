@@ -59,6 +59,7 @@ from swarmd.raft.node import RaftNode
 from swarmd.raft.ports import Disk
 from swarmd.raft.status import Leadership
 from swarmd.raft.threads import StoppableWorker, ThreadWorker
+from swarmd.rpc.methods import MEMBERSHIP
 from swarmd.rpc.router import Router
 from swarmd.runtime.chance import RandomIds
 from swarmd.runtime.clock import Clock
@@ -69,7 +70,6 @@ from swarmd.store.store import Store
 log = logging.getLogger(__name__)
 
 CONTROL = "docker.swarmkit.v1.Control"
-MEMBERSHIP = "docker.swarmkit.v1.RaftMembership"
 HEALTH = "docker.swarmkit.v1.Health"
 ENDPOINTS = "swarmd.v1.Endpoints"
 UPDATES = "swarmd.v1.Updates"

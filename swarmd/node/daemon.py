@@ -15,6 +15,7 @@ import shutil
 import signal
 import sys
 from random import Random
+from typing import TYPE_CHECKING
 
 from msgspec.structs import replace
 
@@ -24,7 +25,6 @@ from swarmd.ca.credentials import NodeCredentials
 from swarmd.ca.founding import found
 from swarmd.ca.keystore import Keystore
 from swarmd.ca.problems import KeystoreProblem
-from swarmd.manager.manager import Manager
 from swarmd.model.cluster import (
     DEFAULT_ADDRESS_POOL,
     DEFAULT_SUBNET_SIZE,
@@ -36,7 +36,6 @@ from swarmd.model.ids import ClusterId, NetworkId, NodeId
 from swarmd.model.instant import Instant
 from swarmd.model.node import Node, NodeSpec
 from swarmd.model.states import Availability, Role
-from swarmd.orchestrator.network_keys import ENTROPY_BYTES, rotated
 from swarmd.raft.errors import RaftError
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.relay import LeaderRelay
@@ -53,7 +52,6 @@ from .address import advertised, check_is_local, split, with_port
 from .config import DaemonConfig
 from .enrolment import Enrolment
 from .executor_access import ExecutorAccess
-from .held_authority import has_expired, renew_at_home
 from .image_service import IMAGES, ImageService
 from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
@@ -61,12 +59,14 @@ from .member import ClusterMember
 from .memory import recall
 from .new_cluster import ingress_network
 from .paths import Paths
-from .rebuilding import demote_others, require_rebuildable, stand_alone
 from .remote_authority import RemoteAuthority
 from .security import SecurityContext
 from .settings import Remote, Settings
 from .state_dir import StateDir, StateDirError
 from .volume_service import VOLUMES, VolumeService
+
+if TYPE_CHECKING:
+    from swarmd.manager.manager import Manager
 
 log = logging.getLogger(__name__)
 
@@ -187,6 +187,9 @@ class Daemon:
                 default_address_pool=address_pools,
                 subnet_size=subnet_size,
             )
+            # What founding takes is nothing that workers need; rebuilding, below, likewise.
+            from swarmd.orchestrator.network_keys import ENTROPY_BYTES, rotated
+
             cluster = rotated(cluster, secrets.token_bytes(ENTROPY_BYTES), now)
             ingress = ingress_network(cluster, NetworkId(self._ids.new()))
             node = Node(
@@ -227,6 +230,9 @@ class Daemon:
         Returns:
             the cluster, and the nodes that were managers and are workers now.
         """
+        from .held_authority import has_expired, renew_at_home
+        from .rebuilding import demote_others, require_rebuildable, stand_alone
+
         async with self._changing:
             now = Instant(self._clock.now())
             member = await require_rebuildable(self.member, self.paths.raft, now)

@@ -8,8 +8,6 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 import swarmd
-from swarmd.manager.validate import check_cluster_spec
-from swarmd.manager.validate.network import checked_pools
 from swarmd.model.cluster import DEFAULT_ADDRESS_POOL, DEFAULT_SUBNET_SIZE, Cluster
 from swarmd.model.errors import invalid
 from swarmd.model.states import Availability, Role
@@ -80,6 +78,10 @@ class LocalService:
     async def Init(self, call: Call, request: pb.InitRequest) -> pb.InitResponse:
         if request.force_new_cluster:
             return await self._rebuild(request)
+        # What founding takes is nothing that workers need.
+        from swarmd.manager.validate import check_cluster_spec
+        from swarmd.manager.validate.network import checked_pools
+
         subnet_size = request.default_addr_pool_mask_length or DEFAULT_SUBNET_SIZE
         pools = checked_pools(request.default_addr_pool or DEFAULT_ADDRESS_POOL, subnet_size)
         spec = cluster_spec(

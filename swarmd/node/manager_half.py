@@ -11,18 +11,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
-from swarmd.manager.manager import MEMBERSHIP, Manager
 from swarmd.model.errors import Rejection
 from swarmd.model.ids import NodeId
 from swarmd.model.states import Role
 from swarmd.raft.members import Member
 from swarmd.rpc.errors import RpcError
+from swarmd.rpc.methods import MEMBERSHIP
 from swarmd.rpc.pb import raft as pb
 from swarmd.runtime.supervise import Supervisor
 from swarmd.store.changes import Transaction
 
 from .premises import Premises
+
+if TYPE_CHECKING:
+    from swarmd.manager.manager import Manager
 
 log = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from swarmd.model.cluster import (
 )
 from swarmd.model.ids import NetworkId
 from swarmd.model.network import INGRESS_NAME, Network, NetworkSpec
-from swarmd.orchestrator.allocator.subnets import allocate_network
 
 
 def cluster_spec(
@@ -31,5 +30,7 @@ def cluster_spec(
 
 def ingress_network(cluster: Cluster, network_id: NetworkId) -> Network:
     """The network through which published ports reach tasks, with the first block of the pools."""
+    from swarmd.orchestrator.allocator.subnets import allocate_network
+
     spec = NetworkSpec(name=INGRESS_NAME, ingress=True)
     return allocate_network(Network(id=network_id, spec=spec), (), cluster)

@@ -1,13 +1,15 @@
-"""Where the manager half of a node lives: its Raft directory, and its way to other managers."""
+"""Where the manager half of a node lives: its Raft directory, and its way to other managers.
+
+What managers alone need is imported when a node becomes one: workers do without the memory.
+"""
 
 from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
 from random import Random
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
-from swarmd.manager.manager import Manager
 from swarmd.raft import founding as raft_founding
 from swarmd.raft.members import Member
 from swarmd.rpc.channel import Channel
@@ -18,6 +20,9 @@ from swarmd.store.changes import Transaction
 from .paths import Paths
 from .security import SecurityContext
 from .settings import Settings
+
+if TYPE_CHECKING:
+    from swarmd.manager.manager import Manager
 
 
 class Premises(Protocol):
@@ -87,6 +92,8 @@ class OnThisMachine:
         return Channel(address, self._security.client_tls())
 
     def make_manager(self, founding: Transaction | None) -> Manager:
+        from swarmd.manager.manager import Manager
+
         return Manager(
             node_id=self._security.node_id,
             raft_directory=self._paths.raft,

@@ -30,6 +30,9 @@ from swarmd.rpc.pb.containerd import (
 )
 from swarmd.rpc.roles import Access, Routing, access_to, routing_of
 
+# Named here as both a node that wants to be a manager and the managers go by it.
+MEMBERSHIP = "docker.swarmkit.v1.RaftMembership"
+
 _FILES = (
     pb.ca,
     pb.control,
