@@ -78,6 +78,7 @@ class Encryption:
         self._served: tuple[NetworkTable, ...] = ()
         self._refused: Mapping[NetworkId, str] = {}
         self._problem = ""
+        self._is_swept = False  # whether all that is there is what this object has made
         self._keys: tuple[NetworkKey, ...] = ()
         self._lock = asyncio.Lock()
 
@@ -143,21 +144,22 @@ class Encryption:
         """Stop; what the kernel holds stays where tasks are kept."""
         async with self._lock:
             await self.tunnel.close()
-            if keep or self._guard is None:
-                return
-            self._tables = self._served = ()
-            await self._bring()
+            if not keep:
+                self._tables = self._served = ()
+                await self._bring()
 
     async def _bring(self) -> int:
-        if not self._tables and self._guard is None:
+        if not self._tables and self._guard is None and self._is_swept:
             return 0
         try:
             done = await self._guarded(guarded(self._tables)) if self._tables else 0
             done += await self._by_kernel()
             done += await self._by_tunnel()
-            if not self._tables and self._guard is not None:
-                await asyncio.to_thread(self._guard.remove)
+            if not self._tables:
+                # An earlier daemon may have left some, too.
+                await asyncio.to_thread((await self._find_guard()).remove)
                 self._guard = None
+            self._is_swept = True
         except (OSError, NftError) as error:
             problem = f"encrypted networks can't be had on node {self._hostname}: {error}"
             if problem != self._problem:
@@ -168,9 +170,15 @@ class Encryption:
         return done
 
     async def _guarded(self, wanted: Guarded) -> int:
+        guard = await self._find_guard()
+        return int(await asyncio.to_thread(guard.bring, wanted))
+
+    async def _find_guard(self) -> guards.Guard:
         if self._guard is None:
-            self._guard = await asyncio.to_thread(guards.choose, node=self._node)
-        return int(await asyncio.to_thread(self._guard.bring, wanted))
+            self._guard = await asyncio.to_thread(
+                guards.choose, self._underlay.address, node=self._node
+            )
+        return self._guard
 
     async def _by_kernel(self) -> int:
         if Mechanism.IPSEC in self.lacking or (self._served and not self._keys):
@@ -184,8 +192,8 @@ class Encryption:
         ids = guarded(self._served).of(Mechanism.TUNNEL)
         if Mechanism.TUNNEL in self.lacking:
             return 0
-        await self.tunnel.use(peers_of(self._served, Mechanism.TUNNEL, self._node_id), ids)
-        return int(await self.tunnel.tend())
+        peers = peers_of(self._served, Mechanism.TUNNEL, self._node_id)
+        return int(await self.tunnel.use(peers, ids))
 
     def _refusal(self, table: NetworkTable) -> str:
         mechanism = table.mechanism

@@ -7,12 +7,14 @@ nothing passes. By nftables, or by the legacy tables where the kernel has only t
 from __future__ import annotations
 
 from collections.abc import Callable
+from ipaddress import ip_address
 from pathlib import Path
 from typing import Protocol
 
 from swarmd.model.network import Mechanism
 from swarmd.network.core.encryption import Guarded
 from swarmd.network.core.overlay_plan import VXLAN_PORT
+from swarmd.network.core.tables import IPV4
 from swarmd.network.kernel import iptables, netns, nft
 
 TABLE = "swarmd_crypt"
@@ -58,9 +60,10 @@ class NftGuard:
 
 
 class IptablesGuard:
-    """By the legacy tables: one chain for each hook, in the table `mangle`."""
+    """By the legacy tables of the underlay's family: one chain for each hook, in `mangle`."""
 
-    def __init__(self, *, node: Path | None = None) -> None:
+    def __init__(self, tool: str, *, node: Path | None = None) -> None:
+        self._tool = tool
         self._node = node
         self._listed: tuple[Guarded, str] | None = None
 
@@ -71,38 +74,39 @@ class IptablesGuard:
         self._listed = None
 
         def remove() -> None:
-            for tool in (iptables.V4, iptables.V6):
-                for hook in _HOOKS:
-                    iptables.drop_jump(tool, "mangle", hook, f"{CHAIN}-{hook}")
+            for hook in _HOOKS:
+                iptables.drop_jump(self._tool, "mangle", hook, f"{CHAIN}-{hook}")
 
         netns.inside(self._node, remove)
 
     def _bring(self, guarded: Guarded) -> bool:
-        if self._listed == (guarded, _legacy_listing()):
+        if self._listed == (guarded, iptables.listing(self._tool, "mangle")):
             return False
-        for tool in (iptables.V4, iptables.V6):
-            iptables.restore(tool, iptables_text(tool, guarded))
-            for hook in _HOOKS:
-                iptables.jump(tool, "mangle", hook, f"{CHAIN}-{hook}")
-        self._listed = (guarded, _legacy_listing())
+        iptables.restore(self._tool, iptables_text(self._tool, guarded))
+        for hook in _HOOKS:
+            iptables.jump(self._tool, "mangle", hook, f"{CHAIN}-{hook}")
+        self._listed = (guarded, iptables.listing(self._tool, "mangle"))
         return True
 
 
-def choose(*, node: Path | None = None) -> Guard:
-    """What works in a namespace, by trying."""
-    guard = NftGuard(node=node)
+def choose(underlay: str, *, node: Path | None = None) -> Guard:
+    """What works in a namespace, by trying.
+
+    Args:
+        underlay: the address of the node.
+    """
     try:
-        guard.bring(Guarded(dict.fromkeys(Mechanism, (1,))))
-        guard.remove()
+        netns.inside(node, lambda: nft.run(_probe()))
     except (nft.NftError, OSError):
-        return IptablesGuard(node=node)
-    return guard
+        tool = iptables.V4 if ip_address(underlay).version == IPV4 else iptables.V6
+        return IptablesGuard(tool, node=node)
+    return NftGuard(node=node)
 
 
 _FAMILIES = ("ip", "ip6")
 
 
-def nft_text(family: str, guarded: Guarded) -> str:
+def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
     """The batch that puts one family's table in place of whatever was there."""
     lead, leave, arrive = [], [], []
     for mechanism in Mechanism:
@@ -119,7 +123,7 @@ def nft_text(family: str, guarded: Guarded) -> str:
             leave.append(f'oifname != "{DEVICE}" {packets} drop')
             arrive.append(f'iifname != "{DEVICE}" {packets} drop')
     lines = (
-        f"table {family} {TABLE} {{",
+        f"table {family} {table} {{",
         "chain lead {",
         "type route hook output priority mangle; policy accept;",
         *lead,
@@ -134,7 +138,7 @@ def nft_text(family: str, guarded: Guarded) -> str:
         "}",
         "}",
     )
-    return _gone(family) + "".join(f"{line}\n" for line in lines)
+    return _gone(family, table) + "".join(f"{line}\n" for line in lines)
 
 
 def iptables_text(tool: str, guarded: Guarded) -> str:
@@ -159,13 +163,16 @@ def iptables_text(tool: str, guarded: Guarded) -> str:
     return "".join(f"{line}\n" for line in ("*mangle", *chains, *rules, "COMMIT"))
 
 
-def _gone(family: str) -> str:
-    return f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
+def _probe() -> str:
+    """All kinds of rules, by another name, made and taken away at once."""
+    rules = Guarded(dict.fromkeys(Mechanism, (1,)))
+    name = f"{TABLE}_probe"
+    return "".join(nft_text(one, rules, name) + f"delete table {one} {name}\n" for one in _FAMILIES)
+
+
+def _gone(family: str, table: str = TABLE) -> str:
+    return f"table {family} {table}\ndelete table {family} {table}\n"
 
 
 def _listing() -> str:
     return "".join(nft.listing(f"{family} {TABLE}") for family in _FAMILIES)
-
-
-def _legacy_listing() -> str:
-    return iptables.listing(iptables.V4, "mangle") + iptables.listing(iptables.V6, "mangle")

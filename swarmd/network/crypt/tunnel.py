@@ -82,6 +82,7 @@ class Tunnel:
         self._rng = rng
         self._node = node
         self._descriptor: int | None = None
+        self._is_unrouted = False  # an earlier daemon may have left a rule
         self._ids: frozenset[bytes] = frozenset()
         self._peers: dict[NodeId, Peer] = {}
         self._by_address: dict[bytes, NodeId] = {}
@@ -106,8 +107,10 @@ class Tunnel:
         """Whether there are networks that it carries."""
         return bool(self._ids)
 
-    async def use(self, peers: Iterable[Peer], ids: Iterable[int]) -> None:
+    async def use(self, peers: Iterable[Peer], ids: Iterable[int]) -> bool:
         """Carry the packets of these VXLANs to these peers, and nothing else.
+
+        Answers whether somebody had taken away what was there.
 
         Raises:
             OSError: the interface can't be made.
@@ -123,9 +126,11 @@ class Tunnel:
         for node_id, old in before.items():
             if self._peers.get(node_id) != old:
                 await self._leave(node_id)
-        if self._ids and self._descriptor is None:
+        is_missing = self._descriptor is None or await self._is_gone()
+        if self._ids and is_missing:
+            self._close_device()
             await self._open()
-        elif not self._ids:
+        elif not self._ids and not self._is_unrouted:
             await asyncio.to_thread(self._unroute)
             self._close_device()
         for node_id, peer in self._peers.items():
@@ -133,14 +138,7 @@ class Tunnel:
                 self._changed[node_id] = asyncio.Event()
                 supervisor = self._dialling[node_id] = Supervisor("tunnel")
                 supervisor.keep(partial(self._keep_stream, peer), name=node_id)
-
-    async def tend(self) -> bool:
-        """Make what was taken away anew; whether something was. Raises: OSError."""
-        if not self._ids or (self._descriptor is not None and not await self._is_gone()):
-            return False
-        self._close_device()
-        await self._open()
-        return True
+        return was_used and self.is_used and is_missing
 
     def accept(self, node_id: NodeId) -> asyncio.Protocol:
         """What serves a connection that a node has opened, whose certificate was verified."""
@@ -158,11 +156,6 @@ class Tunnel:
             await self._leave(node_id)
         self._peers, self._by_address = {}, {}
         self._close_device()
-
-    async def remove(self) -> None:
-        """Take away what would outlive this process as well. Raises: OSError."""
-        await self.close()
-        await asyncio.to_thread(self._unroute)
 
     # --- streams
 
@@ -237,7 +230,7 @@ class Tunnel:
             pass  # that was all
         except OSError as error:
             log.warning("tunnel.interface_lost reason=%s", error)
-            self._close_device()  # `tend` makes it anew
+            self._close_device()  # the next `use` makes it anew
         for address, packets in waiting.items():
             stream = self._current.get(self._by_address.get(address, NodeId("")))
             if stream is None or not stream.send(packets):
@@ -285,6 +278,7 @@ class Tunnel:
 
     def _route(self) -> None:
         """Lead what the guard has marked to the interface."""
+        self._is_unrouted = False
         inside(self._node, lambda: sysctl.put(_SETTINGS))
         with open_netlink(self._node) as netlink:
             index = links.index_of(netlink, DEVICE)
@@ -300,6 +294,7 @@ class Tunnel:
     def _unroute(self) -> None:
         with open_netlink(self._node) as netlink:
             netlink.do(delete_rule(self._rule), links.delete(DEVICE))
+        self._is_unrouted = True
 
     @property
     def _version(self) -> int:
