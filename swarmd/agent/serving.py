@@ -32,6 +32,9 @@ LISTEN_GRACE_S = 3.0
 LOOK_FIRST_S, LOOK_LONGEST_S = 0.01, 0.25
 WORTHWHILE_LOOK_S = 0.05
 TELL_S = 1.0
+# So long after the last node has a task out of its balancers its UDP clients may still come: they
+# are moved on a moment later, in a walk through all that a machine tracks.
+UDP_MOVED_S = 1.0
 
 
 class Settle(Protocol):
@@ -53,11 +56,12 @@ def look(pid: int) -> Look | None:
     """What a process's namespace holds now; None when the process is gone. Blocks."""
     process = Path("/proc") / str(pid)
     try:
-        tables = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
+        streams = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
+        datagrams = [(process / "net" / name).read_text() for name in ("udp", "udp6")]
         own = (process / "ns/net").stat().st_ino != Path("/proc/self/ns/net").stat().st_ino
     except OSError:
         return None
-    return Look(parse(*tables), own)
+    return Look(parse(*streams, datagrams=datagrams), own)
 
 
 class _Seen(NamedTuple):
@@ -66,6 +70,7 @@ class _Seen(NamedTuple):
     sockets: Sockets
     own_namespace: bool
     ports: frozenset[int]
+    has_datagrams: bool
 
     @property
     def open_connections(self) -> int:
@@ -125,16 +130,17 @@ class Serving:
         if service is None:
             return
         await self._left(task, service)
-        count, tell_at = 0, 0.0
         loop = asyncio.get_running_loop()
+        count, tell_at, moved_at = 0, 0.0, loop.time() + UDP_MOVED_S
         try:
             async with asyncio.timeout(service.drain_timeout_ns / SECOND):
                 for pause_s in _pauses_s():
                     seen = await self._look_at(task, surroundings)
                     count = seen.open_connections if seen is not None else 0
-                    if not count or not self._is_known(service):
+                    is_asked = seen is not None and seen.has_datagrams and loop.time() < moved_at
+                    if not (count or is_asked) or not self._is_known(service):
                         return
-                    if loop.time() >= tell_at:
+                    if count and loop.time() >= tell_at:
                         tell(serving.draining(count))
                         tell_at = loop.time() + TELL_S
                     await asyncio.sleep(pause_s)
@@ -174,7 +180,12 @@ class Serving:
         if found is None:
             return None
         at = surroundings.ports or task.status.ports
-        return _Seen(*found, serving.tcp_ports(task, at, own_namespace=found.own_namespace))
+        own = found.own_namespace
+        return _Seen(
+            *found,
+            ports=serving.tcp_ports(task, at, own_namespace=own),
+            has_datagrams=serving.has_datagrams(task, found.sockets, own_namespace=own),
+        )
 
 
 def _pauses_s() -> Iterator[float]:

@@ -14,10 +14,10 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from swarmd.lb.core.leaving import Leaving
 from swarmd.lb.core.mesh import MeshPort, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Backend, Tables
-from swarmd.lb.core.virtual import departed, retired
 from swarmd.lb.kernel import BalancerReport, FrontendStats
 from swarmd.lb.nft.mesh import NftMesh
 from swarmd.lb.nft.mesh_text import NAMESPACE_ADDRESS
@@ -34,7 +34,6 @@ log = logging.getLogger(__name__)
 
 # Nodes that are later than this with the news of a stopped task have lost their managers.
 RESCUE_NS = 60 * SECOND
-UDP_REST_NS = 1 * SECOND
 VERIFY_EVERY_NS = 10 * SECOND
 _NO_TASK = TaskId("")
 
@@ -69,8 +68,7 @@ class MeshBalancer:
         self._ingress: NetworkTable | None = None
         self._state: MeshState | None = None
         self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
-        self._resting: list[tuple[Instant, frozenset[str]]] = []
-        self._gone: frozenset[str] = frozenset()
+        self._leaving = Leaving()
         self._problem = ""
         self._report = BalancerReport(version=0)
         self._verified_at = Instant(0)
@@ -82,10 +80,7 @@ class MeshBalancer:
         now = Instant(self._clock.monotonic())
         before = (self._ingress,) if self._ingress is not None else ()
         after = (ingress,) if ingress is not None else ()
-        self._gone |= departed(before, after)
-        leaving = retired(before, after)
-        if leaving:
-            self._resting.append((Instant(now + UDP_REST_NS), leaving))
+        self._leaving.note(before, after, now)
         for table in before:
             for task_id, endpoint in table.endpoints.items():
                 if endpoint.node_id == self._node_id and (
@@ -102,17 +97,11 @@ class MeshBalancer:
         return self._report
 
     async def tend(self) -> Tended:
-        """To be called each second: moves UDP clients on, tries again, repairs what drifted."""
+        """To be called each second: tries again, repairs what drifted."""
         now = self._clock.monotonic()
-        rested = frozenset(
-            address for due, addresses in self._resting if due <= now for address in addresses
-        )
-        self._resting = [row for row in self._resting if row[0] > now]
         repaired = 0
         async with self._at_work:
             try:
-                if rested and self._state is not None:
-                    await asyncio.to_thread(self._mesh.release_udp, rested)
                 if self._problem or self._again.is_set():
                     await self._bring()
                 elif self._state is not None and now - self._verified_at >= VERIFY_EVERY_NS:
@@ -122,6 +111,20 @@ class MeshBalancer:
                 self._problem = f"published ports are not up to date: {error}"
                 self._publish()
         return Tended(repaired=repaired, problems=self._report.problems)
+
+    async def forget(self) -> bool:
+        """Cut off what leads to tasks that have left, and move UDP clients on.
+
+        See `VirtualBalancer.forget`.
+        """
+        due = self._leaving.due(Instant(self._clock.monotonic()))
+        if due and self._state is not None:
+            try:
+                await asyncio.to_thread(self._mesh.forget, due)
+            except OSError as error:
+                log.warning("mesh.not_forgotten reason=%s", error)
+                self._leaving.put_back(due, Instant(self._clock.monotonic()))
+        return bool(self._leaving)
 
     def stats(self) -> dict[PortKey, FrontendStats]:
         return {**self._six.stats(), **self._four.stats()}
@@ -153,11 +156,9 @@ class MeshBalancer:
         ours = tuple(port for port in kernel if port.key not in self._four.unanswered)
         self._problem = ""
         if state is not None:
-            gone, self._gone = self._gone, frozenset()
             try:
-                await asyncio.to_thread(self._mesh.apply, state, ours, gone)
+                await asyncio.to_thread(self._mesh.apply, state, ours)
             except (NftError, OSError) as error:
-                self._gone |= gone
                 self._problem = f"published ports are not up to date: {error}"
         self._state = state
         self._publish()

@@ -1,18 +1,19 @@
 """Virtual addresses, namespace by namespace: what all kernel back ends have in common.
 
 A back end says how one namespace is brought in line (`Space`). Here is decided which services a
-namespace has, when UDP clients are moved off a task that left, and when to look after drift.
+namespace has, when what leads to a task that left is forgotten, and when to look after drift.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
-from swarmd.lb.core.virtual import VirtualService, departed, retired
+from swarmd.lb.core.leaving import Due, Leaving
+from swarmd.lb.core.virtual import VirtualService
 from swarmd.lb.virtual import Tended
 from swarmd.model.ids import NetworkId
 from swarmd.model.instant import SECOND, Instant
@@ -22,8 +23,6 @@ from swarmd.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
-# Answers under way when a task leaves the balancers have arrived by then.
-UDP_REST_NS = 1 * SECOND
 VERIFY_EVERY_NS = 10 * SECOND
 
 Services = Mapping[str, VirtualService]  # by address
@@ -35,12 +34,15 @@ class Space(Protocol):
     After an exception nothing is assumed of what is in place.
     """
 
-    def bring(self, wanted: Services, gone: frozenset[str]) -> None:
-        """Have these services; cut off what leads to the addresses that are `gone`."""
+    def bring(self, wanted: Services) -> None:
+        """Have these services."""
         ...
 
-    def release_udp(self, addresses: frozenset[str]) -> None:
-        """Have UDP clients of these targets begin anew."""
+    def forget(self, due: Due) -> None:
+        """Cut off what leads to targets that are gone; have UDP clients of others begin anew.
+
+        It may be called while another method is at work.
+        """
         ...
 
     def repair(self) -> bool:
@@ -72,7 +74,7 @@ class NamespaceBalancer:
         self._services: dict[NetworkId, tuple[NetworkTable, Services]] = {}
         self._members: Mapping[Path, tuple[NetworkId, ...]] = {}
         self._spaces: dict[Path, Space] = {}
-        self._resting: list[tuple[Instant, frozenset[str]]] = []
+        self._leaving = Leaving()
         self._verified_at = Instant(0)
 
     async def apply(
@@ -80,29 +82,27 @@ class NamespaceBalancer:
         tables: Mapping[NetworkId, NetworkTable],
         members: Mapping[Path, tuple[NetworkId, ...]],
     ) -> tuple[str, ...]:
-        gone = departed(self._tables.values(), tables.values())
-        leaving = retired(self._tables.values(), tables.values())
-        if leaving:
-            self._resting.append((Instant(self._clock.monotonic() + UDP_REST_NS), leaving))
+        now = Instant(self._clock.monotonic())
+        self._leaving.note(self._tables.values(), tables.values(), now)
         self._tables, self._members = tables, members
         self._services = {
             network_id: self._services_of(table) for network_id, table in tables.items()
         }
         self._spaces = {path: self._spaces.get(path) or self._make_space(path) for path in members}
-        return await asyncio.to_thread(lambda: tuple(self._bring(gone)))
+        return await asyncio.to_thread(lambda: tuple(self._bring()))
 
     async def tend(self) -> Tended:
         now = self._clock.monotonic()
-        rested = frozenset(
-            address for due, addresses in self._resting if due <= now for address in addresses
-        )
-        self._resting = [row for row in self._resting if row[0] > now]
-        verify = now - self._verified_at >= VERIFY_EVERY_NS
-        if verify:
-            self._verified_at = Instant(now)
-        if not rested and not verify:
+        if now - self._verified_at < VERIFY_EVERY_NS:
             return Tended()
-        return await asyncio.to_thread(self._tend, rested, verify)
+        self._verified_at = Instant(now)
+        return await asyncio.to_thread(self._repair)
+
+    async def forget(self) -> bool:
+        due = self._leaving.due(Instant(self._clock.monotonic()))
+        if due and not await asyncio.to_thread(_forget, tuple(self._spaces.items()), due):
+            self._leaving.put_back(due, Instant(self._clock.monotonic()))
+        return bool(self._leaving)
 
     def _services_of(self, table: NetworkTable) -> tuple[NetworkTable, Services]:
         known = self._services.get(table.network_id)
@@ -110,7 +110,7 @@ class NamespaceBalancer:
             return known
         return table, {row.address: row for row in self._make_services(table)}
 
-    def _bring(self, gone: frozenset[str]) -> Iterator[str]:
+    def _bring(self) -> Iterator[str]:
         """Bring all namespaces in line; yields a sentence for each that could not be."""
         for path, networks in self._members.items():
             wanted = {
@@ -120,21 +120,32 @@ class NamespaceBalancer:
                 for address, row in self._services[network_id][1].items()
             }
             try:
-                self._spaces[path].bring(wanted, gone)
+                self._spaces[path].bring(wanted)
             except (NftError, OSError) as error:
                 yield _problem(path, error)
 
-    def _tend(self, rested: frozenset[str], verify: bool) -> Tended:
+    def _repair(self) -> Tended:
         repaired, problems = 0, []
         for path, space in self._spaces.items():
             try:
-                if rested:
-                    space.release_udp(rested)
-                if verify:
-                    repaired += space.repair()
+                repaired += space.repair()
             except (NftError, OSError) as error:
                 problems.append(_problem(path, error))
         return Tended(repaired=repaired, problems=tuple(problems))
+
+
+def _forget(spaces: Iterable[tuple[Path, Space]], due: Due) -> bool:
+    """Whether it could be done everywhere."""
+    is_done = True
+    for path, space in spaces:
+        try:
+            space.forget(due)
+        except FileNotFoundError:
+            continue  # the namespace ended, and its connections with it
+        except OSError as error:
+            is_done = False
+            log.warning("virtual.not_forgotten task.id=%s reason=%s", path.name, error)
+    return is_done
 
 
 def _problem(path: Path, error: Exception) -> str:

@@ -36,11 +36,19 @@ class VirtualBalancer(Protocol):
     ) -> tuple[str, ...]:
         """Have each namespace of `members` reach the services of its networks; answers problems.
 
-        Open connections go on until their task has left the table, and are cut off then. The
-        namespaces that are no longer among the members are left alone: they end.
+        Open connections go on until their task has left the table; `forget` then cuts them off.
+        The namespaces that are no longer among the members are left alone: they end.
         """
         ...
 
     async def tend(self) -> Tended:
-        """To be called each second: moves UDP clients off tasks that left, repairs what drifted."""
+        """To be called each second: repairs what drifted."""
+        ...
+
+    async def forget(self) -> bool:
+        """Cut off what leads to tasks that have left the tables, and move UDP clients on.
+
+        It takes a while on a machine with many connections, and may be under way while the other
+        methods are called. Answers whether there is more to forget, which isn't due yet.
+        """
         ...

@@ -10,14 +10,14 @@ import contextlib
 import socket
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from swarmd.lb.core.mesh import MeshPort, Source, mesh_state
+from swarmd.lb.core.mesh import MeshPort, MeshState, Source, mesh_state
 from swarmd.lb.core.plan import PortKey
-from swarmd.lb.nft.mesh import NftMesh
+from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.states import Protocol
 from swarmd.network.core.tables import Endpoint, NetworkTable, Peer, Subnet, mac_of
@@ -28,6 +28,8 @@ TARGET = 80
 PATIENCE_S = 5.0
 CLIENT = "192.0.2.99"
 SERVICE = ServiceId("s")
+
+Make = Callable[[Path, Path], MeshKernel]  # of an ingress namespace and its node's own
 
 
 class Task:
@@ -82,24 +84,25 @@ class Task:
 
 
 class Node:
-    def __init__(self, name: str, number: int, directory: Path) -> None:
+    def __init__(self, name: str, number: int, directory: Path, make: Make) -> None:
         self.name = name
         self.number = number
         self.underlay = f"192.0.2.{number}"
         self.ingress_address = f"10.77.0.{number + 1}"
         self.path = directory / f"{name}-node"
         self.ingress = directory / f"{name}-ingress"
-        self.mesh = NftMesh(self.ingress, node=self.path)
+        self.mesh = make(self.ingress, self.path)
 
 
 class MeshWorld:
     """Three nodes n1, n2, n3; `tasks` says on which node each task is, as in `{"a": "n1"}`."""
 
-    def __init__(self, directory: Path, tasks: dict[str, str]) -> None:
+    def __init__(self, directory: Path, tasks: dict[str, str], make: Make) -> None:
         self._directory = directory
+        self._states: dict[str, MeshState] = {}
         self._wire = directory / "wire"
         self.client = directory / "client"
-        self.nodes = {f"n{n}": Node(f"n{n}", n, directory) for n in (1, 2, 3)}
+        self.nodes = {f"n{n}": Node(f"n{n}", n, directory, make) for n in (1, 2, 3)}
         self.tasks = {
             name: Task(name, node, 11 + n, directory / f"task-{name}")
             for n, (name, node) in enumerate(tasks.items())
@@ -135,7 +138,12 @@ class MeshWorld:
         for name in names or self.nodes:
             state = mesh_state(ports, table, NodeId(name), {})
             assert state is not None
-            self.nodes[name].mesh.apply(state, ports, frozenset())
+            self._states[name] = state
+            self.nodes[name].mesh.apply(state, ports)
+
+    def state(self, name: str) -> MeshState:
+        """What a node was told last."""
+        return self._states[name]
 
     def table(self) -> NetworkTable:
         return NetworkTable(
@@ -221,8 +229,8 @@ def run(path: Path, *commands: str) -> None:
 
 
 @contextmanager
-def mesh_world(**tasks: str) -> Iterator[MeshWorld]:
-    made = MeshWorld(Path("/run") / f"swarmd-test-{uuid4().hex[:8]}", tasks)
+def mesh_world(make: Make, **tasks: str) -> Iterator[MeshWorld]:
+    made = MeshWorld(Path("/run") / f"swarmd-test-{uuid4().hex[:8]}", tasks, make)
     try:
         made.build()
         yield made

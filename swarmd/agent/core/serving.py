@@ -84,6 +84,16 @@ def open_connections(sockets: Sockets, ports: frozenset[int], *, own_namespace: 
     )
 
 
+def has_datagrams(task: Task, sockets: Sockets, *, own_namespace: bool) -> bool:
+    """Whether UDP clients may come to the task, which no socket of its tells of.
+
+    In a namespace of its own it is enough that a port takes datagrams: networks reach them all.
+    """
+    if own_namespace:
+        return bool(sockets.datagrams)
+    return any(port.protocol is Protocol.UDP for port in task.ports)
+
+
 def draining(connections: int) -> str:
     """What people read while a task goes on with the connections it has."""
     return f"{DRAINING}: {connections} connection{'' if connections == 1 else 's'}"

@@ -1,16 +1,16 @@
-"""The kernel's tables of TCP sockets, as text of `/proc/<pid>/net/tcp` and `tcp6`. Pure.
+"""The kernel's tables of sockets, as text of `/proc/<pid>/net/tcp`, `udp` and so on. Pure.
 
 Rows are of the network namespace of the process, which may be the node's own.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from msgspec import Struct
 
-_ESTABLISHED, _LISTEN = "01", "0A"
+_ESTABLISHED, _UNCONNECTED, _LISTEN = "01", "07", "0A"
 _LOOPBACK4_END = "7F"  # addresses are written as words of the machine's byte order
 _LOOPBACK6 = ("0" * 24 + "01000000", "0" * 16 + "FFFF0000")
 
@@ -23,14 +23,22 @@ class Connection(NamedTuple):
 
 
 class Sockets(Struct, frozen=True):
-    """What listens, and what is connected, by local port."""
+    """What listens, and what is connected, by local port.
+
+    `datagrams` are the UDP ports at which anybody may be answered.
+    """
 
     listening: frozenset[int] = frozenset()
     connections: tuple[Connection, ...] = ()
+    datagrams: frozenset[int] = frozenset()
 
 
-def parse(*tables: str) -> Sockets:
-    """The sockets in tables of either family; a line that is no row says nothing."""
+def parse(*tables: str, datagrams: Iterable[str] = ()) -> Sockets:
+    """The sockets in tables of either family; a line that is no row says nothing.
+
+    Args:
+        datagrams: tables of UDP; what only the loopback interface reaches is left out.
+    """
     listening: set[int] = set()
     connections: list[Connection] = []
     for local, remote, state in (row for table in tables for row in _rows(table)):
@@ -39,7 +47,14 @@ def parse(*tables: str) -> Sockets:
             listening.add(port)
         elif state == _ESTABLISHED:
             connections.append(Connection(port, _is_loopback(remote.rpartition(":")[0])))
-    return Sockets(frozenset(listening), tuple(connections))
+    receiving = frozenset(
+        int(port, 16)
+        for table in datagrams
+        for local, _, state in _rows(table)
+        for address, _, port in (local.rpartition(":"),)
+        if state == _UNCONNECTED and not _is_loopback(address)
+    )
+    return Sockets(frozenset(listening), tuple(connections), receiving)
 
 
 def _rows(table: str) -> Iterator[tuple[str, str, str]]:

@@ -12,6 +12,7 @@ Tables are applied whole, one after another, and what is in force is what was to
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_interface
@@ -43,6 +44,7 @@ from swarmd.network.tasks import NotYet, Place, TaskNetworks
 log = logging.getLogger(__name__)
 
 TEND_S = 1.0
+FORGET_S = 0.1
 LOOK_EVERY = 10  # of so many turns, one looks whether all that was made is still there
 
 
@@ -60,6 +62,8 @@ class Mesh(Ports, Protocol):
     async def use(self, ingress: NetworkTable | None) -> None: ...
 
     async def tend(self) -> Tended: ...
+
+    async def forget(self) -> bool: ...
 
     async def let_go(self) -> None: ...
 
@@ -112,6 +116,7 @@ class DataPlane:
         self._withdrawn: frozenset[TaskId] = frozenset()
         self._known = False  # whether any tables were told
         self._again = asyncio.Event()
+        self._changed = asyncio.Event()  # somebody may have left
         self._lock = asyncio.Lock()
         self._virtual_problems: tuple[str, ...] = ()
         self._repaired = 0
@@ -155,21 +160,10 @@ class DataPlane:
 
     async def run(self) -> None:
         """Keep in force what is, until cancelled."""
-        turn = 0
-        while True:
-            try:
-                async with asyncio.timeout(TEND_S):
-                    await self._again.wait()
-            except TimeoutError:
-                turn += 1
-                await self._tend(look=turn % LOOK_EVERY == 0)
-                self._tell()
-                continue
-            self._again.clear()
-            async with self._lock:
-                if self._known:
-                    await self._bring()
-            self._tell()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._keep())
+            if self._kernel is not None:
+                group.create_task(self._forget(self._kernel))
 
     async def close(self, *, keep_tasks: bool) -> None:
         """Let go: the kernel goes on with what it does for tasks that are kept."""
@@ -323,6 +317,33 @@ class DataPlane:
             await kernel.mesh.use(next((row for row in tables.values() if row.ingress), None))
         if self._ports is not None:
             self._port_problems = (await self._ports.apply(published)).problems
+        self._changed.set()
+
+    async def _keep(self) -> None:
+        turn = 0
+        while True:
+            try:
+                async with asyncio.timeout(TEND_S):
+                    await self._again.wait()
+            except TimeoutError:
+                turn += 1
+                await self._tend(look=turn % LOOK_EVERY == 0)
+                self._tell()
+                continue
+            self._again.clear()
+            async with self._lock:
+                if self._known:
+                    await self._bring()
+            self._tell()
+
+    async def _forget(self, kernel: Kernel) -> None:
+        """Have the kernel forget what leads to tasks that left, beside all else that goes on."""
+        while True:
+            has_more = await kernel.virtual.forget() | await kernel.mesh.forget()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(FORGET_S if has_more else None):
+                    await self._changed.wait()
+            self._changed.clear()
 
     async def _apply_networks(self, kernel: Kernel) -> None:
         """Make the networks, those first that must not be made without being encrypted."""

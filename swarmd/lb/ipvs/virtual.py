@@ -13,6 +13,7 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.virtual import (
     Schedule,
     VirtualService,
@@ -61,14 +62,18 @@ class IpvsSpace:
         self._services: Services | None = None
         self._marker: Marker | None = None
 
-    def bring(self, wanted: Services, gone: frozenset[str]) -> None:
+    def bring(self, wanted: Services) -> None:
         """Deleting a target, as `compare` has it done, cuts off what leads there."""
         known, self._services = self._services, None
         netns.inside(self._path, lambda: self._bring(known, wanted))
         self._services = wanted
 
-    def release_udp(self, addresses: frozenset[str]) -> None:
-        """Left to the task's end: IPVS has no way to forget the sessions of one protocol."""
+    def forget(self, due: Due) -> None:
+        """Nothing: who is gone was cut off by `bring`.
+
+        UDP clients are left to the task's end: IPVS has no way to forget the sessions of one
+        protocol.
+        """
 
     def repair(self) -> bool:
         services = self._services
@@ -77,7 +82,7 @@ class IpvsSpace:
         if netns.inside(self._path, _actual) == _as_kept(services):
             return False
         self._services = None
-        self.bring(services, frozenset())
+        self.bring(services)
         return True
 
     def _bring(self, known: Services | None, wanted: Services) -> None:

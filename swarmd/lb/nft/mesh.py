@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import MeshPort, MeshState
-from swarmd.lb.core.virtual import mark_of
 from swarmd.lb.nft import mesh_text as text
+from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.nft.ruleset import Ruleset, gone, step, whole
-from swarmd.network.kernel import conntrack, netns, nft, sysctl
+from swarmd.network.kernel import netns, nft, sysctl
 from swarmd.network.kernel.links import find
 from swarmd.network.kernel.netlink import Request, open_netlink
 from swarmd.network.kernel.routing import (
@@ -105,13 +106,12 @@ class NftMesh:
         self._at_node = _Space(node)
         self._at_ingress = _Space(ingress)
 
-    def apply(self, state: MeshState, ports: tuple[MeshPort, ...], gone: frozenset[str]) -> None:
+    def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
         """Bring both namespaces in line.
 
         Args:
             state: what the ingress namespace is to hold.
             ports: those which the node's own namespace leads there.
-            gone: addresses of tasks that have stopped for good; what leads there is cut off.
 
         Raises:
             NftError, OSError: the kernel refuses; the next attempt begins anew.
@@ -122,17 +122,14 @@ class NftMesh:
         self._route(state)
         self._at_ingress.bring(text.at_ingress(state))
         self._at_node.bring(text.at_node(ports))
-        if gone:
-            netns.inside(self._ingress, lambda: _cut_off(gone))
 
-    def release_udp(self, addresses: frozenset[str]) -> None:
-        """Have UDP clients of these tasks begin anew with another one."""
+    def forget(self, due: Due) -> None:
+        """Cut off what leads to tasks that are gone; have UDP clients of others begin anew.
 
-        def release() -> None:
-            for address in addresses:
-                conntrack.flush_udp(mark_of(address))
-
-        netns.inside(self._ingress, release)
+        Raises:
+            OSError: the kernel refuses; again is fine.
+        """
+        netns.inside(self._ingress, lambda: forget(due))
 
     def repair(self, state: MeshState) -> int:
         """Put back what somebody else has changed; how many things that were."""
@@ -190,8 +187,3 @@ class NftMesh:
             ]
             netlink.do(*requests)
             return len(requests)
-
-
-def _cut_off(addresses: frozenset[str]) -> None:
-    for address in addresses:
-        conntrack.flush(mark_of(address))

@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Iterable
 from pathlib import Path
 
-from swarmd.lb.core.virtual import VirtualChange, compare, mark_of, virtual_services
+from swarmd.lb.core.leaving import Due
+from swarmd.lb.core.virtual import VirtualChange, compare, virtual_services
 from swarmd.lb.nft import virtual_text as text
+from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.spaces import NamespaceBalancer, Services
-from swarmd.network.kernel import conntrack, netns, nft
+from swarmd.network.kernel import netns, nft
 from swarmd.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
@@ -35,12 +36,12 @@ class NftSpace:
         self._leads: Counter[str] = Counter()  # how many services lead to each target
         self._generation = -1
 
-    def bring(self, wanted: Services, gone: frozenset[str]) -> None:
+    def bring(self, wanted: Services) -> None:
         if self._services is None:
             self._replace(wanted)
             return
         change = compare(self._services, wanted)
-        if not change and not gone:
+        if not change:
             return
         leads = _after(self._leads, change)
         batch = text.step(
@@ -50,19 +51,15 @@ class NftSpace:
         )
         self._services = None
         try:
-            self._generation = netns.inside(self._path, lambda: _run(batch, gone))
+            self._generation = netns.inside(self._path, lambda: _run(batch))
         except nft.NftError as error:
             log.warning("nft.step_refused task.id=%s reason=%s: all anew", self._path.name, error)
             self._replace(wanted)
             return
         self._services, self._leads = wanted, leads
 
-    def release_udp(self, addresses: frozenset[str]) -> None:
-        def release() -> None:
-            for address in addresses:
-                conntrack.flush_udp(mark_of(address))
-
-        netns.inside(self._path, release)
+    def forget(self, due: Due) -> None:
+        netns.inside(self._path, lambda: forget(due))
 
     def repair(self) -> bool:
         services = self._services
@@ -75,7 +72,7 @@ class NftSpace:
     def _replace(self, wanted: Services) -> None:
         batch = text.whole(wanted.values())
         self._services = None
-        self._generation = netns.inside(self._path, lambda: _run(batch, ()))
+        self._generation = netns.inside(self._path, lambda: _run(batch))
         self._services = wanted
         self._leads = Counter(target.address for row in wanted.values() for target in row.targets)
 
@@ -89,11 +86,9 @@ def _after(leads: Counter[str], change: VirtualChange) -> Counter[str]:
     return +after
 
 
-def _run(batch: str, gone: Iterable[str]) -> int:
+def _run(batch: str) -> int:
     if batch:
         nft.run(batch)
-    for address in gone:
-        conntrack.flush(mark_of(address))
     return nft.generation()
 
 

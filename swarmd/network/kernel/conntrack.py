@@ -12,6 +12,8 @@ import os
 import socket
 import struct
 
+from swarmd.network.kernel import sysctl
+
 _NETFILTER = 12
 _DELETE = (1 << 8) | 2
 _REQUEST, _ACK = 1, 4
@@ -25,6 +27,14 @@ _NESTED = 0x8000
 ANSWER_BYTES = 4096
 
 
+def is_empty() -> bool:
+    """Whether the namespace tracks no connection, so that there is nothing to forget.
+
+    It spares the walk through all connections of the machine, which is what forgetting costs.
+    """
+    return sysctl.get("netfilter/nf_conntrack_count") == "0"
+
+
 def flush(mark: int) -> None:
     """Forget every connection with this mark.
 
@@ -34,7 +44,7 @@ def flush(mark: int) -> None:
     _delete(socket.AF_UNSPEC, _marked(mark))
 
 
-def flush_udp(mark: int) -> None:
+def flush_udp(mark: int, family: socket.AddressFamily) -> None:
     """Forget the UDP sessions with this mark; other connections go on.
 
     Raises:
@@ -45,8 +55,7 @@ def flush_udp(mark: int) -> None:
     flags = _attribute(_ORIGIN_FLAGS, struct.pack("=L", _BY_PROTOCOL))
     flags += _attribute(_REPLY_FLAGS, struct.pack("=L", 0))
     by_protocol = origin + _attribute(_FILTER | _NESTED, flags)
-    for family in (socket.AF_INET, socket.AF_INET6):
-        _delete(family, _marked(mark) + by_protocol)
+    _delete(family, _marked(mark) + by_protocol)
 
 
 def _marked(mark: int) -> bytes:

@@ -54,6 +54,9 @@ class NoMesh:
     async def tend(self) -> Tended:
         return Tended()
 
+    async def forget(self) -> bool:
+        return False
+
     async def let_go(self) -> None:
         return None
 

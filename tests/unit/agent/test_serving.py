@@ -142,3 +142,23 @@ async def test_a_listener_of_this_process_is_seen() -> None:
 
 def test_a_process_that_is_gone_has_no_sockets() -> None:
     assert look(2**22 + 1) is None
+
+
+async def test_a_task_with_udp_clients_goes_on_until_they_have_moved(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "UDP_MOVED_S", 0.05)
+    taking = Look(Sockets(datagrams=frozenset({53})), own_namespace=True)
+    node = Node(taking)
+    begun = asyncio.get_running_loop().time()
+    await node.serving.drained(TASK, NO_SURROUNDINGS, tell=node.told.append)
+    assert asyncio.get_running_loop().time() - begun >= 0.05
+    assert not node.told
+
+
+async def test_the_end_of_a_task_with_udp_clients_ends_the_wait(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(module, "UDP_MOVED_S", 1e6)
+    node = Node(Look(Sockets(datagrams=frozenset({53})), own_namespace=True), None)
+    await node.serving.drained(TASK, NO_SURROUNDINGS, tell=node.told.append)

@@ -91,6 +91,15 @@ def test_connections_of_other_programs_of_the_node_are_not_the_tasks() -> None:
     assert serving.open_connections(sockets, ports, own_namespace=True) == 2
 
 
+def test_udp_clients_are_told_by_sockets_or_by_what_the_task_declares() -> None:
+    task = replace(TASK, ports=(PortConfig(target_port=53, protocol=Protocol.UDP),))
+    taking = Sockets(datagrams=frozenset({53}))
+    assert serving.has_datagrams(replace(TASK, ports=()), taking, own_namespace=True)
+    assert not serving.has_datagrams(task, Sockets(), own_namespace=True)
+    assert serving.has_datagrams(task, Sockets(), own_namespace=False)
+    assert not serving.has_datagrams(replace(TASK, ports=()), taking, own_namespace=False)
+
+
 def test_what_people_read_counts_connections() -> None:
     assert [serving.draining(count) for count in (1, 3)] == [
         "draining: 1 connection",

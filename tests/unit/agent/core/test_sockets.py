@@ -45,5 +45,15 @@ def test_listeners_and_established_connections_are_read_from_both_families() -> 
     )
 
 
+def test_ports_that_take_datagrams_from_elsewhere_are_read() -> None:
+    rows = [
+        "00000000:0035 00000000:0000 07",
+        "0B00007F:8235 00000000:0000 07",
+        "0401000A:A000 0900A8C0:0035 01",
+    ]
+    table = HEAD + "".join(f"   {number}: {row}{TAIL}" for number, row in enumerate(rows))
+    assert parse(datagrams=[table]).datagrams == {53}
+
+
 def test_lines_that_are_no_rows_say_nothing() -> None:
     assert parse("", HEAD, HEAD + "\n  0: torn\n") == Sockets()

@@ -53,6 +53,9 @@ class Mesh:
     async def tend(self) -> Tended:
         return self.tended
 
+    async def forget(self) -> bool:
+        return False
+
     async def let_go(self) -> None:
         self.ended = "let go"
 
@@ -80,6 +83,9 @@ class Virtual:
 
     async def tend(self) -> Tended:
         return Tended()
+
+    async def forget(self) -> bool:
+        return False
 
 
 class Parts(NamedTuple):

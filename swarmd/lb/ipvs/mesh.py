@@ -1,0 +1,181 @@
+"""The mesh on kernels with IPVS: services by mark in the ingress namespace, rules around them.
+
+A task that leaves gets weight 0 and keeps its connections; once it is gone its entry is deleted,
+which ends them. All methods block.
+"""
+
+from __future__ import annotations
+
+import socket
+from pathlib import Path
+
+from swarmd.lb.core.leaving import Due
+from swarmd.lb.core.mesh import MeshPort, MeshState
+from swarmd.lb.ipvs import mesh_text as text
+from swarmd.lb.mesh_ways import bring_ways
+from swarmd.network.kernel import iptables, netns, sysctl
+from swarmd.network.kernel.ipvs import Ipvs, MarkedService
+
+_NODE_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    # 127.0.0.1 as a destination is led out of the node's own namespace, and back.
+    f"ipv4/conf/{text.OUTSIDE}/route_localnet": "1",
+    f"ipv4/conf/{text.OUTSIDE}/rp_filter": "0",
+}
+_INGRESS_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    # Clients' packets come in by other nodes, and their answers leave that way.
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    f"ipv4/conf/{text.BRIDGE}/rp_filter": "0",
+    f"ipv4/conf/{text.INSIDE}/rp_filter": "0",
+    "ipv4/conf/all/send_redirects": "0",
+    f"ipv4/conf/{text.BRIDGE}/send_redirects": "0",
+    "bridge/bridge-nf-call-iptables": "0",
+    "bridge/bridge-nf-call-ip6tables": "0",
+    "bridge/bridge-nf-call-arptables": "0",
+    "netfilter/nf_conntrack_tcp_be_liberal": "1",
+    # What IPVS leads is to be translated by the rules as well.
+    "ipv4/vs/conntrack": "1",
+    "ipv4/vs/expire_nodest_conn": "1",
+    "ipv4/vs/conn_reuse_mode": "1",
+}
+_SCHEDULER = "wrr"
+
+# Of a published port: the port of its tasks, and their weights.
+Targets = tuple[int, dict[str, int]]
+
+
+class IpvsMesh:
+    """Implements `MeshKernel`.
+
+    Args:
+        ingress: the ingress namespace of the node.
+        node: its own namespace; None: the one this process lives in.
+    """
+
+    def __init__(self, ingress: Path, *, node: Path | None = None) -> None:
+        self._ingress = ingress
+        self._node = node
+        self._is_set = False
+        self._services: dict[MarkedService, Targets] | None = None  # None: not known
+        self._rules: dict[Path | None, tuple[str, str]] = {}  # what was given, and was listed then
+
+    def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
+        """See `MeshKernel.apply`."""
+        if not self._is_set:
+            netns.inside(self._node, lambda: sysctl.put(_NODE_SETTINGS))
+            netns.inside(self._ingress, lambda: sysctl.put(_INGRESS_SETTINGS))
+            self._is_set = True
+        bring_ways(self._ingress, state)
+        known, self._services = self._services, None
+        self._services = netns.inside(self._ingress, lambda: _balance(known, _wanted(state)))
+        self._fill(self._ingress, text.at_ingress(state))
+        self._fill(self._node, text.at_node(ports))
+
+    def forget(self, due: Due) -> None:
+        """See `MeshKernel.forget`. IPVS has no way to forget the sessions of one protocol."""
+        services = self._services
+        if services is None or not due.gone:
+            return
+
+        def delete() -> None:
+            with Ipvs() as kernel:
+                for service, (port, weights) in services.items():
+                    for address in weights.keys() & due.gone:
+                        if not weights[address]:
+                            kernel.delete_target(service, address, port=port)
+                            del weights[address]
+
+        netns.inside(self._ingress, delete)
+
+    def repair(self, state: MeshState) -> int:
+        """See `MeshKernel.repair`."""
+        repaired = int(bring_ways(self._ingress, state) > 0)
+        for path, (given, listed) in list(self._rules.items()):
+            if netns.inside(path, _listing) != listed:
+                self._rules.pop(path)
+                self._fill(path, given)
+                repaired += 1
+        services = self._services
+        if services is not None:
+            wanted = {service: weights for service, (_, weights) in services.items()}
+            if netns.inside(self._ingress, _actual) != wanted:
+                anew = dict(services)
+                self._services = netns.inside(self._ingress, lambda: _balance(None, anew))
+                repaired += 1
+        return repaired
+
+    def close(self) -> None:
+        """Published ports answer no more."""
+
+        def clear() -> None:
+            for table, hooks in text.HOOKS.items():
+                for hook in hooks:
+                    iptables.drop_jump(iptables.V4, table, hook, f"{text.CHAIN}-{hook}")
+
+        self._rules.pop(self._node, None)
+        netns.inside(self._node, clear)
+
+    def _fill(self, path: Path | None, batch: str) -> None:
+        before = self._rules.pop(path, None)
+        if before is None or before[0] != batch:
+            netns.inside(path, lambda: _fill(batch))
+            before = (batch, netns.inside(path, _listing))
+        self._rules[path] = before
+
+
+def _wanted(state: MeshState) -> dict[MarkedService, Targets]:
+    return {
+        MarkedService(text.mark_of_port(port.key), socket.AF_INET, _SCHEDULER): (
+            port.target_port,
+            dict.fromkeys(port.targets, 1),
+        )
+        for port in state.ports
+    }
+
+
+def _balance(
+    known: dict[MarkedService, Targets] | None, wanted: dict[MarkedService, Targets]
+) -> dict[MarkedService, Targets]:
+    """Bring IPVS in line; answers what it holds then, tasks that leave with weight 0.
+
+    What an earlier daemon has left, and nobody wants, is deleted.
+    """
+    held: dict[MarkedService, Targets] = {}
+    with Ipvs() as kernel:
+        actual = kernel.services() if known is None else {}
+        for service in (actual.keys() | (known or {}).keys()) - wanted.keys():
+            kernel.delete_service(service)
+        for service, (port, weights) in wanted.items():
+            before = known.get(service, (port, {})) if known is not None else (port, {})
+            if before[0] != port:  # another port of the tasks: another entry for each
+                for address in before[1]:
+                    kernel.delete_target(service, address, port=before[0])
+                before = (port, {})
+            if known is None or service not in known:
+                kernel.put_service(service)
+            for address in actual.get(service, {}).keys() - weights.keys():
+                kernel.delete_target(service, address, port=port)
+            after = {**dict.fromkeys(before[1], 0), **weights}
+            for address, weight in after.items():
+                if before[1].get(address) != weight:
+                    kernel.put_target(service, address, weight, port=port)
+            held[service] = (port, after)
+    return held
+
+
+def _fill(batch: str) -> None:
+    iptables.restore(iptables.V4, batch)
+    for table, hooks in text.HOOKS.items():
+        for hook in hooks:
+            iptables.jump(iptables.V4, table, hook, f"{text.CHAIN}-{hook}")
+
+
+def _listing() -> str:
+    return "\n".join(iptables.listing(iptables.V4, table) for table in text.HOOKS)
+
+
+def _actual() -> dict[MarkedService, dict[str, int]]:
+    with Ipvs() as kernel:
+        return kernel.services()

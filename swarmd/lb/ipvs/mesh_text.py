@@ -1,0 +1,118 @@
+"""The mesh in the language of the legacy tables, for kernels with IPVS but without nftables.
+
+IPVS chooses the task; the rules say which packets it gets, remember where a client came in, and
+lead on those whom late nodes send to a task that is leaving. Names of interfaces and the addresses
+between the two namespaces are those of `network/ingress`. Pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from swarmd.lb.core.mesh import MeshPort, MeshState, Source
+from swarmd.lb.core.plan import PortKey
+from swarmd.model.states import Protocol
+from swarmd.network.core.tables import mac_of
+
+CHAIN = "SWARMD-MESH"
+OUTSIDE, INSIDE, BRIDGE = "ing0", "gw0", "br0"
+NAMESPACE_ADDRESS, BETWEEN = "169.254.77.2", "169.254.77.0/30"
+# Where chains hang; each has one of ours.
+HOOKS = {
+    "raw": ("PREROUTING",),
+    "mangle": ("PREROUTING", "POSTROUTING"),
+    "nat": ("PREROUTING", "OUTPUT", "POSTROUTING"),
+}
+_MARKS = {Protocol.TCP: 0x0100_0000, Protocol.UDP: 0x0200_0000, Protocol.SCTP: 0x0300_0000}
+
+Rules = Mapping[tuple[str, str], Iterable[str]]  # by table and hook
+
+
+def mark_of_port(key: PortKey) -> int:
+    """By which IPVS knows a published port; higher than any mark of a peer."""
+    return _MARKS[key.protocol] + key.port
+
+
+def at_node(ports: tuple[MeshPort, ...]) -> str:
+    """The node's own namespace: published ports lead to the ingress namespace."""
+    lead = [
+        f"-m addrtype --dst-type LOCAL {_match(port)} -j DNAT --to-destination {NAMESPACE_ADDRESS}"
+        for port in ports
+    ]
+    return _batch(
+        {
+            ("nat", "PREROUTING"): lead,
+            ("nat", "OUTPUT"): lead,
+            ("nat", "POSTROUTING"): (
+                f"-o {OUTSIDE} -m addrtype --src-type LOCAL -j MASQUERADE",
+                f"-s {BETWEEN} ! -o {OUTSIDE} -j MASQUERADE",
+            ),
+        }
+    )
+
+
+def at_ingress(state: MeshState) -> str:
+    """The ingress namespace: who gets which packets, and by which way answers go back."""
+    senders = [
+        (f"-i {BRIDGE} -m mac --mac-source {mac_of(peer.address)}", peer.number)
+        for peer in state.peers
+    ]
+    return _batch(
+        {
+            # One client may use the same port towards two nodes. Where both connections meet
+            # again, their zones keep them apart.
+            ("raw", "PREROUTING"): [
+                f"{sender} -j CT --zone-orig {number}" for sender, number in senders
+            ],
+            ("mangle", "PREROUTING"): [
+                *(
+                    f"{sender} -m conntrack --ctstate NEW -j CONNMARK --set-mark {number}"
+                    for sender, number in senders
+                ),
+                "-m conntrack --ctdir REPLY -m connmark ! --mark 0 -j CONNMARK --restore-mark",
+                *(
+                    f"-i {INSIDE} {_match(port)} -j MARK --set-mark {mark_of_port(port.key):#x}"
+                    for port in state.ports
+                ),
+            ],
+            ("mangle", "POSTROUTING"): (
+                "-p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+            ),
+            ("nat", "PREROUTING"): [
+                rule
+                for address, others in state.rescue.items()
+                for rule in _rescue(address, others)
+            ],
+            ("nat", "POSTROUTING"): [
+                *(
+                    f"-o {BRIDGE} -m mark --mark {mark_of_port(port.key):#x} "
+                    f"-j SNAT --to-source {state.own}"
+                    for port in state.ports
+                    if port.source is Source.MASQUERADE
+                ),
+                f"-o {INSIDE} -s {state.subnet} -j MASQUERADE",
+            ],
+        }
+    )
+
+
+def _rescue(address: str, others: tuple[str, ...]) -> Iterable[str]:
+    """To another task, each in its turn: of those who are left, every so many-th."""
+    for number, other in enumerate(others):
+        left = len(others) - number
+        turn = f" -m statistic --mode nth --every {left} --packet 0" if left > 1 else ""
+        yield f"-i {BRIDGE} -d {address}{turn} -j DNAT --to-destination {other}"
+
+
+def _match(port: MeshPort) -> str:
+    return f"-p {port.key.protocol.value} --dport {port.key.port}"
+
+
+def _batch(rules: Rules) -> str:
+    lines: list[str] = []
+    for table, hooks in HOOKS.items():
+        lines += [f"*{table}", *(f":{CHAIN}-{hook} -" for hook in hooks)]
+        for hook in hooks:
+            lines += [f"-A {CHAIN}-{hook} {rule}" for rule in rules.get((table, hook), ())]
+        lines.append("COMMIT")
+    return "".join(f"{line}\n" for line in lines)

@@ -1,0 +1,27 @@
+"""Having the kernel forget what leads to tasks that left, by the mark of each connection.
+
+To be called inside the namespace in which connections are translated.
+"""
+
+from __future__ import annotations
+
+import socket
+
+from swarmd.lb.core.leaving import Due
+from swarmd.lb.core.virtual import is_ipv4, mark_of
+from swarmd.network.kernel import conntrack
+
+
+def forget(due: Due) -> None:
+    """Cut off what leads to addresses that are gone, and UDP clients of those that moved.
+
+    Raises:
+        OSError: the kernel refuses; again is fine.
+    """
+    if conntrack.is_empty():
+        return
+    for address in due.gone:
+        conntrack.flush(mark_of(address))
+    for address in due.moved:
+        family = socket.AF_INET if is_ipv4(address) else socket.AF_INET6
+        conntrack.flush_udp(mark_of(address), family)
