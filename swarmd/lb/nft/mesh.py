@@ -14,6 +14,8 @@ from swarmd.lb.core.mesh import MeshPort, MeshState
 from swarmd.lb.nft import mesh_text as text
 from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.nft.ruleset import Ruleset, gone, step, whole
+from swarmd.network.core.overlay_plan import BRIDGE
+from swarmd.network.ingress import INSIDE, OUTSIDE
 from swarmd.network.kernel import netns, nft, sysctl
 from swarmd.network.kernel.links import find
 from swarmd.network.kernel.netlink import Request, open_netlink
@@ -31,18 +33,18 @@ from swarmd.network.kernel.routing import (
 _NODE_SETTINGS = {
     "ipv4/ip_forward": "1",
     # 127.0.0.1 as a destination is led out of the node's own namespace, and back.
-    f"ipv4/conf/{text.OUTSIDE}/route_localnet": "1",
-    f"ipv4/conf/{text.OUTSIDE}/rp_filter": "0",
+    f"ipv4/conf/{OUTSIDE}/route_localnet": "1",
+    f"ipv4/conf/{OUTSIDE}/rp_filter": "0",
 }
 _INGRESS_SETTINGS = {
     "ipv4/ip_forward": "1",
     # Clients' packets come in by other nodes, and their answers leave that way.
     "ipv4/conf/all/rp_filter": "0",
     "ipv4/conf/default/rp_filter": "0",
-    f"ipv4/conf/{text.BRIDGE}/rp_filter": "0",
-    f"ipv4/conf/{text.INSIDE}/rp_filter": "0",
+    f"ipv4/conf/{BRIDGE}/rp_filter": "0",
+    f"ipv4/conf/{INSIDE}/rp_filter": "0",
     "ipv4/conf/all/send_redirects": "0",
-    f"ipv4/conf/{text.BRIDGE}/send_redirects": "0",
+    f"ipv4/conf/{BRIDGE}/send_redirects": "0",
     # Frames between the bridge's ports are none of its business; packets it routes are.
     "bridge/bridge-nf-call-iptables": "0",
     "bridge/bridge-nf-call-ip6tables": "0",
@@ -144,9 +146,9 @@ class NftMesh:
     def _route(self, state: MeshState) -> int:
         """Bring the ways in the ingress namespace in line; answers how many steps that took."""
         with open_netlink(self._ingress) as netlink:
-            bridge = find(netlink, text.BRIDGE)
+            bridge = find(netlink, BRIDGE)
             if bridge is None:
-                raise OSError(f"the ingress namespace has no interface {text.BRIDGE}")
+                raise OSError(f"the ingress namespace has no interface {BRIDGE}")
             wanted_routes = {
                 Route(f"{task}/32", index=bridge, gateway=owner)
                 for task, owner in state.ways.items()

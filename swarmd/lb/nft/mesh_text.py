@@ -1,22 +1,22 @@
-"""The mesh in nft's language: one table in the node's own namespace, one in its ingress namespace.
-
-Names of interfaces and the addresses between the two namespaces are those of `network/ingress`.
-"""
+"""The mesh in nft's language: a table in the node's own namespace, one in its ingress namespace."""
 
 from __future__ import annotations
 
 from swarmd.lb.core.mesh import MeshPort, MeshState, Source
 from swarmd.lb.core.virtual import mark_of
 from swarmd.lb.nft.ruleset import Elements, Ruleset
+from swarmd.network import ingress
+from swarmd.network.core.overlay_plan import BRIDGE
 from swarmd.network.core.tables import mac_of
+from swarmd.network.ingress import INSIDE, OUTSIDE
 
 TABLE = "ip swarmd_mesh"
 # Packets that have to show this node's address: a mark no target and no peer can have.
 MASQUERADED = 0x4D53
 ROUTING_TABLES = 10_000  # of peers: this and their number
 RULE_PRIORITY = 90
-OUTSIDE, INSIDE, BRIDGE = "ing0", "gw0", "br0"
-NODE_ADDRESS, NAMESPACE_ADDRESS, BETWEEN = "169.254.77.1", "169.254.77.2", "169.254.77.0/30"
+NAMESPACE_ADDRESS = str(ingress.NAMESPACE_ADDRESS.ip)
+BETWEEN = str(ingress.NAMESPACE_ADDRESS.network)
 _PORTS = "type inet_proto . inet_service"
 
 
