@@ -49,7 +49,9 @@ class Leaving:
         resting = self._resting | dict.fromkeys(retired(old, new), until)
         ready_again = retired(new, old)
         self._resting = {
-            address: due for address, due in resting.items() if address not in ready_again
+            address: due
+            for address, due in resting.items()
+            if address not in ready_again and address not in self._gone
         }
 
     def due(self, now: Instant) -> Due:
@@ -57,7 +59,7 @@ class Leaving:
         moved = frozenset(address for address, due in self._resting.items() if due <= now)
         self._resting = {key: due for key, due in self._resting.items() if key not in moved}
         gone, self._gone = self._gone, frozenset()
-        return Due(gone=gone, moved=moved - gone)
+        return Due(gone=gone, moved=moved)
 
     def put_back(self, failed: Due, now: Instant) -> None:
         """What could not be forgotten is to be tried again."""

@@ -18,10 +18,8 @@ def forget(due: Due) -> None:
     Raises:
         OSError: the kernel refuses; again is fine.
     """
-    if conntrack.is_empty():
-        return
-    for address in due.gone:
-        conntrack.flush(mark_of(address))
     for address in due.moved:
         family = socket.AF_INET if is_ipv4(address) else socket.AF_INET6
         conntrack.flush_udp(mark_of(address), family)
+    for address in due.gone:
+        conntrack.flush(mark_of(address))

@@ -1,0 +1,146 @@
+"""Rolling updates under load: how many requests fail.
+
+    python -m tests.bench.network.updates [--updates 100] [--order start-first stop-first] [--late]
+
+Three daemons; clients with kept connections, with a connection for each request, and over UDP ask
+through the mesh (by two nodes each) and by the virtual address, while all tasks of their service
+are replaced one after another, time and again. With `--late` the daemon of one node stands still
+for a second, again and again: it learns of everything that much later.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from tests.bench.network.ground import NAMES, PUBLISHED, Ground, ground
+from tests.bench.network.loads import PORT, Client, Outcome
+
+MODES = ("keep", "close", "udp")
+LATE = "w2"
+STILL_S, MOVING_S = 1.0, 0.5
+PAUSE_US = 10_000
+CONNECTIONS = 4
+DRAIN = "1s"
+
+
+class Row(NamedTuple):
+    """A client, by what it is called in the report."""
+
+    name: str
+    client: Client
+
+
+def clients(ground: Ground) -> list[Row]:
+    """All clients at work at once."""
+    outside = ground.swarm.machines.client
+    virtual_ip = ground.virtual_ip("web")
+
+    def a_client(mode: str, prefix: list[str], address: str, port: int) -> Client:
+        return Client(
+            ground.program,
+            prefix,
+            mode,
+            address,
+            port=port,
+            connections=CONNECTIONS,
+            pause_us=PAUSE_US,
+        )
+
+    rows = []
+    for mode in MODES:
+        for name in NAMES[1:]:
+            entry = ground.swarm.machines.by_name[name].address
+            client = a_client(mode, outside.command([]), entry, PUBLISHED)
+            rows.append(Row(f"mesh by {name}, {mode}", client))
+            client = a_client(mode, ground.asker(name), virtual_ip, PORT)
+            rows.append(Row(f"virtual address on {name}, {mode}", client))
+    return rows
+
+
+@contextlib.contextmanager
+def standing_still(ground: Ground, is_late: bool) -> Iterator[None]:
+    """One daemon that is a second late with everything."""
+    over = threading.Event()
+    process = ground.swarm.daemons[LATE].pid
+
+    def again_and_again() -> None:
+        while not over.is_set():
+            os.kill(process, signal.SIGSTOP)
+            time.sleep(STILL_S)
+            os.kill(process, signal.SIGCONT)
+            over.wait(MOVING_S)
+
+    thread = threading.Thread(target=again_and_again)
+    if is_late:
+        thread.start()
+    try:
+        yield
+    finally:
+        over.set()
+        if is_late:
+            thread.join()
+
+
+def run(ground: Ground, order: str, updates: int, *, is_late: bool) -> int:
+    """So many updates; answers how many requests failed."""
+    ground.command("service", "update", "-q", "--update-order", order, "web")
+    rows = clients(ground)
+    took = []
+    try:
+        with standing_still(ground, is_late):
+            for _ in range(updates):
+                begun = time.monotonic()
+                ground.command("service", "update", "-q", "--force", "web")
+                took.append(time.monotonic() - begun)
+        outcomes = {row.name: row.client.end() for row in rows}
+    finally:
+        for row in rows:
+            row.client.kill()
+    late = ", one node a second late" if is_late else ""
+    print(f"{order}{late}: {updates} updates of 3 tasks, {sum(took) / len(took):.1f} s each")
+    for name, outcome in outcomes.items():
+        print(f"  {name:32} {describe(outcome)}", flush=True)
+    return sum(outcome.errors for outcome in outcomes.values())
+
+
+def describe(outcome: Outcome) -> str:
+    said = (
+        f"{outcome.requests:8} requests, {outcome.errors:4} failed, "
+        f"longest {outcome.longest_us / 1000:.0f} ms"
+    )
+    if outcome.resent:
+        said += f", {outcome.resent} datagrams sent again"
+    kinds: dict[str, int] = {}
+    for failure in outcome.failures:
+        kinds[failure.what] = kinds.get(failure.what, 0) + 1
+    return "; ".join((said, *(f"{count} × {what}" for what, count in kinds.items())))
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--updates", type=int, default=50, help="of each order")
+    parser.add_argument("--order", nargs="+", default=["start-first", "stop-first"])
+    parser.add_argument("--late", action="store_true")
+    wanted = parser.parse_args()
+    failed = 0
+    with ground() as made:
+        made.serve(
+            "web",
+            *("--replicas", "3", "--publish", f"{PUBLISHED}:{PORT}"),
+            *("--publish", f"{PUBLISHED}:{PORT}/udp", "--drain-timeout", DRAIN),
+            *("--stop-grace-period", "5s", "--update-monitor", "100ms"),
+        )
+        for order in wanted.order:
+            failed += run(made, order, wanted.updates, is_late=wanted.late)
+    print(f"failed: {failed}")
+
+
+if __name__ == "__main__":
+    main()
