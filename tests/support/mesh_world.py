@@ -247,9 +247,13 @@ def ask(
         sock = socket.socket()
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.settimeout(PATIENCE_S)
-        if source_port:
-            sock.bind(("", source_port))
-        sock.connect((address, port))
+        try:
+            if source_port:
+                sock.bind(("", source_port))
+            sock.connect((address, port))
+        except OSError:
+            sock.close()
+            raise
         return sock
 
     with netns.inside(path, connect) as sock:

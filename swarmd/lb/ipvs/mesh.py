@@ -58,6 +58,7 @@ class IpvsMesh:
         self._ingress = ingress
         self._node = node
         self._is_set = False
+        self._has_zones = False
         self._services: dict[MarkedService, Targets] | None = None  # None: not known
         self._rules: dict[Path | None, tuple[str, str]] = {}  # what was given, and was listed then
 
@@ -66,11 +67,12 @@ class IpvsMesh:
         if not self._is_set:
             netns.inside(self._node, lambda: sysctl.put(_NODE_SETTINGS))
             netns.inside(self._ingress, lambda: sysctl.put(_INGRESS_SETTINGS))
+            self._has_zones = netns.inside(self._ingress, has_zones)
             self._is_set = True
         bring_ways(self._ingress, state)
         known, self._services = self._services, None
         self._services = netns.inside(self._ingress, lambda: _balance(known, _wanted(state)))
-        self._fill(self._ingress, text.at_ingress(state))
+        self._fill(self._ingress, text.at_ingress(state, zones=self._has_zones))
         self._fill(self._node, text.at_node(ports))
 
     def forget(self, due: Due) -> None:
@@ -123,6 +125,15 @@ class IpvsMesh:
             netns.inside(path, lambda: _fill(batch))
             before = (batch, netns.inside(path, _listing))
         self._rules[path] = before
+
+
+def has_zones() -> bool:
+    """Whether connections can be kept apart in the namespace of this thread, by trying."""
+    try:
+        iptables.restore(iptables.V4, text.zones_probe())
+    except OSError:
+        return False
+    return True
 
 
 def _wanted(state: MeshState) -> dict[MarkedService, Targets]:

@@ -33,6 +33,11 @@ def mark_of_port(key: PortKey) -> int:
     return _MARKS[key.protocol] + key.port
 
 
+def zones_probe() -> str:
+    """A batch that the kernel refuses if it has no zones."""
+    return _batch({("raw", "PREROUTING"): ("-i lo -j CT --zone-orig 1",)})
+
+
 def at_node(ports: tuple[MeshPort, ...]) -> str:
     """The node's own namespace: published ports lead to the ingress namespace."""
     lead = [
@@ -51,8 +56,13 @@ def at_node(ports: tuple[MeshPort, ...]) -> str:
     )
 
 
-def at_ingress(state: MeshState) -> str:
-    """The ingress namespace: who gets which packets, and by which way answers go back."""
+def at_ingress(state: MeshState, *, zones: bool) -> str:
+    """The ingress namespace: who gets which packets, and by which way answers go back.
+
+    Args:
+        zones: whether the kernel can keep connections apart by where they came in. Where it can't,
+            a client that uses one port towards two nodes has to try again with another.
+    """
     senders = [
         (f"-i {BRIDGE} -m mac --mac-source {mac_of(peer.address)}", peer.number)
         for peer in state.peers
@@ -62,7 +72,7 @@ def at_ingress(state: MeshState) -> str:
             # One client may use the same port towards two nodes. Where both connections meet
             # again, their zones keep them apart.
             ("raw", "PREROUTING"): [
-                f"{sender} -j CT --zone-orig {number}" for sender, number in senders
+                f"{sender} -j CT --zone-orig {number}" for sender, number in senders if zones
             ],
             ("mangle", "PREROUTING"): [
                 *(

@@ -60,16 +60,22 @@ class Ipvs:
     def delete_service(self, service: MarkedService) -> None:
         self._tried("service", "del", (_service(service),), errno.ESRCH)
 
-    def put_target(self, service: MarkedService, address: str, weight: int) -> None:
-        """A target of weight 0 keeps its connections and gets no new ones."""
-        arguments = (_service(service), _target(address, weight))
+    def put_target(
+        self, service: MarkedService, address: str, weight: int, *, port: int = 0
+    ) -> None:
+        """A target of weight 0 keeps its connections and gets no new ones.
+
+        Args:
+            port: where it listens; 0: at the port that the client has called.
+        """
+        arguments = (_service(service), _target(address, weight, port))
         if not self._tried("dest", "add", arguments, errno.EEXIST):
             # The library's "update" deletes; "set" is the command that changes.
             self._call("dest", "set", *arguments)
 
-    def delete_target(self, service: MarkedService, address: str) -> None:
+    def delete_target(self, service: MarkedService, address: str, *, port: int = 0) -> None:
         """Its connections end with the next packet."""
-        self._tried("dest", "del", (_service(service), _target(address, 0)), errno.ENOENT)
+        self._tried("dest", "del", (_service(service), _target(address, 0, port)), errno.ENOENT)
 
     def services(self) -> dict[MarkedService, dict[str, int]]:
         """All services by mark, and the weights of their targets."""
@@ -123,8 +129,8 @@ def _service(service: MarkedService) -> Any:
     )
 
 
-def _target(address: str, weight: int) -> Any:
+def _target(address: str, weight: int, port: int) -> Any:
     from pyroute2 import IPVSDest
 
     # The library's default is direct routing.
-    return IPVSDest(addr=address, port=0, fwd_method=_MASQUERADING, weight=weight)
+    return IPVSDest(addr=address, port=port, fwd_method=_MASQUERADING, weight=weight)

@@ -1,17 +1,16 @@
-"""The mesh by nftables: three nodes in namespaces, a client outside."""
+"""The mesh by nftables: the contract of the kernel's meshes."""
 
 from __future__ import annotations
 
 import os
-import socket
-from collections import Counter
+from pathlib import Path
 
 import pytest
 
-from swarmd.lb.core.mesh import Source, mesh_state
-from swarmd.model.ids import NodeId
+from swarmd.lb.mesh_kernel import MeshKernel
+from swarmd.lb.nft.mesh import NftMesh
 from swarmd.network.kernel import netns, nft
-from tests.support.mesh_world import CLIENT, PATIENCE_S, PUBLISHED, ask, mesh_world
+from tests.support.mesh_contract import MeshContract
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
@@ -19,81 +18,9 @@ pytestmark = [
 ]
 
 
-def test_every_node_answers_and_tasks_see_the_clients_address() -> None:
-    with mesh_world(a="n1", b="n2", c="n2") as w:
-        w.apply()
-        for node in w.nodes.values():
-            answers = Counter(ask(w.client, node.underlay) for _ in range(6))
-            assert answers == {("a", CLIENT): 2, ("b", CLIENT): 2, ("c", CLIENT): 2}
-        # The same port of the client towards three nodes, all to one task.
-        w.tasks["b"].ready = w.tasks["c"].ready = False
-        w.apply()
-        for node in w.nodes.values():
-            assert ask(w.client, node.underlay, source_port=4711) == ("a", CLIENT)
+class TestNftMesh(MeshContract):
+    def make(self, ingress: Path, node: Path) -> MeshKernel:
+        return NftMesh(ingress, node=node)
 
-
-def test_datagrams_find_their_way_back_from_tasks_elsewhere() -> None:
-    with mesh_world(a="n1") as w:
-        w.apply()
-        for node in w.nodes.values():
-            with netns.inside(w.client, lambda: socket.socket(type=socket.SOCK_DGRAM)) as sock:
-                sock.settimeout(PATIENCE_S)
-                sock.connect((node.underlay, PUBLISHED))
-                sock.send(b"?")
-                assert sock.recv(100).decode() == f"a {CLIENT}"
-
-
-def test_the_node_itself_reaches_the_port_by_all_its_addresses() -> None:
-    with mesh_world(a="n1", b="n2") as w:
-        w.apply()
-        for address in ("127.0.0.1", w.nodes["n3"].underlay):
-            names = {ask(w.nodes["n3"].path, address)[0] for _ in range(2)}
-            assert names == {"a", "b"}
-
-
-def test_masqueraded_clients_show_the_address_of_the_entry() -> None:
-    with mesh_world(a="n1") as w:
-        w.apply(source=Source.MASQUERADE)
-        entry = w.nodes["n2"]
-        assert ask(w.client, entry.underlay) == ("a", entry.ingress_address)
-
-
-def test_a_node_that_is_late_leads_nobody_to_a_task_that_leaves() -> None:
-    with mesh_world(a="n1", b="n2") as w:
-        w.apply()
-        w.tasks["a"].ready = False
-        w.apply("n1")
-        names = {ask(w.client, w.nodes["n3"].underlay) for _ in range(4)}
-    assert names == {("b", CLIENT)}
-
-
-def test_tasks_reach_the_world_by_their_node() -> None:
-    with mesh_world(a="n1") as w:
-        w.apply()
-
-        def listen() -> socket.socket:
-            sock = socket.socket()
-            sock.bind(("", 9000))
-            sock.listen()
-            return sock
-
-        with netns.inside(w.client, listen) as server:
-            connect = lambda: socket.create_connection((CLIENT, 9000), PATIENCE_S)  # noqa: E731
-            with netns.inside(w.tasks["a"].path, connect):
-                accepted, (address, _) = server.accept()
-                accepted.close()
-    assert address == w.nodes["n1"].underlay
-
-
-def test_what_somebody_took_away_is_put_back() -> None:
-    with mesh_world(a="n1") as w:
-        w.apply()
-        node = w.nodes["n2"]
-        state = mesh_state((), w.table(), NodeId("n2"), {})
-        assert state is not None
-        w.apply("n2")
-        netns.inside(node.path, lambda: nft.run("flush ruleset"))
-        netns.inside(node.ingress, lambda: nft.run("flush ruleset"))
-        assert node.mesh.repair(state) == 2
-        assert ask(w.client, node.underlay) == ("a", CLIENT)
-        assert node.mesh.repair(state) == 0
+    def spoil(self, namespace: Path) -> None:
+        netns.inside(namespace, lambda: nft.run("flush ruleset"))
