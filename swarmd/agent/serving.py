@@ -145,6 +145,8 @@ class Serving:
                         tell_at = loop.time() + TELL_S
                     await asyncio.sleep(pause_s)
         except TimeoutError:
+            if not count:
+                return
             log.info("task.drain_timeout task.id=%s connections=%d", task.id, count)
 
     async def _left(self, task: Task, service: Service) -> None:

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import json
+import subprocess
 from collections.abc import Iterator
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 from demo.machines import machines, namespaces_available
@@ -14,6 +17,7 @@ from tests.bench.network.loads import PORT, in_namespace
 
 NAMES = ("m1", "w1", "w2")
 PUBLISHED = 8080
+PREFIX = 24  # of subnets out of the pools
 
 
 class Ground:
@@ -63,10 +67,17 @@ class Ground:
         found = {one["NetworkID"]: one["Addr"] for one in row["Endpoint"]["VirtualIPs"]}
         return str(found[network["Target"]]).partition("/")[0]
 
-    def address(self, task: str) -> str:
+    def address(self, machine: str, task: str, service: str) -> str:
         """The address of a task on the network."""
-        [row] = self.swarm.json(self.first, "task", "inspect", task)
-        return str(row["NetworksAttachments"][-1]["Addresses"][0]).partition("/")[0]
+        subnet = ip_network(f"{self.virtual_ip(service)}/{PREFIX}", strict=False)
+        listed = subprocess.run(
+            [*in_namespace(self.space(machine, task)), "ip", "-j", "-4", "address"],
+            check=True,
+            capture_output=True,
+            text=True,
+        )
+        found = [info["local"] for row in json.loads(listed.stdout) for info in row["addr_info"]]
+        return next(address for address in found if ip_address(address) in subnet)
 
 
 @contextlib.contextmanager

@@ -76,7 +76,7 @@ def main() -> None:
         )
         [task] = made.tasks("web")
         space = made.space("w2", task)
-        address = made.address(task)
+        address = made.address("w2", task, "web")
         costs: dict[tuple[str, str], list[float]] = {}
         rates: dict[tuple[str, str], list[float]] = {}
         found = ways(made, address)
