@@ -6,9 +6,13 @@ namespace, and packets with a peer's mark are routed to that peer.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from swarmd.lb.core.mesh import MeshState
+from swarmd.network.core.overlay_plan import BRIDGE
+from swarmd.network.ingress import INSIDE, OUTSIDE
+from swarmd.network.kernel import netns, sysctl
 from swarmd.network.kernel.links import find
 from swarmd.network.kernel.netlink import Request, open_netlink
 from swarmd.network.kernel.routing import (
@@ -22,9 +26,43 @@ from swarmd.network.kernel.routing import (
     rules,
 )
 
-BRIDGE = "br0"
 ROUTING_TABLES = 10_000  # of peers: this and their number
 RULE_PRIORITY = 90
+_NODE_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    # 127.0.0.1 as a destination is led out of the node's own namespace, and back.
+    f"ipv4/conf/{OUTSIDE}/route_localnet": "1",
+    f"ipv4/conf/{OUTSIDE}/rp_filter": "0",
+}
+_INGRESS_SETTINGS = {
+    "ipv4/ip_forward": "1",
+    # Clients' packets come in by other nodes, and their answers leave that way.
+    "ipv4/conf/all/rp_filter": "0",
+    "ipv4/conf/default/rp_filter": "0",
+    f"ipv4/conf/{BRIDGE}/rp_filter": "0",
+    f"ipv4/conf/{INSIDE}/rp_filter": "0",
+    "ipv4/conf/all/send_redirects": "0",
+    f"ipv4/conf/{BRIDGE}/send_redirects": "0",
+    # Frames between the bridge's ports are none of its business; packets it routes are.
+    "bridge/bridge-nf-call-iptables": "0",
+    "bridge/bridge-nf-call-ip6tables": "0",
+    "bridge/bridge-nf-call-arptables": "0",
+    # A packet out of its window is passed on rather than left untranslated.
+    "netfilter/nf_conntrack_tcp_be_liberal": "1",
+}
+
+
+def set_up(ingress: Path, *, node: Path | None, more: Mapping[str, str] = {}) -> None:
+    """Have both namespaces pass packets on.
+
+    Args:
+        more: settings of the ingress namespace.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    netns.inside(node, lambda: sysctl.put(_NODE_SETTINGS))
+    netns.inside(ingress, lambda: sysctl.put({**_INGRESS_SETTINGS, **more}))
 
 
 def bring_ways(ingress: Path, state: MeshState) -> int:

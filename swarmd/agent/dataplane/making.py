@@ -13,6 +13,7 @@ from swarmd.lb.mesh import MeshBalancer
 from swarmd.lb.nft.virtual import nft_virtual
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
 from swarmd.model.ids import NodeId
+from swarmd.model.network import Mechanism
 from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.crypt.tunnel import Dial, Tunnel
 from swarmd.network.dns.server import NameServer
@@ -109,4 +110,13 @@ class _MeshCandidate:
     def probe(self) -> Choice | str:
         if self._ground.underlay is None:
             return f"no overlays and no balancing by the kernel: {self._ground.lacking}"
-        return Choice(name=MeshBalancer.name, reason="the kernel has nftables", make=self._make)
+        reason = f"the kernel has nftables; {_encryption_words(self._ground)}"
+        return Choice(name=MeshBalancer.name, reason=reason, make=self._make)
+
+
+def _encryption_words(ground: Ground) -> str:
+    """How networks can be encrypted here, and why not otherwise."""
+    able = [one.value for one in Mechanism if one not in ground.unencrypted]
+    words = f"networks are encrypted by {' or '.join(able)}" if able else "none can be encrypted"
+    reasons = [f"{one.value}: {reason}" for one, reason in ground.unencrypted.items()]
+    return words + (f" ({'; '.join(reasons)})" if reasons else "")

@@ -5,16 +5,14 @@ nftables does it where it can, else the legacy tables, which some kernels have i
 
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable, Iterable
 
 from swarmd.lb.core.virtual import is_ipv4, mark_of
-from swarmd.network.kernel import nft
+from swarmd.network.kernel import iptables, nft
 
 TABLE = "swarmd_marks"
 CHAIN = "SWARMD-MARKS"
-PATIENCE_S = 10.0
+_HOOKS = {"mangle": ("OUTPUT",)}
 
 Marker = Callable[[Iterable[str]], None]
 
@@ -46,16 +44,13 @@ def by_iptables(addresses: Iterable[str]) -> None:
         OSError: the tool is missing, or the kernel refuses.
     """
     known = tuple(addresses)
-    for tool, ipv4 in (("iptables-legacy", True), ("ip6tables-legacy", False)):
-        rules = "".join(
-            f"-A {CHAIN} -d {address} -j MARK --set-mark {mark_of(address)}\n"
+    for tool, ipv4 in ((iptables.V4, True), (iptables.V6, False)):
+        rules = [
+            f"-d {address} -j MARK --set-mark {mark_of(address)}"
             for address in known
             if is_ipv4(address) == ipv4
-        )
-        _run([f"{tool}-restore", "--noflush"], f"*mangle\n:{CHAIN} -\n{rules}COMMIT\n")
-        jump = ["OUTPUT", "-j", CHAIN]
-        if not _succeeds([tool, "-t", "mangle", "-C", *jump]):
-            _run([tool, "-t", "mangle", "-A", *jump])
+        ]
+        iptables.put(tool, CHAIN, _HOOKS, {("mangle", "OUTPUT"): rules})
 
 
 def chosen() -> Marker:
@@ -66,27 +61,3 @@ def chosen() -> Marker:
     except (nft.NftError, OSError):
         return by_iptables
     return by_nft
-
-
-def _succeeds(command: list[str]) -> bool:
-    return _start(command, "").returncode == 0
-
-
-def _run(command: list[str], given: str = "") -> None:
-    done = _start(command, given)
-    if done.returncode:
-        said = done.stderr.decode(errors="replace").splitlines()
-        raise OSError(f"{command[0]} refuses: {said[0] if said else done.returncode}")
-
-
-def _start(command: list[str], given: str) -> subprocess.CompletedProcess[bytes]:
-    path = shutil.which(command[0], path="/usr/sbin:/sbin:/usr/bin:/bin")
-    if path is None:
-        raise OSError(f"{command[0]} is not installed (Debian: apt-get install iptables)")
-    return subprocess.run(
-        [path, *command[1:]],
-        input=given.encode(),
-        capture_output=True,
-        check=False,
-        timeout=PATIENCE_S,
-    )

@@ -12,35 +12,20 @@ from pathlib import Path
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import MeshPort, MeshState
 from swarmd.lb.ipvs import mesh_text as text
-from swarmd.lb.mesh_ways import bring_ways
-from swarmd.network.kernel import iptables, netns, sysctl
+from swarmd.lb.mesh_ways import bring_ways, set_up
+from swarmd.network.kernel import iptables, netns
+from swarmd.network.kernel.iptables import Rules
 from swarmd.network.kernel.ipvs import Ipvs, MarkedService
 
-_NODE_SETTINGS = {
-    "ipv4/ip_forward": "1",
-    # 127.0.0.1 as a destination is led out of the node's own namespace, and back.
-    f"ipv4/conf/{text.OUTSIDE}/route_localnet": "1",
-    f"ipv4/conf/{text.OUTSIDE}/rp_filter": "0",
-}
-_INGRESS_SETTINGS = {
-    "ipv4/ip_forward": "1",
-    # Clients' packets come in by other nodes, and their answers leave that way.
-    "ipv4/conf/all/rp_filter": "0",
-    "ipv4/conf/default/rp_filter": "0",
-    f"ipv4/conf/{text.BRIDGE}/rp_filter": "0",
-    f"ipv4/conf/{text.INSIDE}/rp_filter": "0",
-    "ipv4/conf/all/send_redirects": "0",
-    f"ipv4/conf/{text.BRIDGE}/send_redirects": "0",
-    "bridge/bridge-nf-call-iptables": "0",
-    "bridge/bridge-nf-call-ip6tables": "0",
-    "bridge/bridge-nf-call-arptables": "0",
-    "netfilter/nf_conntrack_tcp_be_liberal": "1",
+_SETTINGS = {
     # What IPVS leads is to be translated by the rules as well.
     "ipv4/vs/conntrack": "1",
     "ipv4/vs/expire_nodest_conn": "1",
     "ipv4/vs/conn_reuse_mode": "1",
 }
 _SCHEDULER = "wrr"
+_PROBE = f"{text.CHAIN}-PROBE"
+_PROBE_HOOKS = {"raw": ("PREROUTING",)}
 
 # Of a published port: the port of its tasks, and their weights.
 Targets = tuple[int, dict[str, int]]
@@ -60,13 +45,14 @@ class IpvsMesh:
         self._is_set = False
         self._has_zones = False
         self._services: dict[MarkedService, Targets] | None = None  # None: not known
-        self._rules: dict[Path | None, tuple[str, str]] = {}  # what was given, and was listed then
+        self._rules: dict[
+            Path | None, tuple[Rules, str]
+        ] = {}  # what was given, and was listed then
 
     def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
         """See `MeshKernel.apply`."""
         if not self._is_set:
-            netns.inside(self._node, lambda: sysctl.put(_NODE_SETTINGS))
-            netns.inside(self._ingress, lambda: sysctl.put(_INGRESS_SETTINGS))
+            set_up(self._ingress, node=self._node, more=_SETTINGS)
             self._has_zones = netns.inside(self._ingress, has_zones)
             self._is_set = True
         bring_ways(self._ingress, state)
@@ -111,28 +97,23 @@ class IpvsMesh:
     def close(self) -> None:
         """Published ports answer no more."""
 
-        def clear() -> None:
-            for table, hooks in text.HOOKS.items():
-                for hook in hooks:
-                    iptables.drop_jump(iptables.V4, table, hook, f"{text.CHAIN}-{hook}")
-
         self._rules.pop(self._node, None)
-        netns.inside(self._node, clear)
+        netns.inside(self._node, lambda: iptables.remove(iptables.V4, text.CHAIN, text.HOOKS))
 
-    def _fill(self, path: Path | None, batch: str) -> None:
+    def _fill(self, path: Path | None, rules: Rules) -> None:
         before = self._rules.pop(path, None)
-        if before is None or before[0] != batch:
-            netns.inside(path, lambda: _fill(batch))
-            before = (batch, netns.inside(path, _listing))
+        if before is None or before[0] != rules:
+            before = (rules, netns.inside(path, lambda: _put(rules)))
         self._rules[path] = before
 
 
 def has_zones() -> bool:
     """Whether connections can be kept apart in the namespace of this thread, by trying."""
     try:
-        iptables.restore(iptables.V4, text.zones_probe())
+        iptables.put(iptables.V4, _PROBE, _PROBE_HOOKS, text.NEEDS_ZONES)
     except OSError:
         return False
+    iptables.remove(iptables.V4, _PROBE, _PROBE_HOOKS)
     return True
 
 
@@ -176,15 +157,12 @@ def _balance(
     return held
 
 
-def _fill(batch: str) -> None:
-    iptables.restore(iptables.V4, batch)
-    for table, hooks in text.HOOKS.items():
-        for hook in hooks:
-            iptables.jump(iptables.V4, table, hook, f"{text.CHAIN}-{hook}")
+def _put(rules: Rules) -> str:
+    return iptables.put(iptables.V4, text.CHAIN, text.HOOKS, rules)
 
 
 def _listing() -> str:
-    return "\n".join(iptables.listing(iptables.V4, table) for table in text.HOOKS)
+    return iptables.listing(iptables.V4, text.HOOKS)
 
 
 def _actual() -> dict[MarkedService, dict[str, int]]:

@@ -1,22 +1,25 @@
 """The mesh in the language of the legacy tables, for kernels with IPVS but without nftables.
 
 IPVS chooses the task; the rules say which packets it gets, remember where a client came in, and
-lead on those whom late nodes send to a task that is leaving. Names of interfaces and the addresses
-between the two namespaces are those of `network/ingress`. Pure.
+lead on those whom late nodes send to a task that is leaving.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 
 from swarmd.lb.core.mesh import MeshPort, MeshState, Source
 from swarmd.lb.core.plan import PortKey
 from swarmd.model.states import Protocol
+from swarmd.network import ingress
+from swarmd.network.core.overlay_plan import BRIDGE
 from swarmd.network.core.tables import mac_of
+from swarmd.network.ingress import INSIDE, OUTSIDE
+from swarmd.network.kernel.iptables import Rules
 
 CHAIN = "SWARMD-MESH"
-OUTSIDE, INSIDE, BRIDGE = "ing0", "gw0", "br0"
-NAMESPACE_ADDRESS, BETWEEN = "169.254.77.2", "169.254.77.0/30"
+NAMESPACE_ADDRESS = str(ingress.NAMESPACE_ADDRESS.ip)
+BETWEEN = str(ingress.NAMESPACE_ADDRESS.network)
 # Where chains hang; each has one of ours.
 HOOKS = {
     "raw": ("PREROUTING",),
@@ -25,7 +28,9 @@ HOOKS = {
 }
 _MARKS = {Protocol.TCP: 0x0100_0000, Protocol.UDP: 0x0200_0000, Protocol.SCTP: 0x0300_0000}
 
-Rules = Mapping[tuple[str, str], Iterable[str]]  # by table and hook
+
+# A kernel without zones of tracked connections refuses this.
+NEEDS_ZONES: Rules = {("raw", "PREROUTING"): ("-i lo -j CT --zone-orig 1",)}
 
 
 def mark_of_port(key: PortKey) -> int:
@@ -33,30 +38,23 @@ def mark_of_port(key: PortKey) -> int:
     return _MARKS[key.protocol] + key.port
 
 
-def zones_probe() -> str:
-    """A batch that the kernel refuses if it has no zones."""
-    return _batch({("raw", "PREROUTING"): ("-i lo -j CT --zone-orig 1",)})
-
-
-def at_node(ports: tuple[MeshPort, ...]) -> str:
+def at_node(ports: tuple[MeshPort, ...]) -> Rules:
     """The node's own namespace: published ports lead to the ingress namespace."""
     lead = [
         f"-m addrtype --dst-type LOCAL {_match(port)} -j DNAT --to-destination {NAMESPACE_ADDRESS}"
         for port in ports
     ]
-    return _batch(
-        {
-            ("nat", "PREROUTING"): lead,
-            ("nat", "OUTPUT"): lead,
-            ("nat", "POSTROUTING"): (
-                f"-o {OUTSIDE} -m addrtype --src-type LOCAL -j MASQUERADE",
-                f"-s {BETWEEN} ! -o {OUTSIDE} -j MASQUERADE",
-            ),
-        }
-    )
+    return {
+        ("nat", "PREROUTING"): lead,
+        ("nat", "OUTPUT"): lead,
+        ("nat", "POSTROUTING"): (
+            f"-o {OUTSIDE} -m addrtype --src-type LOCAL -j MASQUERADE",
+            f"-s {BETWEEN} ! -o {OUTSIDE} -j MASQUERADE",
+        ),
+    }
 
 
-def at_ingress(state: MeshState, *, zones: bool) -> str:
+def at_ingress(state: MeshState, *, zones: bool) -> Rules:
     """The ingress namespace: who gets which packets, and by which way answers go back.
 
     Args:
@@ -67,43 +65,39 @@ def at_ingress(state: MeshState, *, zones: bool) -> str:
         (f"-i {BRIDGE} -m mac --mac-source {mac_of(peer.address)}", peer.number)
         for peer in state.peers
     ]
-    return _batch(
-        {
-            # One client may use the same port towards two nodes. Where both connections meet
-            # again, their zones keep them apart.
-            ("raw", "PREROUTING"): [
-                f"{sender} -j CT --zone-orig {number}" for sender, number in senders if zones
-            ],
-            ("mangle", "PREROUTING"): [
-                *(
-                    f"{sender} -m conntrack --ctstate NEW -j CONNMARK --set-mark {number}"
-                    for sender, number in senders
-                ),
-                "-m conntrack --ctdir REPLY -m connmark ! --mark 0 -j CONNMARK --restore-mark",
-                *(
-                    f"-i {INSIDE} {_match(port)} -j MARK --set-mark {mark_of_port(port.key):#x}"
-                    for port in state.ports
-                ),
-            ],
-            ("mangle", "POSTROUTING"): (
-                "-p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+    return {
+        # One client may use the same port towards two nodes. Where both connections meet
+        # again, their zones keep them apart.
+        ("raw", "PREROUTING"): [
+            f"{sender} -j CT --zone-orig {number}" for sender, number in senders if zones
+        ],
+        ("mangle", "PREROUTING"): [
+            *(
+                f"{sender} -m conntrack --ctstate NEW -j CONNMARK --set-mark {number}"
+                for sender, number in senders
             ),
-            ("nat", "PREROUTING"): [
-                rule
-                for address, others in state.rescue.items()
-                for rule in _rescue(address, others)
-            ],
-            ("nat", "POSTROUTING"): [
-                *(
-                    f"-o {BRIDGE} -m mark --mark {mark_of_port(port.key):#x} "
-                    f"-j SNAT --to-source {state.own}"
-                    for port in state.ports
-                    if port.source is Source.MASQUERADE
-                ),
-                f"-o {INSIDE} -s {state.subnet} -j MASQUERADE",
-            ],
-        }
-    )
+            "-m conntrack --ctdir REPLY -m connmark ! --mark 0 -j CONNMARK --restore-mark",
+            *(
+                f"-i {INSIDE} {_match(port)} -j MARK --set-mark {mark_of_port(port.key):#x}"
+                for port in state.ports
+            ),
+        ],
+        ("mangle", "POSTROUTING"): (
+            "-p tcp --tcp-flags SYN,RST SYN -j TCPMSS --clamp-mss-to-pmtu",
+        ),
+        ("nat", "PREROUTING"): [
+            rule for address, others in state.rescue.items() for rule in _rescue(address, others)
+        ],
+        ("nat", "POSTROUTING"): [
+            *(
+                f"-o {BRIDGE} -m mark --mark {mark_of_port(port.key):#x} "
+                f"-j SNAT --to-source {state.own}"
+                for port in state.ports
+                if port.source is Source.MASQUERADE
+            ),
+            f"-o {INSIDE} -s {state.subnet} -j MASQUERADE",
+        ],
+    }
 
 
 def _rescue(address: str, others: tuple[str, ...]) -> Iterable[str]:
@@ -116,13 +110,3 @@ def _rescue(address: str, others: tuple[str, ...]) -> Iterable[str]:
 
 def _match(port: MeshPort) -> str:
     return f"-p {port.key.protocol.value} --dport {port.key.port}"
-
-
-def _batch(rules: Rules) -> str:
-    lines: list[str] = []
-    for table, hooks in HOOKS.items():
-        lines += [f"*{table}", *(f":{CHAIN}-{hook} -" for hook in hooks)]
-        for hook in hooks:
-            lines += [f"-A {CHAIN}-{hook} {rule}" for rule in rules.get((table, hook), ())]
-        lines.append("COMMIT")
-    return "".join(f"{line}\n" for line in lines)

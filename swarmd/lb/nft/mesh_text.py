@@ -13,8 +13,6 @@ from swarmd.network.ingress import INSIDE, OUTSIDE
 TABLE = "ip swarmd_mesh"
 # Packets that have to show this node's address: a mark no target and no peer can have.
 MASQUERADED = 0x4D53
-ROUTING_TABLES = 10_000  # of peers: this and their number
-RULE_PRIORITY = 90
 NAMESPACE_ADDRESS = str(ingress.NAMESPACE_ADDRESS.ip)
 BETWEEN = str(ingress.NAMESPACE_ADDRESS.network)
 _PORTS = "type inet_proto . inet_service"

@@ -22,7 +22,7 @@ CHAIN = "SWARMD-CRYPT"
 DEVICE = "swcrypt"  # the tunnel's
 # Marks of packets on their way to a mechanism.
 MARKS = {Mechanism.IPSEC: 0x5357_0001, Mechanism.TUNNEL: 0x5357_0002}
-_HOOKS = ("OUTPUT", "POSTROUTING", "INPUT")
+_HOOKS = {"mangle": ("OUTPUT", "POSTROUTING", "INPUT")}
 
 
 class Guard(Protocol):
@@ -73,19 +73,13 @@ class IptablesGuard:
     def remove(self) -> None:
         self._listed = None
 
-        def remove() -> None:
-            for hook in _HOOKS:
-                iptables.drop_jump(self._tool, "mangle", hook, f"{CHAIN}-{hook}")
-
-        netns.inside(self._node, remove)
+        netns.inside(self._node, lambda: iptables.remove(self._tool, CHAIN, _HOOKS))
 
     def _bring(self, guarded: Guarded) -> bool:
-        if self._listed == (guarded, iptables.listing(self._tool, "mangle")):
+        if self._listed == (guarded, iptables.listing(self._tool, _HOOKS)):
             return False
-        iptables.restore(self._tool, iptables_text(self._tool, guarded))
-        for hook in _HOOKS:
-            iptables.jump(self._tool, "mangle", hook, f"{CHAIN}-{hook}")
-        self._listed = (guarded, iptables.listing(self._tool, "mangle"))
+        rules = iptables_rules(self._tool, guarded)
+        self._listed = (guarded, iptables.put(self._tool, CHAIN, _HOOKS, rules))
         return True
 
 
@@ -141,26 +135,25 @@ def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
     return _gone(family, table) + "".join(f"{line}\n" for line in lines)
 
 
-def iptables_text(tool: str, guarded: Guarded) -> str:
-    """The batch that fills the chains of one family."""
-    rules = []
+def iptables_rules(tool: str, guarded: Guarded) -> iptables.Rules:
+    """What the chains of one family hold."""
+    lead, leave, arrive = [], [], []
     for mechanism in Mechanism:
         for number in guarded.of(mechanism):
-            word = number << 8
             # An IPv4 header says how long it is; that of IPv6 has 40 bytes.
             at = "0>>22&0x3C@12" if tool == iptables.V4 else "52"
-            packets = f"-p udp --dport {VXLAN_PORT} -m u32 --u32 {at}&0xFFFFFF00={word:#x}"
-            out, into = ("-m policy --dir out --pol none", "-m policy --dir in --pol none")
+            packets = f"-p udp --dport {VXLAN_PORT} -m u32 --u32 {at}&0xFFFFFF00={number << 8:#x}"
+            out, into = "-m policy --dir out --pol none", "-m policy --dir in --pol none"
             if mechanism is Mechanism.TUNNEL:
                 out, into = f"! -o {DEVICE}", f"! -i {DEVICE}"
-            mark = f"-j MARK --set-mark {MARKS[mechanism]:#x}"
-            rules += [
-                f"-A {CHAIN}-OUTPUT {packets} {mark}",
-                f"-A {CHAIN}-POSTROUTING {out} {packets} -j DROP",
-                f"-A {CHAIN}-INPUT {into} {packets} -j DROP",
-            ]
-    chains = [f":{CHAIN}-{hook} -" for hook in _HOOKS]
-    return "".join(f"{line}\n" for line in ("*mangle", *chains, *rules, "COMMIT"))
+            lead.append(f"{packets} -j MARK --set-mark {MARKS[mechanism]:#x}")
+            leave.append(f"{out} {packets} -j DROP")
+            arrive.append(f"{into} {packets} -j DROP")
+    return {
+        ("mangle", "OUTPUT"): lead,
+        ("mangle", "POSTROUTING"): leave,
+        ("mangle", "INPUT"): arrive,
+    }
 
 
 def _probe() -> str:

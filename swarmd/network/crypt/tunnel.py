@@ -131,8 +131,8 @@ class Tunnel:
             self._close_device()
             await self._open()
         elif not self._ids and not self._is_unrouted:
-            await asyncio.to_thread(self._unroute)
             self._close_device()
+            await asyncio.to_thread(self._unroute)
         for node_id, peer in self._peers.items():
             if self._node_id < node_id and node_id not in self._dialling:
                 self._changed[node_id] = asyncio.Event()

@@ -7,35 +7,64 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+from collections.abc import Iterable, Mapping
 
 V4, V6 = "iptables-legacy", "ip6tables-legacy"
 PATIENCE_S = 10.0
 
+Hooks = Mapping[str, tuple[str, ...]]  # by table
+Rules = Mapping[tuple[str, str], Iterable[str]]  # by table and hook
 
-def restore(tool: str, lines: str) -> None:
-    """Apply a batch in the language of `iptables-restore`; chains it doesn't name stay.
+
+def put(tool: str, chain: str, hooks: Hooks, rules: Rules) -> str:
+    """Have a chain of ours for each hook, led to from there, hold these rules and no others.
+
+    Each table changes as a whole. Answers what `listing` says then.
 
     Raises:
         OSError: the program is missing, or the kernel refuses.
     """
-    _run([f"{tool}-restore", "--noflush"], lines)
+    before = listing(tool, hooks).splitlines()
+    _run([f"{tool}-restore", "--noflush"], batch(chain, hooks, rules, before))
+    return listing(tool, hooks)
 
 
-def listing(tool: str, table: str) -> str:
-    """A table as `iptables-save` has it, but for comments and counters. Raises: OSError."""
-    lines = _run([f"{tool}-save", "-t", table]).splitlines()
-    return "\n".join(line.partition(" [")[0] for line in lines if not line.startswith("#"))
+def batch(chain: str, hooks: Hooks, rules: Rules, present: Iterable[str]) -> str:
+    """What brings that about in the language of `iptables-restore`, given what is listed."""
+    listed = frozenset(present)
+    lines: list[str] = []
+    for table, names in hooks.items():
+        lines += [f"*{table}", *(f":{chain}-{hook} -" for hook in names)]
+        for hook in names:
+            lines += [f"-A {chain}-{hook} {rule}" for rule in rules.get((table, hook), ())]
+            jump = f"-A {hook} -j {chain}-{hook}"
+            if f"{table}: {jump}" not in listed:
+                lines.append(jump)
+        lines.append("COMMIT")
+    return "".join(f"{line}\n" for line in lines)
 
 
-def jump(tool: str, table: str, source: str, chain: str) -> None:
-    """Have `source` lead to `chain`, if it doesn't yet. Raises: OSError."""
-    words = [source, "-j", chain]
-    if _start([tool, "-t", table, "-C", *words], "").returncode:
-        _run([tool, "-t", table, "-A", *words])
+def listing(tool: str, tables: Iterable[str]) -> str:
+    """All rules of these tables, a line for each: the table and the rule. Raises: OSError."""
+    known = frozenset(tables)
+    found: list[str] = []
+    table = ""
+    for line in _run([f"{tool}-save"]).splitlines():
+        if line.startswith("*"):
+            table = line[1:]
+        elif line.startswith("-A") and table in known:
+            found.append(f"{table}: {line}")
+    return "\n".join(found)
 
 
-def drop_jump(tool: str, table: str, source: str, chain: str) -> None:
-    """The opposite of `jump`, and of the chain itself; what is gone is fine. Raises: OSError."""
+def remove(tool: str, chain: str, hooks: Hooks) -> None:
+    """Take our chains away, and what leads to them; what is gone is fine. Raises: OSError."""
+    for table, names in hooks.items():
+        for hook in names:
+            _drop_jump(tool, table, hook, f"{chain}-{hook}")
+
+
+def _drop_jump(tool: str, table: str, source: str, chain: str) -> None:
     while not _start([tool, "-t", table, "-D", source, "-j", chain], "").returncode:
         continue
     for verb in ("-F", "-X"):
