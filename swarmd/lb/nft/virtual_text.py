@@ -71,7 +71,7 @@ def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
     return (
         f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
         f"table {family} {TABLE} {{\n"
-        f"  map targets {{\n    type mark : {kind}\n{_elements(targets)}  }}\n"
+        f"  map targets {{\n    type mark : {kind}\n  }}\n"
         f"{chains}"
         f"  map alive {{\n    type {kind} : verdict\n{_elements(alive)}  }}\n"
         f"  set dead {{\n    type {kind}\n{_elements(dead)}  }}\n"
@@ -81,11 +81,13 @@ def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
         "  }\n"
         "  chain refuse {\n"
         "    type filter hook output priority 0; policy accept;\n"
+        # First, as it decides for all packets but the first of each connection.
+        "    ct state vmap { established : accept, related : accept, invalid : drop }\n"
         f"    {word} daddr @dead meta l4proto tcp reject with tcp reset\n"
         f"    {word} daddr @dead reject\n"
-        "    ct state invalid drop\n"
         "  }\n"
-        "}\n"
+        "}\n" + (f"add element {family} {TABLE} targets {{ {targets} }}\n" if targets else "")
+        # Last: nft looks through the map again for each rule that it reads after its elements.
     )
 
 
