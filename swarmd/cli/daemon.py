@@ -25,6 +25,7 @@ def daemon(
     generic_resource: tuple[str, ...],
     registry_mirror: tuple[str, ...],
     image_disk: str | None,
+    balancer: str | None,
     allow: tuple[str, ...],
 ) -> None:
     """Run the node's daemon in the foreground until it is told to stop.
@@ -65,6 +66,7 @@ def daemon(
             allow=allowed or None,
             registry_mirrors=mirrors,
             image_disk=disk,
+            balancer=balancer or "",
         )
     )
 

@@ -7,6 +7,7 @@ from typing import Any
 import click
 
 from swarmd.cli.params import PAIR
+from swarmd.model.balancer import BALANCERS
 
 NODE: list[Any] = [
     click.option(
@@ -30,13 +31,18 @@ NODE: list[Any] = [
         help="Percent of the disk: above it, unused images go until below [85,80].",
     ),
     click.option(
+        "--balancer",
+        type=click.Choice(BALANCERS),
+        help="What balances connections, if the kernel allows [the fastest that works].",
+    ),
+    click.option(
         "--allow",
         multiple=True,
         metavar="WORD,...",
         help="What tasks may have of this node [as the swarm says]: see `swarmd update --allow`.",
     ),
 ]
-_NAMES = ("label", "generic_resource", "registry_mirror", "image_disk", "allow")
+_NAMES = ("label", "generic_resource", "registry_mirror", "image_disk", "balancer", "allow")
 
 
 def take_node_flags(flags: dict[str, Any]) -> list[str]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
-from pathlib import Path
 
 from msgspec.structs import replace
 
@@ -19,7 +18,7 @@ from swarmd.lb.core.mesh import MeshPort, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Backend, Tables
 from swarmd.lb.kernel import BalancerReport, FrontendStats
-from swarmd.lb.nft.mesh import NftMesh
+from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.lb.nft.mesh_text import NAMESPACE_ADDRESS
 from swarmd.lb.proxy import ProxyBalancer
 from swarmd.lb.virtual import Tended
@@ -42,25 +41,25 @@ class MeshBalancer:
     """Implements `Balancer`, given the ingress network's table as well.
 
     Args:
-        ingress: the path of the ingress namespace, which is there once a table was handed in.
+        kernel: what it is made of; its namespaces are there once a table was handed in.
         make_proxy: makes a proxy that listens at the given addresses.
         on_report: told every change of the report, also between tables.
     """
 
-    name = "nft"
-
     def __init__(
         self,
+        name: str,
         node_id: NodeId,
-        ingress: Path,
+        kernel: MeshKernel,
         *,
         make_proxy: Callable[[tuple[str, ...], Callable[[BalancerReport], None]], ProxyBalancer],
         on_report: Callable[[BalancerReport], None] = lambda _: None,
         clock: Clock,
     ) -> None:
+        self.name = name
         self._node_id = node_id
         self._clock = clock
-        self._mesh = NftMesh(ingress)
+        self._mesh = kernel
         self._on_report = on_report
         self._four = make_proxy(("0.0.0.0",), lambda _: self._look_again())
         self._six = make_proxy(("::",), lambda _: self._publish())

@@ -74,6 +74,7 @@ class AgentHalf:
         generic_resources: what the node has besides CPU and memory.
         registry_mirrors: of this node alone.
         image_disk: how full the disk may be before images go.
+        balancer: which back end to prefer; empty: the fastest that works.
         tunnel_addr: host:port of the remote port, where other nodes open tunnels.
         allow: what tasks may have of the node; None leaves it to the cluster.
         remotes: managers to call first.
@@ -91,6 +92,7 @@ class AgentHalf:
         image_disk: ImageDisk,
         paths: Paths,
         data_addr: str,
+        balancer: str,
         tunnel_addr: str,
         allow: tuple[str, ...] | None,
         remotes: Iterable[Remote],
@@ -124,6 +126,7 @@ class AgentHalf:
             data_addr=data_addr,
             listen=listen,
             directory=namespaces_dir(paths.state_dir, security.node_id),
+            balancer=balancer,
             on_report=self._on_report,
             dial=self._open_tunnel,
             clock=clock,

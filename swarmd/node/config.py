@@ -26,4 +26,5 @@ class DaemonConfig(Struct, frozen=True, kw_only=True):
     registry_mirrors: tuple[RegistryMirror, ...] = ()  # asked before those of the cluster
     image_disk: ImageDisk = DEFAULT_IMAGE_DISK  # how full it may be before images go
     generic_resources: tuple[GenericResource, ...] = ()  # what the node has besides CPU and memory
+    balancer: str = ""  # which back end to prefer; empty: the fastest that works
     allow: tuple[str, ...] | None = None  # what tasks may have; None: the file's or cluster's words

@@ -71,6 +71,7 @@ class ClusterMember:
             image_disk=config.image_disk,
             paths=paths,
             data_addr=settings.data_addr,
+            balancer=config.balancer,
             tunnel_addr=_tunnel_addr(settings),
             allow=own_words(config, paths),
             remotes=[Remote(remote.addr, remote.node_id) for remote in settings.remotes],

@@ -8,12 +8,17 @@ from pathlib import Path
 
 from swarmd.agent.dataplane.plane import DataPlane, Kernel
 from swarmd.agent.dataplane.probe import Ground, probe
-from swarmd.lb.kernel import Balancer, BalancerReport, Choice, choose
+from swarmd.lb.ipvs.mesh import IpvsMesh
+from swarmd.lb.ipvs.virtual import ipvs_virtual
+from swarmd.lb.ipvs.virtual import missing as ipvs_missing
+from swarmd.lb.kernel import Balancer, BalancerReport, Candidate, Choice, choose
 from swarmd.lb.mesh import MeshBalancer
+from swarmd.lb.mesh_kernel import MeshKernel
+from swarmd.lb.nft.mesh import NftMesh
 from swarmd.lb.nft.virtual import nft_virtual
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
+from swarmd.model.balancer import IPVS, NFT, PROXY, preference
 from swarmd.model.ids import NodeId
-from swarmd.model.network import Mechanism
 from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.crypt.tunnel import Dial, Tunnel
 from swarmd.network.dns.server import NameServer
@@ -22,6 +27,7 @@ from swarmd.network.tasks import TaskNetworks
 from swarmd.runtime.clock import Clock
 
 RESOLV_CONF = Path("/etc/resolv.conf")
+_VIRTUAL = {NFT: nft_virtual, IPVS: ipvs_virtual}
 
 
 class NodeParts:
@@ -30,6 +36,7 @@ class NodeParts:
     Args:
         listen: where the proxy answers published ports.
         directory: for namespaces; nobody else makes any there.
+        balancer: which back end to prefer; empty: the fastest that works.
         on_report: told of every change of what becomes of published ports.
         dial: opens tunnels to other nodes.
     """
@@ -42,6 +49,7 @@ class NodeParts:
         data_addr: str,
         listen: tuple[str, ...],
         directory: Path,
+        balancer: str,
         on_report: Callable[[BalancerReport], None],
         dial: Dial,
         clock: Clock,
@@ -56,21 +64,24 @@ class NodeParts:
             place = Place(node_name=hostname, listen=addresses, own=frozenset({data_addr}))
             return ProxyBalancer(place=place, clock=clock, rng=rng, on_report=report)
 
-        def make_mesh() -> MeshBalancer:
+        def make_mesh(name: str, kernel: Callable[[Path], MeshKernel]) -> MeshBalancer:
             return MeshBalancer(
+                name,
                 node_id,
-                networks.ingress,
+                kernel(networks.ingress),
                 make_proxy=make_proxy,
                 on_report=on_report,
                 clock=clock,
             )
 
-        self.balancing = choose(
-            (
-                _MeshCandidate(self._ground, make_mesh),
-                ProxyCandidate(lambda: make_proxy(listen, on_report)),
-            )
-        )
+        known: dict[str, Candidate] = {
+            IPVS: _KernelCandidate(
+                self._ground, IPVS, lambda: make_mesh(IPVS, IpvsMesh), lacking=ipvs_missing()
+            ),
+            NFT: _KernelCandidate(self._ground, NFT, lambda: make_mesh(NFT, NftMesh)),
+            PROXY: ProxyCandidate(lambda: make_proxy(listen, on_report)),
+        }
+        self.balancing = choose(tuple(known[name] for name in preference(balancer)))
         ports = self.balancing.make()
         kernel = None
         self.encryption: Encryption | None = None
@@ -85,14 +96,15 @@ class NodeParts:
         if isinstance(ports, MeshBalancer):
             kernel = Kernel(
                 mesh=ports,
-                virtual=nft_virtual(clock=clock),
+                virtual=_VIRTUAL[ports.name](clock=clock),
                 names=NameServer(rng=rng),
                 upstream=servers_of(RESOLV_CONF),
                 encryption=self.encryption,
             )
-        self.plane = DataPlane(
-            networks, ports, hostname=hostname, kernel=kernel, lacking=self._ground.lacking
-        )
+        lacking = self._ground.lacking
+        if kernel is None and not lacking:
+            lacking = f"its daemon was started with --balancer {PROXY}"
+        self.plane = DataPlane(networks, ports, hostname=hostname, kernel=kernel, lacking=lacking)
 
     async def close(self, *, keep_tasks: bool) -> None:
         """Let go; tasks that are kept keep what the kernel does for them."""
@@ -100,23 +112,20 @@ class NodeParts:
         self._ground.close()
 
 
-class _MeshCandidate:
-    """The kernel's back end, where overlays are possible."""
+class _KernelCandidate:
+    """A back end of the kernel's, where overlays are possible."""
 
-    def __init__(self, ground: Ground, make: Callable[[], Balancer]) -> None:
+    def __init__(
+        self, ground: Ground, name: str, make: Callable[[], Balancer], *, lacking: str = ""
+    ) -> None:
         self._ground = ground
+        self._name = name
         self._make = make
+        self._lacking = lacking
 
     def probe(self) -> Choice | str:
         if self._ground.underlay is None:
             return f"no overlays and no balancing by the kernel: {self._ground.lacking}"
-        reason = f"the kernel has nftables; {_encryption_words(self._ground)}"
-        return Choice(name=MeshBalancer.name, reason=reason, make=self._make)
-
-
-def _encryption_words(ground: Ground) -> str:
-    """How networks can be encrypted here, and why not otherwise."""
-    able = [one.value for one in Mechanism if one not in ground.unencrypted]
-    words = f"networks are encrypted by {' or '.join(able)}" if able else "none can be encrypted"
-    reasons = [f"{one.value}: {reason}" for one, reason in ground.unencrypted.items()]
-    return words + (f" ({'; '.join(reasons)})" if reasons else "")
+        if self._lacking:
+            return f"no {self._name}: {self._lacking}"
+        return Choice(name=self._name, reason=f"the kernel has {self._name}", make=self._make)
