@@ -34,7 +34,7 @@ WORTHWHILE_LOOK_S = 0.05
 TELL_S = 1.0
 # So long after the last node has a task out of its balancers its UDP clients may still come: they
 # are moved on a moment later, in a walk through all that a machine tracks.
-UDP_MOVED_S = 1.0
+UDP_MOVED_S = 2.0
 
 
 class Settle(Protocol):

@@ -2,6 +2,9 @@
 
 libnftables is called directly, since a process per batch costs ten times the batch. A batch speaks
 to the network namespace of the thread that runs it: call these functions by `netns.inside`.
+
+Whoever closes a socket to the kernel's tables waits until the kernel has cleared away what was
+deleted before, ten times as long as a batch takes. So a thread of its own does that.
 """
 
 from __future__ import annotations
@@ -10,6 +13,7 @@ import ctypes
 import functools
 import socket
 import struct
+from concurrent.futures import ThreadPoolExecutor
 
 _DEFAULT_FLAGS = 0
 _STATELESS = 1 << 1  # leave out counters and other state
@@ -58,10 +62,13 @@ def generation() -> int:
     Raises:
         OSError: the kernel has no nftables.
     """
-    with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NFNETLINK) as sock:
+    sock = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NFNETLINK)
+    try:
         sock.settimeout(1)
         sock.send(_HEADER.pack(_HEADER.size, _NFTABLES_GETGEN, _REQUEST, 1, 0, 0, 0, 0))
         answer = sock.recv(ANSWER_BYTES)
+    finally:
+        _closer().submit(sock.close)
     at = _HEADER.size
     while at + _ATTRIBUTE.size <= len(answer):
         size, kind = _ATTRIBUTE.unpack_from(answer, at)
@@ -87,7 +94,12 @@ def _run(batch: str, *, flags: int) -> str:
         output: bytes = library.nft_ctx_get_output_buffer(context) or b""
         return output.decode(errors="replace")
     finally:
-        library.nft_ctx_free(context)
+        _closer().submit(library.nft_ctx_free, context)
+
+
+@functools.cache
+def _closer() -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="nft")
 
 
 @functools.cache

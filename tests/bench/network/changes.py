@@ -31,7 +31,7 @@ PAUSE_US = 2_000
 
 async def changes(ground: Ground, count: int) -> list[float]:
     """Milliseconds from a request to the last node's acknowledgement."""
-    network_id = ground.swarm.json(ground.first, "network", "inspect", "net")[0]["Id"]
+    network_id = ground.swarm.json(ground.first, "network", "inspect", "net")[0]["ID"]
     channel = Channel(f"unix:{ground.first.socket}")
     try:
         asking = channel.stub("docker.swarmkit.v1.Control")
@@ -40,7 +40,7 @@ async def changes(ground: Ground, count: int) -> list[float]:
         async def versions() -> list[int]:
             request = doctor.InspectTableRequest(network_id=network_id)
             answer = await doctoring.InspectTable(request, timeout_s=5)
-            return [node.version for node in answer.nodes]
+            return [node.table.applied.version for node in answer.nodes]
 
         spec = specs.ServiceSpec()
         spec.annotations.name = "guest"

@@ -18,6 +18,7 @@ from swarmd.lb.nft.virtual import NftSpace
 from swarmd.network.kernel import netns
 
 ROUNDS = 15
+PAUSE_S = 0.1  # the kernel clears away what was deleted, which the next change would wait for
 
 
 def services(number: int, targets: int) -> dict[str, VirtualService]:
@@ -58,6 +59,7 @@ def measure(path: Path, number: int, targets: int) -> None:
     changes = []
     for turn in range(ROUNDS):
         wanted = whole if turn % 2 else fewer
+        time.sleep(PAUSE_S)
         changes.append(took_ms(lambda wanted=wanted: space.bring(wanted)))  # type: ignore[misc]
     print(
         f"{number:5} services × {targets:4} tasks: from nothing {_said(firsts)}; "

@@ -27,7 +27,7 @@ LATE = "w2"
 STILL_S, MOVING_S = 1.0, 0.5
 PAUSE_US = 10_000
 CONNECTIONS = 4
-DRAIN = "1500ms"
+DRAIN = "3s"
 
 
 class Row(NamedTuple):
