@@ -137,11 +137,14 @@ class Router:
         """Who answers `method` on this node.
 
         Raises:
-            Rejection: nobody; UNAVAILABLE when a leader has yet to start the service.
+            Rejection: nobody; UNAVAILABLE when a leader has yet to start the service,
+                FAILED_PRECONDITION when only managers have it and this node is none, or none yet.
         """
         handler = self._handlers.get(method.path)
         if handler is not None:
             return handler
+        if self.leadership is None and not self._serves(method.service):
+            raise failed_precondition(self._why_no_manager())
         is_leaders = Answers.LEADER in (method.routing.network, method.routing.socket)
         if is_leaders and not self._serves(method.service):
             raise Rejection(Code.UNAVAILABLE, f"the leader is still starting {method.service}")

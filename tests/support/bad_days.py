@@ -161,8 +161,17 @@ def fill(directory: Path) -> Path:
 
 
 def copy_state(machine: Machine, to: Path) -> None:
-    """Keep a copy of the state directory of a machine whose daemon is stopped."""
-    shutil.copytree(machine.state_dir, to, ignore=shutil.ignore_patterns("*.sock"))
+    """Keep a copy of the state directory of a machine whose daemon is stopped.
+
+    Sockets can't be copied, nor can the namespaces below `run`, which are no state.
+    """
+
+    def passing(directory: str, names: list[str]) -> list[str]:
+        if Path(directory) == machine.state_dir:
+            return [name for name in names if name == "run"]
+        return [name for name in names if name.endswith(".sock")]
+
+    shutil.copytree(machine.state_dir, to, ignore=passing)
 
 
 def matches(pattern: str, text: str) -> bool:
