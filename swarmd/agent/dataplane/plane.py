@@ -406,6 +406,8 @@ class DataPlane:
                 return
             virtual, mesh = await kernel.virtual.tend(), await kernel.mesh.tend()
             self._port_problems = mesh.problems
+            if look:
+                self._repaired += await kernel.names.tend()
             for tended in (virtual, mesh):
                 self._repaired += tended.repaired
                 for problem in tended.problems:

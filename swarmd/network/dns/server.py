@@ -52,12 +52,19 @@ class Client(Struct, frozen=True):
 
 
 class _Serving:
-    """The sockets of one task."""
+    """The sockets of one task, and the rules that lead to them."""
 
-    def __init__(self, client: Client, datagrams: socket.socket, listener: socket.socket) -> None:
+    def __init__(self, client: Client, path: Path) -> None:
+        """Raises: OSError, NftError. It blocks."""
         self.client = client
-        self.datagrams = datagrams
-        self.listener = listener
+        self._path = path
+        self.datagrams, self.listener = netns.inside(path, _open)
+        self._rules = _rules(self.datagrams.getsockname()[1], self.listener.getsockname()[1])
+        try:
+            self._listing, self._generation = netns.inside(path, self._put)
+        except (OSError, nft.NftError):
+            self._close()
+            raise
         self.streams = 0
         self.accepting: asyncio.Task[Any] | None = None
 
@@ -65,6 +72,31 @@ class _Serving:
         if self.accepting is not None:
             self.accepting.cancel()
             await asyncio.wait([self.accepting])
+        self._close()
+
+    def repair(self) -> bool:
+        """Put back rules that somebody has changed; whether any were. It blocks.
+
+        Raises:
+            OSError, NftError: the namespace refuses, or isn't there any more.
+        """
+        return netns.inside(self._path, self._repair)
+
+    def _repair(self) -> bool:
+        generation = nft.generation()
+        if generation == self._generation:
+            return False
+        if nft.listing(TABLE) == self._listing:
+            self._generation = generation
+            return False
+        self._listing, self._generation = self._put()
+        return True
+
+    def _put(self) -> tuple[str, int]:
+        nft.run(self._rules)
+        return nft.listing(TABLE), nft.generation()
+
+    def _close(self) -> None:
         self.datagrams.close()
         self.listener.close()
 
@@ -93,11 +125,10 @@ class NameServer:
         if known is not None:
             known.client = client
             return
-        datagrams, listener = await asyncio.to_thread(netns.inside, path, _open)
-        serving = _Serving(client, datagrams, listener)
+        serving = await asyncio.to_thread(_Serving, client, path)
         self._serving[client.key] = serving
         loop = asyncio.get_running_loop()
-        loop.add_reader(datagrams, self._read, serving)
+        loop.add_reader(serving.datagrams, self._read, serving)
         serving.accepting = self._supervisor.spawn(
             self._accept(serving), name=f"accept.{client.key}"
         )
@@ -108,6 +139,10 @@ class NameServer:
         if serving is not None:
             asyncio.get_running_loop().remove_reader(serving.datagrams)
             await serving.close()
+
+    async def tend(self) -> int:
+        """Look whether rules still lead to the servers; in how many namespaces they did not."""
+        return await asyncio.to_thread(_repair, tuple(self._serving.values()))
 
     async def close(self) -> None:
         await self._supervisor.stop()
@@ -206,19 +241,30 @@ class NameServer:
 
 
 def _open() -> tuple[socket.socket, socket.socket]:
-    """Both sockets and the rules that lead to them, in the namespace of the calling thread."""
+    """Both sockets, in the namespace of the calling thread."""
     datagrams = socket.socket(socket.AF_INET, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
     listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
     try:
         datagrams.bind((ADDRESS, 0))
         listener.bind((ADDRESS, 0))
         listener.listen()
-        nft.run(_rules(datagrams.getsockname()[1], listener.getsockname()[1]))
-    except (OSError, nft.NftError):
+    except OSError:
         datagrams.close()
         listener.close()
         raise
     return datagrams, listener
+
+
+def _repair(servings: tuple[_Serving, ...]) -> int:
+    repaired = 0
+    for serving in servings:
+        try:
+            repaired += serving.repair()
+        except FileNotFoundError:
+            continue  # the task has ended
+        except (OSError, nft.NftError) as error:
+            log.warning("names.not_led task.id=%s reason=%s", serving.client.key, error)
+    return repaired
 
 
 def _rules(udp: int, tcp: int) -> str:

@@ -106,6 +106,16 @@ async def test_a_task_asks_by_datagram_and_by_stream() -> None:
             assert (await ask(path, "example.org")).header.rcode == RCODE.NXDOMAIN
 
 
+async def test_rules_that_somebody_flushed_are_put_back() -> None:
+    with namespace() as path:
+        async with serving(path) as server:
+            assert await server.tend() == 0
+            netns.inside(path, lambda: nft.run("flush ruleset"))
+            assert await server.tend() == 1
+            assert await server.tend() == 0
+            assert (await ask(path, "web")).rr
+
+
 async def test_a_new_daemon_serves_the_tasks_of_the_old() -> None:
     with namespace() as path:
         for _ in range(2):
