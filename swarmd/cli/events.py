@@ -141,16 +141,8 @@ async def _follow(
 
 
 def _passing(error: RpcError) -> bool:
-    """Whether a watch that had begun may go on after this.
-
-    A daemon that has just started is no manager yet.
-    """
-    return error.code in (
-        Code.UNAVAILABLE,
-        Code.FAILED_PRECONDITION,
-        Code.RESOURCE_EXHAUSTED,
-        Code.OUT_OF_RANGE,
-    )
+    """Whether a watch that had begun may go on after this."""
+    return error.code in (Code.UNAVAILABLE, Code.RESOURCE_EXHAUSTED, Code.OUT_OF_RANGE)
 
 
 def _show(

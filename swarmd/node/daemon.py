@@ -446,14 +446,18 @@ class Daemon:
         cluster = manager.store.find_cluster() if manager else None
         return cluster is not None and node_id in cluster.removed_nodes
 
-    def _why_no_manager(self) -> str:
+    def _why_no_manager(self) -> Rejection:
         if self.error:
-            return f"this node could not resume its place in the swarm: {self.error}"
+            return failed_precondition(
+                f"this node could not resume its place in the swarm: {self.error}"
+            )
         if self.member is None:
-            return "this node is not part of a swarm"
+            return failed_precondition("this node is not part of a swarm")
         if self.member.security.role is Role.MANAGER:
-            return self.member.problem or "this manager is still starting; try again"
-        return f"{NOT_A_MANAGER} but a worker"
+            if self.member.problem:
+                return failed_precondition(self.member.problem)
+            return Rejection(Code.UNAVAILABLE, "this manager is still starting; try again")
+        return failed_precondition(f"{NOT_A_MANAGER} but a worker")
 
     def _connect(self, address: str) -> Channel:
         if self.member is None:

@@ -76,7 +76,7 @@ class Router:
         *,
         cluster_id: Callable[[], str],
         is_removed: Callable[[str], bool],
-        why_no_manager: Callable[[], str] = lambda: NOT_A_MANAGER,
+        why_no_manager: Callable[[], Rejection] = lambda: failed_precondition(NOT_A_MANAGER),
     ) -> None:
         self._cluster_id = cluster_id
         self._is_removed = is_removed
@@ -137,14 +137,14 @@ class Router:
         """Who answers `method` on this node.
 
         Raises:
-            Rejection: nobody; UNAVAILABLE when a leader has yet to start the service,
-                FAILED_PRECONDITION when only managers have it and this node is none, or none yet.
+            Rejection: nobody; UNAVAILABLE when a leader has yet to start the service, and what
+                `why_no_manager` says when only managers have it and this node is none.
         """
         handler = self._handlers.get(method.path)
         if handler is not None:
             return handler
         if self.leadership is None and not self._serves(method.service):
-            raise failed_precondition(self._why_no_manager())
+            raise self._why_no_manager()
         is_leaders = Answers.LEADER in (method.routing.network, method.routing.socket)
         if is_leaders and not self._serves(method.service):
             raise Rejection(Code.UNAVAILABLE, f"the leader is still starting {method.service}")
@@ -155,5 +155,5 @@ class Router:
 
     def _leads(self) -> bool:
         if self.leadership is None:
-            raise failed_precondition(self._why_no_manager())
+            raise self._why_no_manager()
         return self.leadership.is_leader()
