@@ -6,7 +6,8 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from ipaddress import ip_network
 from pathlib import Path
 
 import pytest
@@ -178,6 +179,7 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
     assert {answer.split()[1] for answer in answers} == {swarm.machines.client.address}
     swarm.start_daemon(first)
     wait_until(lambda: ready(swarm) == len(NAMES), what="the nodes to be ready again")
+    wait_until(lambda: is_in_touch(swarm, (db, web["1"])), what="tasks to be reached again")
     assert tasks(swarm, "web") == web
     assert len(inside(swarm, db, LOOK_UP, "tasks.web")[0].split()) == 3
     assert [
@@ -185,17 +187,48 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
     ] == []
     assert not warnings(swarm)
 
-    # What somebody takes away by hand comes back.
+    # What somebody takes away by hand comes back: an interface, all rules.
     for machine in swarm.machines.nodes():
-        space = machine.state_dir / "run" / "ingress"
-        subprocess.run(["nsenter", f"--net={space}", "ip", "link", "del", "br0"], check=True)
+        in_namespace(machine.state_dir / "run" / "ingress", "ip", "link", "del", "br0")
+        machine.run(["nft", "flush", "ruleset"])
+        for path in (machine.state_dir / "run" / "tasks").iterdir():
+            in_namespace(path, "nft", "flush", "ruleset")
     wait_until(
         lambda: "error" not in " ".join(from_client(swarm, *urls)), what="the mesh to be mended"
     )
+    wait_until(
+        lambda: "error" not in " ".join(inside(swarm, db, FETCH, *["http://web/"] * 3)),
+        what="names and virtual addresses to be mended",
+    )
+    assert any("repaired" in line for line in warnings(swarm))
+
+    # What can't be is refused, or told, in a sentence.
+    subnet = str(ip_network(f"{vip}/24", strict=False))
+    with pytest.raises(CommandFailed, match="shares addresses with"):
+        swarm.command(first, "network", "create", "--subnet", subnet, "twin")
+    with pytest.raises(CommandFailed, match="8080"):
+        create(swarm, "rival", "--publish", "8080:80")
+    firewall = swarm.machines.by_name["w1"]
+    firewall.run(
+        [
+            "nft",
+            "table inet wall { chain in { type filter hook input priority 0; "
+            "udp dport 4789 drop; }; }",
+        ]
+    )
+    with pytest.raises(CommandFailed, match="4789"):
+        swarm.command(first, "doctor")
+    firewall.run(["nft", "delete table inet wall"])
+    assert "4789" not in swarm.command(first, "doctor")
+
     for name in ("web", "db", "cut"):
         swarm.command(first, "service", "rm", name)
     wait_until(lambda: not namespaces(swarm, "tasks"), what="the namespaces of tasks to go")
     wait_until(lambda: not namespaces(swarm, "networks"), what="the overlays to go")
+
+
+def in_namespace(path: Path, *command: str) -> None:
+    subprocess.run(["nsenter", f"--net={path}", *command], check=True)
 
 
 def ready(swarm: Swarm) -> int:
@@ -204,6 +237,14 @@ def ready(swarm: Swarm) -> int:
     except CommandFailed:
         return 0
     return sum(row["Status"] == "Ready" for row in rows)
+
+
+def is_in_touch(swarm: Swarm, ids: Iterable[str]) -> bool:
+    """Whether commands can be run beside these tasks."""
+    try:
+        return all(inside(swarm, task, LOOK_UP, "web") for task in ids)
+    except CommandFailed:
+        return False
 
 
 def namespaces(swarm: Swarm, kind: str) -> list[Path]:
