@@ -18,6 +18,10 @@ BENCHES = (
     "tests.bench.lb.bench_proxy",
     "tests.bench.containers",
     "tests.bench.network",
+    "tests.bench.network.rules",
+    "tests.bench.network.paths",
+    "tests.bench.network.changes",
+    "tests.bench.network.updates",
 )
 
 
