@@ -18,6 +18,7 @@ from swarmd.lb.virtual import Tended
 from swarmd.model.ids import NetworkId
 from swarmd.model.instant import SECOND, Instant
 from swarmd.network.core.tables import NetworkTable
+from swarmd.network.kernel import netns
 from swarmd.network.kernel.nft import NftError
 from swarmd.runtime.clock import Clock
 
@@ -122,7 +123,8 @@ class NamespaceBalancer:
             try:
                 self._spaces[path].bring(wanted)
             except (NftError, OSError) as error:
-                yield _problem(path, error)
+                if netns.exists(path):  # or else it has ended with its task meanwhile
+                    yield _problem(path, error)
 
     def _repair(self) -> Tended:
         repaired, problems = 0, []
@@ -130,7 +132,8 @@ class NamespaceBalancer:
             try:
                 repaired += space.repair()
             except (NftError, OSError) as error:
-                problems.append(_problem(path, error))
+                if netns.exists(path):
+                    problems.append(_problem(path, error))
         return Tended(repaired=repaired, problems=tuple(problems))
 
 
