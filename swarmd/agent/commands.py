@@ -13,16 +13,13 @@ import logging
 from collections.abc import Awaitable
 from typing import Any, Protocol
 
-from swarmd.agent.core.patience import retry_delay_ns
 from swarmd.agent.executors.looking import Telling, copy, stats, top
 from swarmd.agent.executors.session import STDERR, Access, Chunk, Command, NoSession
+from swarmd.agent.listening import Listener
 from swarmd.model.env import Rng
-from swarmd.model.errors import Code
 from swarmd.model.ids import TaskId
-from swarmd.model.instant import SECOND
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import exec_ as pb
-from swarmd.runtime.supervise import Supervisor
 
 log = logging.getLogger(__name__)
 
@@ -51,48 +48,18 @@ class Conversation(Protocol):
 
 
 class CommandServer:
-    """Serves orders of whichever manager it follows."""
+    """Serves orders of whichever manager it follows; see `Listener` for `follow` and `run`."""
 
     def __init__(self, worker: Tasks, *, rng: Rng) -> None:
         self._worker = worker
-        self._rng = rng
-        self._broker: Any = None
-        self._changed = asyncio.Event()
-        self._sessions = Supervisor("commands")
-
-    def follow(self, broker: Any) -> None:
-        """Take orders from this stub of the ExecBroker service from now on; None: from nobody."""
-        self._broker = broker
-        self._changed.set()
-
-    async def run(self) -> None:
-        """Listen until cancelled."""
-        try:
-            while True:
-                self._changed.clear()
-                listening = None
-                if self._broker is not None:
-                    listening = self._sessions.spawn(self._listen(self._broker), name="listen")
-                await self._changed.wait()
-                if listening is not None:
-                    listening.cancel()
-        finally:
-            await self._sessions.stop()
-
-    async def _listen(self, broker: Any) -> None:
-        failures = 0
-        while True:
-            try:
-                async for order in broker.Listen(pb.ExecListenRequest()):
-                    failures = 0
-                    self._sessions.spawn(self._serve(broker, order), name=order.session_id)
-            except RpcError as error:
-                if error.code is Code.UNIMPLEMENTED:
-                    log.warning("commands.not_brokered reason=%s", error.message)
-                    return
-                log.info("commands.unheard reason=%s", error.message)
-            failures += 1
-            await asyncio.sleep(retry_delay_ns(failures, self._rng) / SECOND)
+        self._listener = Listener(
+            "commands",
+            listen=lambda broker: broker.Listen(pb.ExecListenRequest()),
+            serve=self._serve,
+            rng=rng,
+        )
+        self.follow = self._listener.follow
+        self.run = self._listener.run
 
     async def _serve(self, broker: Any, order: pb.ExecOrder) -> None:
         log.info(
@@ -141,7 +108,7 @@ class CommandServer:
                     into=order.copy.into,
                     keep_owner=order.copy.keep_owner,
                     follow=order.copy.follow,
-                    ended=self._sessions,
+                    ended=self._listener.tasks,
                 )
         raise NoSession("this node is of a version that can't do that")
 
