@@ -8,6 +8,7 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Callable, Collection, Iterable, Mapping
+from functools import partial
 from ipaddress import ip_interface
 from pathlib import Path
 
@@ -210,9 +211,9 @@ class _Work:
             # Last: a bridge that comes up without ports takes no packets until it is looked at.
             self._try([links.change(bridge, up=True, mac=wanted.mac, mtu=wanted.mtu)])
         for port in todo.make_ports:
-            self._guard(lambda port=port: self._plug(port))  # type: ignore[misc]
+            self._guard(partial(self._plug, port))
         for port in todo.set_ports:
-            self._guard(lambda port=port: self._set_port(port, bridge))  # type: ignore[misc]
+            self._guard(partial(self._set_port, port, bridge))
         self._try(
             routing.delete_address(bridge, ip_interface(one)) for one in todo.delete_addresses
         )
