@@ -50,14 +50,14 @@ class Engine:
 
     async def run(self) -> None:
         """Plan until cancelled; a crash of the planner is raised, for a new engine to start."""
-        while True:
-            try:
-                with present_left_out():  # the store as it is, which makes passes even
+        with present_left_out():  # the store as it is, which makes passes even
+            while True:
+                try:
                     await self._plan()
-            except Rejection as rejection:
-                # Leadership is about to be lost or handed over, or the disk is full.
-                log.warning("engine.write_failed reason=%s", rejection.message)
-                await asyncio.sleep(RETRY_S)
+                except Rejection as rejection:
+                    # Leadership is about to be lost or handed over, or the disk is full.
+                    log.warning("engine.write_failed reason=%s", rejection.message)
+                    await asyncio.sleep(RETRY_S)
 
     async def _plan(self) -> None:
         """Plan until a write fails: what a planner believes to have done is then not true."""

@@ -44,6 +44,7 @@ from swarmd.rpc.server import Server
 from swarmd.runtime import log as logging_setup
 from swarmd.runtime.chance import RandomIds, system_rng
 from swarmd.runtime.clock import SystemClock
+from swarmd.runtime.garbage import leave_out_code
 from swarmd.runtime.supervise import Supervisor
 from swarmd.store.changes import Create, Transaction
 
@@ -491,6 +492,7 @@ def run(config: DaemonConfig) -> None:
     """Run a daemon to its end; a start that fails prints `Error: sentence` and exits with 1."""
     logging_setup.configure(level=config.log_level, as_json=config.log_json)
     _raise_file_limit()
+    leave_out_code()
     try:
         asyncio.run(_run(config))
     except StateDirError as error:

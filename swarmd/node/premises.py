@@ -15,6 +15,7 @@ from swarmd.raft.members import Member
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.router import Router
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.garbage import leave_out_code
 from swarmd.store.changes import Transaction
 
 from .paths import Paths
@@ -94,6 +95,7 @@ class OnThisMachine:
     def make_manager(self, founding: Transaction | None) -> Manager:
         from swarmd.manager.manager import Manager
 
+        leave_out_code()
         return Manager(
             node_id=self._security.node_id,
             raft_directory=self._paths.raft,
