@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
+from swarmd.agent.remotes import Remote
 from swarmd.raft.errors import RaftError
 from swarmd.rpc.channel import Channel
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import cluster as cluster_pb
 
-from .member import ClusterMember
+if TYPE_CHECKING:
+    from .member import ClusterMember
 
 log = logging.getLogger(__name__)
 
 LEAVE_TIMEOUT_S = 5.0
+NODE_LIFECYCLE = "swarmd.v1.NodeLifecycle"
 
 
 async def say_goodbye(member: ClusterMember) -> list[str]:
@@ -34,10 +39,18 @@ async def say_goodbye(member: ClusterMember) -> list[str]:
 
 async def tell_leaving(member: ClusterMember) -> bool:
     """Tell the first manager that answers that this node goes for good; whether one did."""
-    for remote in member.agent.remotes.all():
-        channel = Channel(remote.addr, member.security.client_tls())
+    return await tell_managers(
+        member.agent.remotes.all(),
+        lambda address: Channel(address, member.security.client_tls()),
+    )
+
+
+async def tell_managers(remotes: Iterable[Remote], dial: Callable[[str], Channel]) -> bool:
+    """Say that the node that dials goes for good; whether a manager has heard it."""
+    for remote in remotes:
+        channel = dial(remote.addr)
         try:
-            await channel.stub("swarmd.v1.NodeLifecycle").Leave(
+            await channel.stub(NODE_LIFECYCLE).Leave(
                 cluster_pb.LeaveClusterRequest(), timeout_s=LEAVE_TIMEOUT_S
             )
             return True
