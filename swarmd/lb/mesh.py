@@ -2,7 +2,8 @@
 
 The kernel leads IPv4 connections to tasks on the ingress network. The proxy holds those ports, so
 that no other program takes them, answers them over IPv6, and serves the services that have tasks on
-nodes without an ingress network. A port that another program has got is left to it.
+nodes without an ingress network. A port that another program has got is left to it. SCTP is the
+kernel's alone.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from msgspec.structs import replace
 from swarmd.lb.core.leaving import Leaving
 from swarmd.lb.core.mesh import MeshPort, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
-from swarmd.lb.core.tables import Backend, Tables
+from swarmd.lb.core.tables import Backend, ServiceEndpoints, Tables
 from swarmd.lb.kernel import BalancerReport, FrontendStats
 from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.lb.nft.mesh_text import NAMESPACE_ADDRESS
@@ -183,7 +184,11 @@ def _with(
     """The proxy's table: its own services, and the kernel's with at most one backend."""
     backends = () if backend is None else (Backend(_NO_TASK, NodeId(""), backend),)
     held = {port.key for port in kernel if port.key.protocol is not Protocol.SCTP}
-    services = dict(rest.services)
+    # Without tasks there is nothing the proxy could carry, or complain of.
+    services = {
+        service_id: row if row.backends else _without_sctp(row)
+        for service_id, row in rest.services.items()
+    }
     for service_id, row in published.services.items():
         if service_id in services:
             continue
@@ -194,3 +199,8 @@ def _with(
         )
         services[service_id] = replace(row, ports=ports, backends=backends)
     return Tables(published.version, services)
+
+
+def _without_sctp(row: ServiceEndpoints) -> ServiceEndpoints:
+    ports = tuple(port for port in row.ports if port.protocol is not Protocol.SCTP)
+    return row if len(ports) == len(row.ports) else replace(row, ports=ports)

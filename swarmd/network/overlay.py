@@ -72,6 +72,14 @@ class Overlay:
             if not self._is_settled:
                 await self._bring()
 
+    async def use(self, underlay: Underlay) -> None:
+        """Go by another underlay from now on."""
+        async with self._lock:
+            self._underlay = underlay
+            self._wanted = None
+            self._is_settled = False
+            await self._bring()
+
     async def attach(self, task_id: TaskId, namespace: Path, interface: Interface) -> None:
         """Connect a task; again is fine, and connects what isn't.
 

@@ -16,6 +16,7 @@ from ipaddress import IPv4Address, IPv4Interface
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarmd.model.ids import NetworkId, NodeId, TaskId
 from swarmd.model.network import NetworkAttachment
@@ -146,6 +147,15 @@ class TaskNetworks:
                     await self._sweep()
         self._news.set()
         self._news = asyncio.Event()
+
+    async def resize(self, mtu: int) -> None:
+        """Go by another size of the underlay's packets; the tables stay."""
+        if self._underlay is None or self._underlay.mtu == mtu:
+            return
+        async with self._lock:
+            self._underlay = replace(self._underlay, mtu=mtu)
+            for overlay in self._overlays.values():
+                await overlay.use(self._underlay)
 
     async def tend(self) -> None:
         """Look whether everything is still there, and put right what isn't."""

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import struct
 from ipaddress import ip_address
 from pathlib import Path
 
 from swarmd.network.core.overlay_plan import Underlay
-from swarmd.network.kernel import links, routing
-from swarmd.network.kernel.netlink import open_netlink
+from swarmd.network.core.whereabouts import seat_of
+from swarmd.network.local import survey
 
 
 def find_underlay(address: str, *, node: Path | None = None) -> Underlay | str:
@@ -20,10 +19,9 @@ def find_underlay(address: str, *, node: Path | None = None) -> Underlay | str:
     if wanted.is_loopback:
         return f"its data address {address} is reached from this machine alone"
     try:
-        with open_netlink(node) as netlink:
-            for link in links.links(netlink).values():
-                if any(one.ip == wanted for one in routing.addresses(netlink, link.index)):
-                    return Underlay(address=str(wanted), mtu=link.mtu)
-    except (OSError, struct.error) as error:
+        seat = seat_of(str(wanted), survey(node))
+    except OSError as error:
         return f"the kernel does not tell of its interfaces: {error}"
-    return f"its data address {address} is not an address of this machine"
+    if seat is None:
+        return f"its data address {address} is not an address of this machine"
+    return Underlay(address=seat.address, mtu=seat.mtu)

@@ -10,8 +10,10 @@ import pytest
 
 from swarmd.lb.core.mesh import Source
 from swarmd.lb.mesh_kernel import MeshKernel
+from swarmd.model.states import Protocol
 from swarmd.network.kernel import netns
-from tests.support.mesh_world import CLIENT, PATIENCE_S, PUBLISHED, ask, mesh_world
+from tests.support import sctp
+from tests.support.mesh_world import CLIENT, PATIENCE_S, PUBLISHED, TARGET, ask, mesh_world
 
 
 class MeshContract:
@@ -21,6 +23,10 @@ class MeshContract:
 
     def has_zones(self) -> bool:
         """Whether connections that look alike can be kept apart."""
+        return True
+
+    def has_sctp(self) -> bool:
+        """Whether associations of SCTP can be led on."""
         return True
 
     def spoil(self, namespace: Path) -> None:
@@ -58,6 +64,36 @@ class MeshContract:
             for address in ("127.0.0.1", w.nodes["n3"].underlay):
                 names = {ask(w.nodes["n3"].path, address)[0] for _ in range(2)}
                 assert names == {"a", "b"}
+
+    def test_a_port_bound_to_some_addresses_answers_at_no_others(self) -> None:
+        with mesh_world(self.make, a="n1") as w:
+            first, second = w.nodes["n1"], w.nodes["n2"]
+            w.apply(addresses=(second.underlay, "127.0.0.1"))
+            assert ask(w.client, second.underlay) == ("a", CLIENT)
+            assert ask(second.path, "127.0.0.1")[0] == "a"
+            with pytest.raises(OSError):
+                ask(w.client, first.underlay)
+            w.apply()
+            assert ask(w.client, first.underlay) == ("a", CLIENT)
+
+    def test_sctp_is_led_to_tasks_elsewhere_and_back(self) -> None:
+        if not self.has_sctp():
+            pytest.skip("this kernel tracks no SCTP")
+        with mesh_world(self.make, a="n1") as w:
+            w.apply(protocols=(Protocol.SCTP,))
+            for port, node in enumerate(w.nodes.values(), 5001):
+                with (
+                    netns.inside(w.client, sctp.raw_socket) as client,
+                    netns.inside(w.tasks["a"].path, sctp.raw_socket) as server,
+                ):
+                    for sock in (client, server):
+                        sock.settimeout(PATIENCE_S)
+                    client.sendto(sctp.init(port, PUBLISHED), (node.underlay, 0))
+                    sender, _, at, packet = sctp.receive(server)
+                    assert (sender, at) == (CLIENT, TARGET)
+                    server.sendto(sctp.init_ack(packet), (CLIENT, 0))
+                    answerer, source_port, at, _ = sctp.receive(client)
+                    assert (answerer, source_port, at) == (node.underlay, PUBLISHED, port)
 
     def test_masqueraded_clients_show_the_address_of_the_entry(self) -> None:
         with mesh_world(self.make, a="n1") as w:

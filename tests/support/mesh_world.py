@@ -126,13 +126,23 @@ class MeshWorld:
             netns.remove(path)
         self._directory.rmdir()
 
-    def apply(self, *names: str, source: Source = Source.KEEP) -> None:
-        """Have these nodes (all when none is named) follow what the tasks are like now."""
+    def apply(
+        self,
+        *names: str,
+        source: Source = Source.KEEP,
+        protocols: tuple[Protocol, ...] = (Protocol.TCP, Protocol.UDP),
+        addresses: tuple[str, ...] | None = None,
+    ) -> None:
+        """Have these nodes (all when none is named) follow what the tasks are like now.
+
+        Args:
+            addresses: of the nodes, that answer; None: all.
+        """
         table = self.table()
         targets = tuple(task.address for task in self.tasks.values() if task.ready)
         ports = tuple(
-            MeshPort(PortKey(protocol, PUBLISHED), TARGET, targets, source)
-            for protocol in (Protocol.TCP, Protocol.UDP)
+            MeshPort(PortKey(protocol, PUBLISHED), TARGET, targets, source, addresses)
+            for protocol in protocols
             if targets
         )
         for name in names or self.nodes:

@@ -25,6 +25,7 @@ from swarmd.agent.dataplane.needs import Needs, needs_of
 from swarmd.agent.dataplane.withdrawn import named, unpublished, without
 from swarmd.agent.endpoints import PUBLISHED, TableReport
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
+from swarmd.lb.core.locations import Interfaces, is_located, located
 from swarmd.lb.core.policies import here
 from swarmd.lb.core.tables import Tables
 from swarmd.lb.kernel import BalancerReport
@@ -39,6 +40,7 @@ from swarmd.network.core.tables import NetworkTable
 from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.dns.server import ADDRESS, Client, NameServer
 from swarmd.network.kernel.nft import NftError
+from swarmd.network.local import survey
 from swarmd.network.tasks import NotYet, Place, TaskNetworks
 
 log = logging.getLogger(__name__)
@@ -112,6 +114,7 @@ class DataPlane:
         self._kernel = kernel
         self._lacking = lacking
         self._published = Tables()
+        self._interfaces: Interfaces = {}  # of the node, where ports are published on some alone
         self._tables: Mapping[NetworkId, NetworkTable] = {}
         self._withdrawn: frozenset[TaskId] = frozenset()
         self._known = False  # whether any tables were told
@@ -238,6 +241,19 @@ class DataPlane:
         if encryption is not None and encryption.use_keys(keys):
             self._again.set()
 
+    async def addresses_changed(self) -> None:
+        """The node has got or lost addresses: ports that are published on some go with them."""
+        if is_located(self._published) and await asyncio.to_thread(_addresses) != self._interfaces:
+            self._again.set()
+
+    async def resize(self, mtu: int) -> None:
+        """The underlay takes packets of another size from now on: networks follow."""
+        encryption = self._kernel.encryption if self._kernel is not None else None
+        async with self._lock:
+            if encryption is not None:
+                await encryption.resize(mtu)
+            await self.networks.resize(mtu)
+
     def withdraw(self, task_id: TaskId) -> None:
         """A task has ended by itself: nothing of this node leads there from now on."""
         self._withdrawn |= {task_id}
@@ -308,6 +324,9 @@ class DataPlane:
     async def _bring(self) -> None:
         self._withdrawn = named(self._withdrawn, self._published, self._tables)
         published = here(unpublished(self._withdrawn, self._published), self.networks.node_id)
+        if is_located(published):
+            self._interfaces = await asyncio.to_thread(_addresses)
+            published = located(published, self._interfaces)
         kernel = self._kernel
         if kernel is not None:
             await self._apply_networks(kernel)
@@ -412,6 +431,10 @@ class DataPlane:
                 self._repaired += tended.repaired
                 for problem in tended.problems:
                     log.debug("dataplane.problem %s", problem)
+
+
+def _addresses() -> Interfaces:
+    return {name: held.addresses for name, held in survey().items()}
 
 
 def bridge_only(directory: Path, *, node_id: NodeId, hostname: str, lacking: str) -> DataPlane:

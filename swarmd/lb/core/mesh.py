@@ -35,6 +35,12 @@ class MeshPort(Struct, frozen=True, gc=False):
     target_port: int
     targets: tuple[str, ...]
     source: Source = Source.KEEP
+    addresses: tuple[str, ...] | None = None  # of the node, that answer; None: all
+
+    @property
+    def ipv4(self) -> tuple[str, ...] | None:
+        """Those of `addresses` that the kernel leads on."""
+        return None if self.addresses is None else tuple(filter(is_ipv4, self.addresses))
 
 
 class MeshPeer(Struct, frozen=True, gc=False):
@@ -79,6 +85,7 @@ def split(published: Tables) -> Split:
                     target_port=port.target_port,
                     targets=targets,
                     source=_source(port.policy),
+                    addresses=port.addresses,
                 )
                 for port in row.ports
             )

@@ -34,13 +34,14 @@ class Frontend(Struct, frozen=True, gc=False):
     service_id: ServiceId
     service_name: str
     targets: tuple[Target, ...]
+    addresses: tuple[str, ...] | None = None  # of the node, that answer; None: all
 
 
 class Plan(Struct, frozen=True):
     """Steps to take, in this order: close, open, change.
 
     A changed frontend keeps its listener and its open connections; only targets that are in
-    `frontend.targets` get new ones.
+    `frontend.targets` get new ones. One that is to answer elsewhere is closed and opened.
     """
 
     close: tuple[PortKey, ...] = ()
@@ -95,13 +96,18 @@ def diff(
                 f"port {frontend.key} is claimed by services {holder.service_name} and "
                 f"{frontend.service_name}; {holder.service_name} answers"
             )
+    kept = {
+        key
+        for key, row in chosen.items()
+        if key in actual and actual[key].addresses == row.addresses
+    }
     return Plan(
-        close=tuple(key for key in actual if key not in chosen),
-        open=tuple(row for key, row in chosen.items() if key not in actual),
+        close=tuple(key for key in actual if key not in kept),
+        open=tuple(row for key, row in chosen.items() if key not in kept),
         change=tuple(
             row
             for key, row in chosen.items()
-            if key in actual and actual[key] is not row and actual[key] != row
+            if key in kept and actual[key] is not row and actual[key] != row
         ),
         refused=tuple(refused),
     )
@@ -120,4 +126,5 @@ def _frontend(row: ServiceEndpoints, port: PublishedPort) -> Frontend:
             )
             for backend in row.backends
         ),
+        addresses=port.addresses,
     )

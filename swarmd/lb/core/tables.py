@@ -35,6 +35,8 @@ class PublishedPort(Struct, frozen=True, order=False, gc=False):
     target_port: int
     policy: PortPolicy = PortPolicy.SOURCE
     address: str = ""  # the only address, or interface, of a node that answers; empty: all of them
+    # Of the node, what that comes to there; None: all. No table tells: each node finds out.
+    addresses: tuple[str, ...] | None = None
 
 
 class Backend(Struct, frozen=True, gc=False):

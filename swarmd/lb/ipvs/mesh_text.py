@@ -41,8 +41,9 @@ def mark_of_port(key: PortKey) -> int:
 def at_node(ports: tuple[MeshPort, ...]) -> Rules:
     """The node's own namespace: published ports lead to the ingress namespace."""
     lead = [
-        f"-m addrtype --dst-type LOCAL {_match(port)} -j DNAT --to-destination {NAMESPACE_ADDRESS}"
+        f"{where} {_match(port)} -j DNAT --to-destination {NAMESPACE_ADDRESS}"
         for port in ports
+        for where in _where(port)
     ]
     return {
         ("nat", "PREROUTING"): lead,
@@ -106,6 +107,12 @@ def _rescue(address: str, others: tuple[str, ...]) -> Iterable[str]:
         left = len(others) - number
         turn = f" -m statistic --mode nth --every {left} --packet 0" if left > 1 else ""
         yield f"-i {BRIDGE} -d {address}{turn} -j DNAT --to-destination {other}"
+
+
+def _where(port: MeshPort) -> Iterable[str]:
+    if port.ipv4 is None:
+        return ("-m addrtype --dst-type LOCAL",)
+    return (f"-d {address}" for address in port.ipv4)
 
 
 def _match(port: MeshPort) -> str:

@@ -21,18 +21,26 @@ _PORTS = "type inet_proto . inet_service"
 def at_node(ports: tuple[MeshPort, ...]) -> Ruleset:
     """The node's own namespace: published ports lead to the ingress namespace."""
     lead = f"fib daddr type local meta l4proto . th dport @ports dnat to {NAMESPACE_ADDRESS}"
+    # Addresses of this node that alone answer a port.
+    lead_some = f"meta l4proto . th dport . ip daddr @bound dnat to {NAMESPACE_ADDRESS}"
     return Ruleset(
         name=TABLE,
         base={
-            "arrive": ("type nat hook prerouting priority dstnat; policy accept;", lead),
-            "begin": ("type nat hook output priority -100; policy accept;", lead),
+            "arrive": ("type nat hook prerouting priority dstnat; policy accept;", lead, lead_some),
+            "begin": ("type nat hook output priority -100; policy accept;", lead, lead_some),
             "leave": (
                 "type nat hook postrouting priority srcnat; policy accept;",
                 f'oifname "{OUTSIDE}" fib saddr type local masquerade',
                 f'ip saddr {BETWEEN} oifname != "{OUTSIDE}" masquerade',
             ),
         },
-        sets={"ports": Elements(_PORTS, {_key(port): "" for port in ports})},
+        sets={
+            "ports": Elements(_PORTS, {_key(port): "" for port in ports if port.ipv4 is None}),
+            "bound": Elements(
+                f"{_PORTS} . ipv4_addr",
+                {f"{_key(port)} . {one}": "" for port in ports for one in port.ipv4 or ()},
+            ),
+        },
     )
 
 

@@ -13,6 +13,7 @@ import random
 from collections.abc import Callable
 from typing import NamedTuple
 
+from swarmd.lb.core.locations import listening
 from swarmd.lb.core.plan import Frontend, FrontendCache, PortKey, diff
 from swarmd.lb.core.tables import Tables
 from swarmd.lb.kernel import Balancer, BalancerReport, Choice, FrontendStats
@@ -40,11 +41,14 @@ class _Missing(NamedTuple):
 
 
 class _Open:
-    """A frontend with the addresses that are still to be bound, and why they are not."""
+    """A frontend, its addresses, and those of them that are not bound yet with the reason."""
 
-    def __init__(self, wanted: Frontend, served: TcpFrontend | UdpFrontend) -> None:
+    def __init__(
+        self, wanted: Frontend, served: TcpFrontend | UdpFrontend, at: tuple[str, ...]
+    ) -> None:
         self.wanted = wanted
         self.served = served
+        self.at = at
         self.missing: dict[str, _Missing] = {}
 
 
@@ -103,9 +107,8 @@ class ProxyBalancer:
     @property
     def unanswered(self) -> frozenset[PortKey]:
         """Ports that can't be had at any of the addresses."""
-        everywhere = len(self._place.listen)
         return frozenset(
-            key for key, entry in self._open.items() if len(entry.missing) == everywhere
+            key for key, entry in self._open.items() if len(entry.missing) == len(entry.at)
         )
 
     def stats(self) -> dict[PortKey, FrontendStats]:
@@ -126,9 +129,10 @@ class ProxyBalancer:
     def _open_port(self, frontend: Frontend) -> None:
         kind = TcpFrontend if frontend.key.protocol is Protocol.TCP else UdpFrontend
         start = self._rng.randrange(max(len(frontend.targets), 1))
-        entry = _Open(frontend, kind(self._ground, frontend, start=start))
+        at = listening(self._place.listen, frontend.addresses)
+        entry = _Open(frontend, kind(self._ground, frontend, start=start), at)
         self._open[frontend.key] = entry
-        for address in self._place.listen:
+        for address in at:
             self._bind(entry, address)
 
     def _change_port(self, frontend: Frontend) -> None:
@@ -171,7 +175,7 @@ class ProxyBalancer:
         entry.missing[address] = _Missing(error.errno, sentence)
 
     def _note_listening(self, entry: _Open) -> None:
-        if len(entry.missing) < len(self._place.listen):
+        if len(entry.missing) < len(entry.at):
             self._ground.listening.add(entry.wanted.key)
         else:
             self._ground.listening.discard(entry.wanted.key)

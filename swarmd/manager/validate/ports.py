@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
+from ipaddress import ip_address
 
 from swarmd.manager.validate.limits import DRAIN_TIMEOUT, PUBLISHED_PORT, TARGET_PORT
-from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.errors import invalid
 from swarmd.model.service import Service
 from swarmd.model.spec import EndpointSpec, PortConfig
 from swarmd.model.states import PortPolicy, Protocol, PublishMode, ResolutionMode
 
+_INTERFACE = re.compile(r"[\w.@-]{1,15}")  # as the kernel has them, without what needs quoting
+
 
 def check_endpoint(endpoint: EndpointSpec | None) -> None:
-    """Refuse ports out of range, published twice, or of a kind no back end serves yet."""
+    """Refuse ports out of range, published twice, or on what can't be an address."""
     if endpoint is None:
         return
     DRAIN_TIMEOUT.check(endpoint.drain_timeout_ns, within="endpoint")
@@ -30,12 +34,6 @@ def check_endpoint(endpoint: EndpointSpec | None) -> None:
 def _check_port(port: PortConfig) -> None:
     TARGET_PORT.check(port.target_port, within="endpoint.ports")
     PUBLISHED_PORT.check(port.published_port, within="endpoint.ports")
-    if port.protocol is Protocol.SCTP:
-        raise Rejection(
-            Code.UNIMPLEMENTED,
-            f"endpoint.ports: {port.target_port}/sctp cannot be published, as the proxy balancing "
-            "back end forwards tcp and udp only",
-        )
     _check_way_in(port)
 
 
@@ -49,10 +47,23 @@ def _check_way_in(port: PortConfig) -> None:
             "comes to the task itself; policy and address are for mode=ingress"
         )
     if port.address:
-        raise Rejection(
-            Code.UNIMPLEMENTED,
-            f"endpoint.ports: {port.target_port} asks for an address of its own, which the "
-            "balancing back ends of this version do not serve; leave it out",
+        _check_address(port)
+
+
+def _check_address(port: PortConfig) -> None:
+    try:
+        is_everywhere = ip_address(port.address).is_unspecified
+    except ValueError:
+        if _INTERFACE.fullmatch(port.address):
+            return
+        raise invalid(
+            f"endpoint.ports: {port.target_port} is to be published on {port.address!r}, which is "
+            "neither an IP address nor the name of an interface"
+        ) from None
+    if is_everywhere:
+        raise invalid(
+            f"endpoint.ports: {port.target_port} is to be published on {port.address}, which "
+            "stands for all addresses; leave the address out"
         )
 
 

@@ -134,6 +134,13 @@ class Encryption:
             self.tunnel.renew()
         return True
 
+    async def resize(self, mtu: int) -> None:
+        """The underlay takes packets of another size from now on."""
+        async with self._lock:
+            self.tunnel.resize(mtu)
+            if self._tables:
+                await self._bring()
+
     async def tend(self) -> None:
         """Put right what somebody has changed, or couldn't be done before."""
         async with self._lock:

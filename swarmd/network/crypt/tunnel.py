@@ -77,6 +77,7 @@ class Tunnel:
         self.refused = 0  # packets from peers that may not send them
         self._node_id = node_id
         self._underlay = underlay
+        self._mtu = underlay.mtu
         self._own = ip_address(underlay.address).packed
         self._dial = dial
         self._rng = rng
@@ -149,6 +150,12 @@ class Tunnel:
         for changed in self._changed.values():
             changed.set()
 
+    def resize(self, mtu: int) -> None:
+        """The underlay takes packets of another size; the next `use` makes the interface anew."""
+        if mtu != self._mtu:
+            self._mtu = mtu
+            self._close_device()
+
     async def close(self) -> None:
         """End everything of this process; the guard's rules stay."""
         self._ids = frozenset()
@@ -220,7 +227,7 @@ class Tunnel:
         descriptor = self._descriptor
         if descriptor is None:
             return
-        size = self._underlay.mtu
+        size = self._mtu
         waiting: dict[bytes, list[bytes]] = {}
         try:
             for _ in range(PACKETS_PER_TURN):
@@ -283,7 +290,7 @@ class Tunnel:
         with open_netlink(self._node) as netlink:
             index = links.index_of(netlink, DEVICE)
             netlink.do(
-                links.change(index, up=True, mtu=self._underlay.mtu),
+                links.change(index, up=True, mtu=self._mtu),
                 put_address(index, _ADDRESS),
                 put_route(
                     Route(_EVERYTHING[self._version], index=index, table=ROUTING_TABLE),

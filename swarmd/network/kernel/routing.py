@@ -138,15 +138,20 @@ def delete_rule(rule: Rule) -> Request:
 
 def addresses(netlink: Netlink, index: int) -> set[Interface]:
     """The addresses of an interface, but for those IPv6 makes up by itself."""
-    found: set[Interface] = set()
+    return all_addresses(netlink).get(index, set())
+
+
+def all_addresses(netlink: Netlink) -> dict[int, set[Interface]]:
+    """The addresses of each interface that has any, as in `addresses`, by index."""
+    found: dict[int, set[Interface]] = {}
     for payload in netlink.dump(_GETADDR, struct.pack("=BBBBI", 0, 0, 0, 0, 0)):
         _, prefix, _, _, where = struct.unpack_from("=BBBBI", payload)
         known = attributes(payload, 8)
         packed = known.get(_IFA_LOCAL) or known.get(_IFA_ADDRESS)
-        if where == index and packed:
+        if packed:
             address = ip_address(packed)
             if address.version == IPV4 or not address.is_link_local:
-                found.add(ip_interface((address, prefix)))
+                found.setdefault(where, set()).add(ip_interface((address, prefix)))
     return found
 
 

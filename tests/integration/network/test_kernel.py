@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import errno
 import os
@@ -16,6 +17,7 @@ from swarmd.network.kernel import links, neighbours, netns, routing, sysctl
 from swarmd.network.kernel.neighbours import Forwarding, Neighbour
 from swarmd.network.kernel.netlink import Netlink, open_netlink
 from swarmd.network.kernel.routing import Route, Rule
+from swarmd.network.local import News, survey
 
 pytestmark = [
     pytest.mark.root,
@@ -172,3 +174,17 @@ def test_settings_are_those_of_the_namespace_and_unknown_ones_are_left_out(space
     name = "ipv4/ip_forward"
     assert netns.inside(spaces.network_path, lambda: sysctl.get(name)) == wanted[name]
     assert sysctl.get(name) == before
+
+
+async def test_news_of_an_address_and_of_a_size_arrive(spaces: Spaces) -> None:
+    with News(spaces.network_path) as news:
+        index = links.index_of(spaces.network, "br0")
+        for request in (
+            routing.put_address(index, ip_interface("10.9.9.2/24")),
+            links.change(index, mtu=1400),
+        ):
+            spaces.network.do(request)
+            async with asyncio.timeout(5):
+                await news.wait()
+    held = survey(spaces.network_path)["br0"]
+    assert (held.mtu, held.addresses) == (1400, ("10.9.9.2",))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec.structs import replace
+
 from swarmd.lb.core.plan import Frontend, FrontendCache, Plan, PortKey, diff
 from swarmd.lb.core.rotation import Target
 from swarmd.lb.core.tables import Backend, PortMapping, PublishedPort, ServiceEndpoints, Tables
@@ -93,3 +95,9 @@ def test_frontends_of_an_unchanged_row_are_made_once() -> None:
     again = cache.frontends(Tables(2, {ServiceId("s1"): row()}))
     assert all(one is other for one, other in zip(first, again, strict=True))
     assert cache.frontends(Tables(3, {})) == ()
+
+
+def test_a_port_that_is_to_answer_elsewhere_is_opened_anew() -> None:
+    old, new = frontend(WEB, "a"), replace(frontend(WEB, "a"), addresses=("192.0.2.1",))
+    plan = diff((new,), serving(old), protocols=BOTH)
+    assert plan == Plan(close=(WEB,), open=(new,))

@@ -103,6 +103,9 @@ ACCEPTED = {
     "per node": placed(max_replicas=1),
     "json log": task(log_driver=LogDriver(name="json-file")),
     "no log": task(log_driver=LogDriver(name="none")),
+    "sctp": port(target_port=80, protocol=Protocol.SCTP),
+    "port on an address": port(target_port=80, address="2001:db8::1"),
+    "port on an interface": port(target_port=80, address="eth0.7"),
     "image only": container(image="nginx:1.27", command=()),
     "image with registry": container(image="reg.example.com:5000/team/app_x:v1.2-3"),
     "image with digest": container(image="nginx@sha256:" + "0" * 64),
@@ -213,6 +216,8 @@ REFUSED = {
         port(target_port=80, publish_mode=PublishMode.HOST, address="10.0.0.1"),
         "mode=host",
     ),
+    "no address": (port(target_port=80, address="not an address"), "neither an IP address"),
+    "all addresses": (port(target_port=80, address="0.0.0.0"), "leave the address out"),
     "port published twice": (a_spec(endpoint_spec=published(80, 80)), "port 80/tcp twice"),
     "ingress port without an address": (
         a_spec(
@@ -226,8 +231,6 @@ REFUSED = {
 
 NOT_YET = {
     "log driver": (task(log_driver=LogDriver(name="syslog")), "log driver 'syslog'"),
-    "sctp": (port(target_port=80, protocol=Protocol.SCTP), "80/sctp"),
-    "address": (port(target_port=80, address="10.0.0.1"), "address of its own"),
 }
 
 
