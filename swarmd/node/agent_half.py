@@ -20,6 +20,7 @@ from swarmd.agent.checkup import CHECKUP, Checkup
 from swarmd.agent.commands import CommandServer
 from swarmd.agent.conversation import News
 from swarmd.agent.dataplane.making import NodeParts
+from swarmd.agent.dataplane.plane import DataPlane
 from swarmd.agent.describe import describe, node_platform
 from swarmd.agent.endpoints import EndpointsFollower
 from swarmd.agent.errands import ERRANDS, ErrandServer
@@ -228,6 +229,11 @@ class AgentHalf:
     def balancing(self) -> Choice:
         """What balances, and why that."""
         return self._parts.balancing
+
+    @property
+    def plane(self) -> DataPlane:
+        """What connects the node's tasks."""
+        return self._parts.plane
 
     @property
     def problems(self) -> tuple[str, ...]:

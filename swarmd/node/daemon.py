@@ -58,6 +58,7 @@ from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
 from .memory import recall
+from .moving import Whereabouts, moved
 from .new_cluster import ingress_network
 from .paths import Paths
 from .remote_authority import RemoteAuthority
@@ -101,6 +102,7 @@ class Daemon:
         self._rng: Random = system_rng()
         self._ids = RandomIds()
         self._tasks = Supervisor("daemon")
+        self._following = Supervisor("following")
         self._changing = asyncio.Lock()
         self._stop_requested = asyncio.Event()
         self._stop_tasks = False
@@ -134,9 +136,12 @@ class Daemon:
             await self._open_socket()
             self._tasks.keep(self._relay.watch, name="relay.watch")
             await self._resume()
+            whereabouts = Whereabouts(lambda: self.member, self._move, clock=self._clock)
+            self._following.keep(whereabouts.run, name="whereabouts")
             await self._stop_requested.wait()
             log.info("daemon.stopping tasks=%s", "stop" if self._stop_tasks else "run on")
         finally:
+            await self._following.stop()
             if self.member is not None:
                 await self.member.stop(keep_tasks=not self._stop_tasks)
             await self._tasks.stop()
@@ -357,6 +362,18 @@ class Daemon:
         """Be again what this node was; when `error` says what is in the way, try again later."""
         if not await self._resumed():
             self._tasks.spawn(self._resume_later(), name="resume")
+
+    async def _move(self, data_addr: str) -> None:
+        """Be the same node at another address; tasks run on meanwhile."""
+        async with self._changing:
+            member = self.member
+            if member is None:
+                return
+            await member.stop(keep_tasks=True)
+            self.member = None
+            settings = moved(member.settings, member.security.node_id, data_addr)
+            settings_file.save(self.paths.settings, settings)
+            await self._resume()
 
     async def _resumed(self) -> bool:
         try:

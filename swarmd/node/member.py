@@ -133,8 +133,20 @@ class ClusterMember:
         """What keeps this node from being all that its certificate says; empty when nothing."""
         return self.fatal or self.error or self.managing.problem
 
+    async def addresses_changed(self) -> None:
+        """The machine has got or lost addresses, or interfaces."""
+        await self.agent.plane.addresses_changed()
+
+    async def resize(self, mtu: int) -> None:
+        """The interface with the node's data address takes packets of another size."""
+        await self.agent.plane.resize(mtu)
+
     async def leave(self) -> None:
-        """Stop everything this node does for the cluster, its tasks first."""
+        """Stop the tasks of this node, for good; it takes no other role any more.
+
+        A worker that became a manager on its way out would be one that the others miss for ever.
+        """
+        await self._tasks.stop()
         await self.agent.leave()
 
     async def stop(self, *, keep_tasks: bool) -> None:
