@@ -233,14 +233,15 @@ class Client:
     async def logs(
         self, request: logbroker.SubscribeLogsRequest
     ) -> AsyncIterator[logbroker.SubscribeLogsMessage]:
-        """Lines as they come; without `follow` the stream ends by itself."""
-        try:
-            stream = self._logs.SubscribeLogs(request)
-            async with aclosing(stream):
-                async for answer in stream:
-                    yield answer
-        except RpcError as error:
-            raise explained(error) from None
+        """Lines as they come; without `follow` the stream ends by itself.
+
+        Raises:
+            RpcError: it broke off, or something is missing.
+        """
+        stream = self._logs.SubscribeLogs(request)
+        async with aclosing(stream):
+            async for answer in stream:
+                yield answer
 
     async def watch(self, request: watching.WatchRequest) -> AsyncIterator[watching.WatchMessage]:
         """Committed changes as this manager applies them; the first message has none.

@@ -18,6 +18,7 @@ from swarmd.cli.subject import find_subject
 from swarmd.cli.words import short, task_label
 from swarmd.model.instant import SECOND, parse_duration
 from swarmd.model.log_lines import DIGITS, HEADER_BYTES, LINE, first_time, split_after
+from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import logbroker
 
 COLOURS = ("cyan", "yellow", "green", "magenta", "blue", "bright_cyan", "bright_yellow")
@@ -80,11 +81,12 @@ class LogStyle(NamedTuple):
 class LogView:
     """Prints lines with the task and node they come from, a colour for each task.
 
-    Names are looked up when a task is first seen, since followed services get new tasks.
+    Names are looked up when a task is first seen, since followed services get new tasks; `client`
+    may be replaced by another when its connection has broken.
     """
 
     def __init__(self, client: Client, style: LogStyle) -> None:
-        self._client = client
+        self.client = client
         self._style = style
         self._service_id = ""
         self._names: dict[str, str] = {}
@@ -93,7 +95,7 @@ class LogView:
 
     async def select(self, request: logbroker.SubscribeLogsRequest, word: str) -> None:
         """Ask for the service or task that `word` means."""
-        subject = await find_subject(self._client, word)
+        subject = await find_subject(self.client, word)
         self._service_id = subject.service_id
         if subject.task_id:
             request.selector.task_ids.append(subject.task_id)
@@ -170,7 +172,12 @@ class LogView:
         if self._style.raw:
             return details.encode()
         if task_id not in self._names:
-            await self._learn()
+            try:
+                await self._learn()
+            except RpcError:
+                return (
+                    f"{task_id} | {details}".encode()
+                )  # it will have its name when it speaks again
         name = self._names.setdefault(task_id, task_id)
         self._width = max(self._width, len(name))
         colour = COLOURS[list(self._names).index(task_id) % len(COLOURS)]
@@ -180,8 +187,8 @@ class LogView:
 
     async def _learn(self) -> None:
         """Names of the service's tasks: `web.1.x7k2…@node`."""
-        hosts = {str(listed.node.id): listed.node.hostname for listed in await self._client.nodes()}
-        for task in await self._client.tasks(service_ids=[self._service_id]):
+        hosts = {str(listed.node.id): listed.node.hostname for listed in await self.client.nodes()}
+        for task in await self.client.tasks(service_ids=[self._service_id]):
             identifier = task.id if self._style.whole_ids else short(task.id)
             identifier = f".{identifier}" if self._style.task_ids else ""
             host = hosts.get(task.node_id, task.node_id)

@@ -37,11 +37,13 @@ def logs(
     """Show what the tasks of a service, or one task, print.
 
     Lines come in the order of their times, as far as the clocks of the nodes agree. What is missing
-    is named among the warnings.
+    is named among the warnings. Following goes on by itself when another manager becomes leader, or
+    this one was away.
     """
     import asyncio
 
-    from swarmd.cli.client import Client, run
+    from swarmd.cli import log_following
+    from swarmd.cli.client import connected
     from swarmd.cli.log_lines import LogStyle, LogView, subscription
 
     try:
@@ -59,18 +61,21 @@ def logs(
         task_ids=not no_task_ids,
     )
 
-    async def work(client: Client) -> None:
-        view = LogView(client, style)
-        await view.select(request, word)
+    async def work() -> None:
+        async with connected(target) as client:
+            view = LogView(client, style)
+            await view.select(request, word)
+            if not follow:
+                async for answer in client.logs(request):
+                    await view.show(answer)
+                return
         try:
-            async for answer in client.logs(request):
-                await view.show(answer)
+            await log_following.follow(target, request, view)
         except asyncio.CancelledError:
             # Ctrl-C is how following ends.
             task = asyncio.current_task()
-            if task is not None and follow:
-                task.uncancel()
-                return
-            raise
+            if task is None:
+                raise
+            task.uncancel()
 
-    run(target, work)
+    asyncio.run(work())

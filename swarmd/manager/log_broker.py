@@ -1,7 +1,8 @@
 """Logs on the leader: clients subscribe, the agents concerned are asked, lines pass through.
 
 Nothing is stored. `Logs` is for clients, `LogBroker` for agents; both share the subscriptions.
-When leadership ends the streams end with it, and whoever follows subscribes again.
+When leadership ends the streams end with it, and whoever follows subscribes again, telling the next
+leader what it has been shown.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from swarmd.store.store import Store
 LOGS = "docker.swarmkit.v1.Logs"
 LOG_BROKER = "docker.swarmkit.v1.LogBroker"
 SUBSCRIPTIONS_MAX = 256
+REACHED_MAX = 100_000
 
 
 class _Listener:
@@ -96,6 +98,8 @@ class LogBroker:
                 Code.RESOURCE_EXHAUSTED,
                 f"{SUBSCRIPTIONS_MAX} clients read logs already; end one and try again",
             )
+        if len(request.options.reached) > REACHED_MAX:
+            raise invalid(f"at most {REACHED_MAX} tasks can be continued with")
         # Agents read the options without asking whether there are any, so they are always set.
         order = pb.SubscriptionMessage(
             id=self._ids.new(), selector=request.selector, options=request.options
@@ -200,8 +204,9 @@ class LogBroker:
             subscription.absent(node_id)  # asked when it connects
             return
         if subscription.ask(node_id, available=bool(listeners)):
+            order = subscription.order_of(node_id)
             for listener in listeners:
-                listener.send(subscription.order)
+                listener.send(order)
 
     def _selected(self, subscription: Subscription) -> tuple[NodeId, ...]:
         if not subscription.follow:

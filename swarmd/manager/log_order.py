@@ -47,7 +47,6 @@ class Bulk:
         self.message = message
         self.first, self.last = first_time(lines), last_time(lines)
         self.size = len(lines) + MESSAGE_BYTES
-        self.is_empty = not lines
 
     def split_after(self, instant: int) -> tuple[Batch | None, Batch | None]:
         early, late = split_after(self.message.lines, instant)

@@ -8,24 +8,34 @@ Few lines wait: a slow client slows its publishers down, and nobody else.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 
 from swarmd.manager.log_order import Batch, Bulk, Messages, Order
-from swarmd.manager.log_progress import Progress
 from swarmd.manager.log_selection import Selector
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import SECOND
+from swarmd.model.log_progress import Progress, Reached
 from swarmd.rpc.pb import logbroker as pb
+from swarmd.rpc.pb.swarmd.v1.logs_pb2 import LogReached
 
 ANSWER_BYTES = 256 * 1024
 NOTICES_MAX = 1000
+RETURN_NS = 5 * SECOND  # within which nodes find a new leader
 
 
 class Subscription:
-    """State of one `SubscribeLogs` call. `order` is what the agents concerned are sent."""
+    """State of one `SubscribeLogs` call. `order` is what the agents concerned are sent.
+
+    Its options may name what the client has been shown by an earlier leader: then nodes continue
+    from there, and have a moment to find this leader before they are called missing.
+    """
 
     def __init__(self, order: pb.SubscriptionMessage, selector: Selector) -> None:
+        self._progress = _progress_of(order.options.reached)
+        self._absent: dict[NodeId, int] = {}  # when they are missing, if they haven't come by then
+        self._is_resumed = bool(self._progress)
+        order.options.ClearField("reached")
         self.order = order
         self.selector = selector
         self.id: str = order.id
@@ -33,7 +43,6 @@ class Subscription:
         self.nodes: dict[NodeId, None] = {}  # asked, or found missing
         self._outstanding: dict[NodeId, None] = {}
         self._missing: dict[str, None] = {}
-        self._progress: dict[NodeId, Progress] = {}
         self._order = Order(follow=self.follow)
         self._notices: list[str] = []
         self._changed = asyncio.Event()
@@ -47,8 +56,9 @@ class Subscription:
         if node_id in self.nodes:
             return False
         self.nodes[node_id] = None
+        self._absent.pop(node_id, None)
         if not available:
-            self._miss(f"node {node_id} is not available")
+            self._miss(_not_available(node_id))
             return False
         self._outstanding[node_id] = None
         self._order.opened(node_id, _now())
@@ -56,16 +66,22 @@ class Subscription:
 
     def absent(self, node_id: NodeId) -> None:
         """A node of a followed subscription that is asked as soon as it listens."""
-        if node_id not in self.nodes:
-            self._miss(f"node {node_id} is not available")
+        if node_id in self.nodes:
+            return
+        if self._is_resumed:
+            self._absent.setdefault(node_id, _now() + RETURN_NS)
+            self._changed.set()
+        else:
+            self._miss(_not_available(node_id))
 
     def order_for(self, node_id: NodeId) -> pb.SubscriptionMessage | None:
-        """What to send a node that listens anew; None when it is not waited for.
+        """What to send a node that listens anew; None when it is not waited for."""
+        if node_id in self._outstanding or (self.follow and node_id in self.nodes):
+            return self.order_of(node_id)
+        return None
 
-        A node that has sent lines before continues with what has not come yet.
-        """
-        if node_id not in self._outstanding and not (self.follow and node_id in self.nodes):
-            return None
+    def order_of(self, node_id: NodeId) -> pb.SubscriptionMessage:
+        """What to send a node: one that has sent lines before continues with what is missing."""
         progress = self._progress.get(node_id)
         since = progress.resume() if progress is not None else None
         if since is None:
@@ -112,16 +128,12 @@ class Subscription:
             await self._drained.wait()
         if self._cancelled:
             return
-        request = self._progress.setdefault(node_id, Progress()).fresh(request)
+        fresh = _fresh(self._progress.setdefault(node_id, Progress()), request)
         if self.follow:
             self._outstanding.setdefault(node_id, None)  # it may have been away
         now = _now()
         self._order.opened(node_id, now)
-        bulks = (Bulk(one) for one in request.bulk)
-        batches: list[Batch] = [bulk for bulk in bulks if not bulk.is_empty]
-        if request.messages:
-            batches.append(Messages(list(request.messages)))
-        for batch in batches:
+        for batch in fresh:
             self._order.add(node_id, batch, now)
         self._changed.set()
 
@@ -160,6 +172,9 @@ class Subscription:
         """What can be told by now, in one message."""
         answer = pb.SubscribeLogsMessage()
         size, now = 0, _now()
+        for node_id in [one for one, due in self._absent.items() if due <= now]:
+            del self._absent[node_id]
+            self._miss(_not_available(node_id))
         while size < ANSWER_BYTES:
             batch = self._order.take(now)
             if batch is None:
@@ -175,7 +190,8 @@ class Subscription:
 
     async def _change(self) -> None:
         """Return when something has happened, or something that waits is due."""
-        due = self._order.due()
+        times = (self._order.due(), *self._absent.values())
+        due = min((time for time in times if time is not None), default=None)
         try:
             async with asyncio.timeout(None if due is None else max(due - _now(), 0) / SECOND):
                 await self._changed.wait()
@@ -187,6 +203,37 @@ class Subscription:
         if self.follow and self.order.options.bulk and len(self._notices) < NOTICES_MAX:
             self._notices.append(what)
             self._changed.set()
+
+
+def _fresh(progress: Progress, request: pb.PublishLogsMessage) -> list[Batch]:
+    """The lines of a node's message that did not come before."""
+    batches: list[Batch] = []
+    for bulk in request.bulk:
+        said = bulk.lines  # each look at the field makes a copy
+        lines = progress.fresh(bulk.task_id, said)
+        if lines:
+            if len(lines) < len(said):
+                bulk.lines = lines
+            batches.append(Bulk(bulk))
+    messages = []
+    for message in request.messages:
+        time = message.timestamp.seconds * SECOND + message.timestamp.nanos
+        if progress.fresh(message.context.task_id, b"%019d \n" % time):
+            messages.append(message)
+    if messages:
+        batches.append(Messages(messages))
+    return batches
+
+
+def _progress_of(reached: Iterable[LogReached]) -> dict[NodeId, Progress]:
+    tasks: dict[NodeId, dict[str, Reached]] = {}
+    for one in reached:
+        tasks.setdefault(NodeId(one.node_id), {})[one.task_id] = Reached(one.time, one.lines)
+    return {node_id: Progress(of_node) for node_id, of_node in tasks.items()}
+
+
+def _not_available(node_id: NodeId) -> str:
+    return f"node {node_id} is not available"
 
 
 def _now() -> int:

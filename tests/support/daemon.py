@@ -142,6 +142,7 @@ class LogStore:
         self.bulk: list[tuple[str, bytes]] = []  # task and lines
         self.notices: list[str] = []
         self.requests: list[logbroker.SubscribeLogsRequest] = []
+        self.breaks: list[Rejection] = []  # how the first readings end
 
     async def SubscribeLogs(
         self, call: Call, request: logbroker.SubscribeLogsRequest
@@ -155,6 +156,8 @@ class LogStore:
             yield answer
         if self.notices:
             yield logbroker.SubscribeLogsMessage(notices=self.notices)
+        if self.breaks:
+            raise self.breaks.pop(0)
 
 
 class DirectChannel:

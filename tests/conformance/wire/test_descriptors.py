@@ -267,6 +267,7 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "WatchRequest.since": 1000,
         "LogSubscriptionOptions.until": 1000,
         "LogSubscriptionOptions.bulk": 1001,
+        "LogSubscriptionOptions.reached": 1002,
         "PublishLogsMessage.bulk": 1000,
         "SubscribeLogsMessage.bulk": 1000,
         "SubscribeLogsMessage.notices": 1001,

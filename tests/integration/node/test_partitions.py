@@ -8,6 +8,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -180,6 +181,47 @@ def test_a_leader_that_stood_still_steps_down_and_accepts_nothing_stale(swarm: S
         assert "in-between" in known
         assert ("late" in known) == accepted, said
     assert "leader.lost" in log_of(old)
+
+
+def test_a_log_follower_loses_and_repeats_nothing_when_the_leader_changes(
+    swarm: Swarm, tmp_path: Path
+) -> None:
+    old, another = leader_and_another(swarm)
+    script = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
+    swarm.command(
+        another,
+        *("service", "create", "--name", "ticker", "--replicas", "2"),
+        *("--stop-grace-period", "1ms", "--process", "--", "sh", "-c", script),
+    )
+    printed = tmp_path / "printed"
+
+    def shown() -> dict[str, list[int]]:
+        tasks: dict[str, list[int]] = {}
+        for line in printed.read_text().splitlines()[:-1]:
+            name, _, number = line.partition(" | ")
+            tasks.setdefault(name.strip(), []).append(int(number))
+        return tasks
+
+    def counts() -> list[int]:
+        return sorted(len(numbers) for numbers in shown().values())
+
+    words = swarmd(another, "service", "logs", "--follow", "ticker")
+    with printed.open("wb") as file:
+        reader = subprocess.Popen(another.command(words), stdout=file, stderr=subprocess.PIPE)
+    try:
+        wait_until(lambda: len(counts()) == 2 and counts()[0] > 10, what="lines of both tasks")
+        with cut_off(old):
+            wait_until(lambda: create(another, "logged"), what="a write through another leader")
+            before = counts()[1]
+            wait_until(lambda: counts()[0] > before + 50, what="lines through another leader")
+    finally:
+        reader.terminate()
+        _, said = reader.communicate(timeout=SHORT_COMMAND_S)
+    for name, numbers in shown().items():
+        assert numbers == list(range(1, len(numbers) + 1)), (name, said)
+    assert b"trying again" in said
+    swarm.command(another, "service", "rm", "ticker")
+    leader_and_another(swarm)
 
 
 def test_a_manager_that_is_cut_off_says_that_it_cannot_reach_the_leader(swarm: Swarm) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from swarmd.model.errors import Code, Rejection
 from tests.support.commands import create, failing
 from tests.support.daemon import a_line
 
@@ -79,3 +80,33 @@ def test_what_is_missing_is_a_warning_among_the_lines(daemon):
     result = daemon.run("service", "logs", "--until", "2030-01-31", "web")
     assert result.stderr == "warning: node n9 is not available\n"
     assert daemon.logs.requests[0].options.until.seconds > 1_800_000_000
+
+
+def test_a_follower_goes_on_after_a_break_and_tells_what_it_was_shown(daemon):
+    create(daemon, "web")
+    (task,) = daemon.swarm.store.tasks()
+    daemon.logs.bulk = [(task.id, in_bulk((0, b"o", b"one"), (5, b"o", b"two"), (5, b"o", b"3")))]
+    daemon.logs.breaks = [
+        Rejection(Code.ABORTED, "the leader has changed"),
+        Rejection(Code.UNAVAILABLE, "no leader"),
+        Rejection(Code.NOT_FOUND, "service gone"),
+    ]
+    result = daemon.run("service", "logs", "--follow", "--raw", "--tail", "0", "web")
+    assert result.stdout == "one\ntwo\n3\n" * 3
+    assert result.stderr.splitlines()[:2] == [
+        "warning: the leader has changed; trying again",
+        "warning: no leader; trying again",
+    ]
+    assert "service gone" in result.stderr
+    first, second, _ = (request.options for request in daemon.logs.requests)
+    assert (first.tail, first.HasField("since")) == (-1, False)
+    assert (second.tail, second.HasField("since")) == (0, True)  # from when it began
+    (reached,) = second.reached
+    assert (reached.node_id, reached.task_id, reached.lines) == ("n1", task.id, 2)
+    assert reached.time == 1_700_000_000 * 10**9 + 5
+
+
+def test_a_reading_that_breaks_off_fails(daemon):
+    create(daemon, "web")
+    daemon.logs.breaks = [Rejection(Code.ABORTED, "the leader has changed")]
+    assert "the leader has changed" in failing(daemon, "service", "logs", "web")

@@ -15,6 +15,7 @@ from swarmd.manager.log_broker import SUBSCRIPTIONS_MAX, LogBroker
 from swarmd.manager.log_order import WAITING_BYTES_MAX
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId
+from swarmd.model.instant import SECOND
 from swarmd.model.states import NodeState, TaskState
 from swarmd.rpc.call import Call, Peer
 from swarmd.rpc.identity import WORKER, Identity
@@ -375,3 +376,36 @@ async def test_a_broker_that_stops_sends_everyone_to_the_next_leader() -> None:
             await first
         with pytest.raises(Rejection, match="leader of the swarm has changed"):
             await anext(agent.orders)
+
+
+async def test_a_reader_of_an_earlier_leader_continues_where_it_was() -> None:
+    scene = Scene("n1", "n2")
+    scene.writer.write(
+        Create(a_task("t1", node="n1", state=TaskState.RUNNING)),
+        Create(a_task("t2", node="n2", state=TaskState.RUNNING)),
+    )
+    request = a_request(follow=True, tail=-6, service_ids=["s1"])
+    request.options.bulk = True
+    request.options.reached.add(node_id="n1", task_id="t1", time=9 * SECOND, lines=1)
+    stream = scene.subscribe(request)
+    async with asyncio.timeout(10), aclosing(stream):
+        following = asyncio.ensure_future(anext(stream))
+        await asyncio.sleep(0)
+        assert not following.done()  # the nodes have a moment to come
+        async with scene.listening("n1") as known, scene.listening("n2") as new:
+            order, other = await known.first_order, await new.first_order
+            assert (order.options.since.seconds, order.options.tail) == (8, 0)
+            assert (other.options.HasField("since"), other.options.tail) == (False, -6)
+            assert not order.options.reached
+            lines = b"".join(b"%019d o %d\n" % (9 * SECOND, number) for number in (1, 2))
+            bulk = LogBulk(node_id="n1", task_id="t1", lines=lines)
+
+            async def requests() -> AsyncIterator[pb.PublishLogsMessage]:
+                yield pb.PublishLogsMessage(subscription_id=order.id, bulk=[bulk])
+
+            await scene.broker.PublishLogs(call_of("n1"), requests())
+            answer = await following
+            while not answer.bulk:  # the end of the stream is told at once
+                answer = await anext(stream)
+    assert [bulk.lines[-2:] for bulk in answer.bulk] == [b"2\n"]
+    assert len(answer.bulk[0].lines) == len(lines) // 2

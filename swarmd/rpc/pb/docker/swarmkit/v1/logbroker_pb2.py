@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from swarmd.rpc.pb.swarmd.v1 import logs_pb2 as swarmd_dot_v1_dot_logs__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"docker/swarmkit/v1/logbroker.proto\x12\x12\x64ocker.swarmkit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14swarmd/v1/logs.proto\"\x1c\n\x1aListenSubscriptionsRequest\"%\n\x07LogAttr\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"B\n\nLogContext\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\"\xd5\x01\n\nLogMessage\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.docker.swarmkit.v1.LogContext\x12-\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06stream\x18\x03 \x01(\x0e\x32\x1d.docker.swarmkit.v1.LogStream\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12*\n\x05\x61ttrs\x18\x05 \x03(\x0b\x32\x1b.docker.swarmkit.v1.LogAttr\"F\n\x0bLogSelector\x12\x13\n\x0bservice_ids\x18\x01 \x03(\t\x12\x10\n\x08node_ids\x18\x02 \x03(\t\x12\x10\n\x08task_ids\x18\x03 \x03(\t\"\xd0\x01\n\x16LogSubscriptionOptions\x12\x32\n\x07streams\x18\x01 \x03(\x0e\x32\x1d.docker.swarmkit.v1.LogStreamB\x02\x10\x00\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x0c\n\x04tail\x18\x03 \x01(\x03\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05until\x18\xe8\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x04\x62ulk\x18\xe9\x07 \x01(\x08\"\x91\x01\n\x12PublishLogsMessage\x12\x17\n\x0fsubscription_id\x18\x01 \x01(\t\x12\x30\n\x08messages\x18\x02 \x03(\x0b\x32\x1e.docker.swarmkit.v1.LogMessage\x12\r\n\x05\x63lose\x18\x03 \x01(\x08\x12!\n\x04\x62ulk\x18\xe8\x07 \x03(\x0b\x32\x12.swarmd.v1.LogBulk\"\x15\n\x13PublishLogsResponse\"}\n\x14SubscribeLogsMessage\x12\x30\n\x08messages\x18\x01 \x03(\x0b\x32\x1e.docker.swarmkit.v1.LogMessage\x12!\n\x04\x62ulk\x18\xe8\x07 \x03(\x0b\x32\x12.swarmd.v1.LogBulk\x12\x10\n\x07notices\x18\xe9\x07 \x03(\t\"\x86\x01\n\x14SubscribeLogsRequest\x12\x31\n\x08selector\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.LogSelector\x12;\n\x07options\x18\x02 \x01(\x0b\x32*.docker.swarmkit.v1.LogSubscriptionOptions\"\xa0\x01\n\x13SubscriptionMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.docker.swarmkit.v1.LogSelector\x12;\n\x07options\x18\x03 \x01(\x0b\x32*.docker.swarmkit.v1.LogSubscriptionOptions\x12\r\n\x05\x63lose\x18\x04 \x01(\x08*Q\n\tLogStream\x12\x16\n\x12LOG_STREAM_UNKNOWN\x10\x00\x12\x15\n\x11LOG_STREAM_STDOUT\x10\x01\x12\x15\n\x11LOG_STREAM_STDERR\x10\x02\x32m\n\x04Logs\x12\x65\n\rSubscribeLogs\x12(.docker.swarmkit.v1.SubscribeLogsRequest\x1a(.docker.swarmkit.v1.SubscribeLogsMessage0\x01\x32\xdf\x01\n\tLogBroker\x12p\n\x13ListenSubscriptions\x12..docker.swarmkit.v1.ListenSubscriptionsRequest\x1a\'.docker.swarmkit.v1.SubscriptionMessage0\x01\x12`\n\x0bPublishLogs\x12&.docker.swarmkit.v1.PublishLogsMessage\x1a\'.docker.swarmkit.v1.PublishLogsResponse(\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"docker/swarmkit/v1/logbroker.proto\x12\x12\x64ocker.swarmkit.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x14swarmd/v1/logs.proto\"\x1c\n\x1aListenSubscriptionsRequest\"%\n\x07LogAttr\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t\"B\n\nLogContext\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07task_id\x18\x03 \x01(\t\"\xd5\x01\n\nLogMessage\x12/\n\x07\x63ontext\x18\x01 \x01(\x0b\x32\x1e.docker.swarmkit.v1.LogContext\x12-\n\ttimestamp\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12-\n\x06stream\x18\x03 \x01(\x0e\x32\x1d.docker.swarmkit.v1.LogStream\x12\x0c\n\x04\x64\x61ta\x18\x04 \x01(\x0c\x12*\n\x05\x61ttrs\x18\x05 \x03(\x0b\x32\x1b.docker.swarmkit.v1.LogAttr\"F\n\x0bLogSelector\x12\x13\n\x0bservice_ids\x18\x01 \x03(\t\x12\x10\n\x08node_ids\x18\x02 \x03(\t\x12\x10\n\x08task_ids\x18\x03 \x03(\t\"\xf9\x01\n\x16LogSubscriptionOptions\x12\x32\n\x07streams\x18\x01 \x03(\x0e\x32\x1d.docker.swarmkit.v1.LogStreamB\x02\x10\x00\x12\x0e\n\x06\x66ollow\x18\x02 \x01(\x08\x12\x0c\n\x04tail\x18\x03 \x01(\x03\x12)\n\x05since\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12*\n\x05until\x18\xe8\x07 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x04\x62ulk\x18\xe9\x07 \x01(\x08\x12\'\n\x07reached\x18\xea\x07 \x03(\x0b\x32\x15.swarmd.v1.LogReached\"\x91\x01\n\x12PublishLogsMessage\x12\x17\n\x0fsubscription_id\x18\x01 \x01(\t\x12\x30\n\x08messages\x18\x02 \x03(\x0b\x32\x1e.docker.swarmkit.v1.LogMessage\x12\r\n\x05\x63lose\x18\x03 \x01(\x08\x12!\n\x04\x62ulk\x18\xe8\x07 \x03(\x0b\x32\x12.swarmd.v1.LogBulk\"\x15\n\x13PublishLogsResponse\"}\n\x14SubscribeLogsMessage\x12\x30\n\x08messages\x18\x01 \x03(\x0b\x32\x1e.docker.swarmkit.v1.LogMessage\x12!\n\x04\x62ulk\x18\xe8\x07 \x03(\x0b\x32\x12.swarmd.v1.LogBulk\x12\x10\n\x07notices\x18\xe9\x07 \x03(\t\"\x86\x01\n\x14SubscribeLogsRequest\x12\x31\n\x08selector\x18\x01 \x01(\x0b\x32\x1f.docker.swarmkit.v1.LogSelector\x12;\n\x07options\x18\x02 \x01(\x0b\x32*.docker.swarmkit.v1.LogSubscriptionOptions\"\xa0\x01\n\x13SubscriptionMessage\x12\n\n\x02id\x18\x01 \x01(\t\x12\x31\n\x08selector\x18\x02 \x01(\x0b\x32\x1f.docker.swarmkit.v1.LogSelector\x12;\n\x07options\x18\x03 \x01(\x0b\x32*.docker.swarmkit.v1.LogSubscriptionOptions\x12\r\n\x05\x63lose\x18\x04 \x01(\x08*Q\n\tLogStream\x12\x16\n\x12LOG_STREAM_UNKNOWN\x10\x00\x12\x15\n\x11LOG_STREAM_STDOUT\x10\x01\x12\x15\n\x11LOG_STREAM_STDERR\x10\x02\x32m\n\x04Logs\x12\x65\n\rSubscribeLogs\x12(.docker.swarmkit.v1.SubscribeLogsRequest\x1a(.docker.swarmkit.v1.SubscribeLogsMessage0\x01\x32\xdf\x01\n\tLogBroker\x12p\n\x13ListenSubscriptions\x12..docker.swarmkit.v1.ListenSubscriptionsRequest\x1a\'.docker.swarmkit.v1.SubscriptionMessage0\x01\x12`\n\x0bPublishLogs\x12&.docker.swarmkit.v1.PublishLogsMessage\x1a\'.docker.swarmkit.v1.PublishLogsResponse(\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,8 +35,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_LOGSUBSCRIPTIONOPTIONS'].fields_by_name['streams']._loaded_options = None
   _globals['_LOGSUBSCRIPTIONOPTIONS'].fields_by_name['streams']._serialized_options = b'\020\000'
-  _globals['_LOGSTREAM']._serialized_start=1347
-  _globals['_LOGSTREAM']._serialized_end=1428
+  _globals['_LOGSTREAM']._serialized_start=1388
+  _globals['_LOGSTREAM']._serialized_end=1469
   _globals['_LISTENSUBSCRIPTIONSREQUEST']._serialized_start=113
   _globals['_LISTENSUBSCRIPTIONSREQUEST']._serialized_end=141
   _globals['_LOGATTR']._serialized_start=143
@@ -48,19 +48,19 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LOGSELECTOR']._serialized_start=466
   _globals['_LOGSELECTOR']._serialized_end=536
   _globals['_LOGSUBSCRIPTIONOPTIONS']._serialized_start=539
-  _globals['_LOGSUBSCRIPTIONOPTIONS']._serialized_end=747
-  _globals['_PUBLISHLOGSMESSAGE']._serialized_start=750
-  _globals['_PUBLISHLOGSMESSAGE']._serialized_end=895
-  _globals['_PUBLISHLOGSRESPONSE']._serialized_start=897
-  _globals['_PUBLISHLOGSRESPONSE']._serialized_end=918
-  _globals['_SUBSCRIBELOGSMESSAGE']._serialized_start=920
-  _globals['_SUBSCRIBELOGSMESSAGE']._serialized_end=1045
-  _globals['_SUBSCRIBELOGSREQUEST']._serialized_start=1048
-  _globals['_SUBSCRIBELOGSREQUEST']._serialized_end=1182
-  _globals['_SUBSCRIPTIONMESSAGE']._serialized_start=1185
-  _globals['_SUBSCRIPTIONMESSAGE']._serialized_end=1345
-  _globals['_LOGS']._serialized_start=1430
-  _globals['_LOGS']._serialized_end=1539
-  _globals['_LOGBROKER']._serialized_start=1542
-  _globals['_LOGBROKER']._serialized_end=1765
+  _globals['_LOGSUBSCRIPTIONOPTIONS']._serialized_end=788
+  _globals['_PUBLISHLOGSMESSAGE']._serialized_start=791
+  _globals['_PUBLISHLOGSMESSAGE']._serialized_end=936
+  _globals['_PUBLISHLOGSRESPONSE']._serialized_start=938
+  _globals['_PUBLISHLOGSRESPONSE']._serialized_end=959
+  _globals['_SUBSCRIBELOGSMESSAGE']._serialized_start=961
+  _globals['_SUBSCRIBELOGSMESSAGE']._serialized_end=1086
+  _globals['_SUBSCRIBELOGSREQUEST']._serialized_start=1089
+  _globals['_SUBSCRIBELOGSREQUEST']._serialized_end=1223
+  _globals['_SUBSCRIPTIONMESSAGE']._serialized_start=1226
+  _globals['_SUBSCRIPTIONMESSAGE']._serialized_end=1386
+  _globals['_LOGS']._serialized_start=1471
+  _globals['_LOGS']._serialized_end=1580
+  _globals['_LOGBROKER']._serialized_start=1583
+  _globals['_LOGBROKER']._serialized_end=1806
 # @@protoc_insertion_point(module_scope)

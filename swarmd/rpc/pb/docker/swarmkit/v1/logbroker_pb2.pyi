@@ -67,20 +67,22 @@ class LogSelector(_message.Message):
     def __init__(self, service_ids: _Optional[_Iterable[str]] = ..., node_ids: _Optional[_Iterable[str]] = ..., task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class LogSubscriptionOptions(_message.Message):
-    __slots__ = ("streams", "follow", "tail", "since", "until", "bulk")
+    __slots__ = ("streams", "follow", "tail", "since", "until", "bulk", "reached")
     STREAMS_FIELD_NUMBER: _ClassVar[int]
     FOLLOW_FIELD_NUMBER: _ClassVar[int]
     TAIL_FIELD_NUMBER: _ClassVar[int]
     SINCE_FIELD_NUMBER: _ClassVar[int]
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     BULK_FIELD_NUMBER: _ClassVar[int]
+    REACHED_FIELD_NUMBER: _ClassVar[int]
     streams: _containers.RepeatedScalarFieldContainer[LogStream]
     follow: bool
     tail: int
     since: _timestamp_pb2.Timestamp
     until: _timestamp_pb2.Timestamp
     bulk: bool
-    def __init__(self, streams: _Optional[_Iterable[_Union[LogStream, str]]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bulk: _Optional[bool] = ...) -> None: ...
+    reached: _containers.RepeatedCompositeFieldContainer[_logs_pb2.LogReached]
+    def __init__(self, streams: _Optional[_Iterable[_Union[LogStream, str]]] = ..., follow: _Optional[bool] = ..., tail: _Optional[int] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., bulk: _Optional[bool] = ..., reached: _Optional[_Iterable[_Union[_logs_pb2.LogReached, _Mapping]]] = ...) -> None: ...
 
 class PublishLogsMessage(_message.Message):
     __slots__ = ("subscription_id", "messages", "close", "bulk")

@@ -7,11 +7,11 @@ what is known of each task.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import NamedTuple
 
 from swarmd.model.instant import SECOND
 from swarmd.model.log_lines import first_time, last_time, split_after
-from swarmd.rpc.pb import logbroker as pb
 
 OVERLAP_NS = SECOND
 TASKS_MAX = 1000
@@ -25,10 +25,14 @@ class Reached(NamedTuple):
 
 
 class Progress:
-    """What one node has sent."""
+    """What one node has sent.
 
-    def __init__(self) -> None:
-        self._tasks: dict[str, Reached] = {}
+    Args:
+        tasks: what another reader has seen of them, to go on from there.
+    """
+
+    def __init__(self, tasks: Mapping[str, Reached] | None = None) -> None:
+        self._tasks: dict[str, Reached] = dict(tasks or {})
         self._repeated: dict[str, Reached] = {}  # what is still to be left out
 
     def resume(self) -> int | None:
@@ -36,30 +40,23 @@ class Progress:
         if not self._tasks:
             return None
         self._repeated = dict(self._tasks)
-        return max(max(reached.time for reached in self._tasks.values()) - OVERLAP_NS, 0)
+        return self._recent()
 
-    def fresh(self, request: pb.PublishLogsMessage) -> pb.PublishLogsMessage:
-        """The message without lines that came before, which count as sent from now on."""
-        if not self._repeated and not request.messages:
-            for bulk in request.bulk:
-                self._note(bulk.task_id, bulk.lines)
-            return request
-        kept = pb.PublishLogsMessage()
-        for bulk in request.bulk:
-            said = bulk.lines  # each look at the field makes a copy
-            lines = self._without_repeated(bulk.task_id, said)
-            if lines:
-                self._note(bulk.task_id, lines)
-                if len(lines) < len(said):
-                    bulk.lines = lines
-                kept.bulk.append(bulk)
-        for message in request.messages:
-            time = message.timestamp.seconds * SECOND + message.timestamp.nanos
-            line = b"%019d \n" % time
-            if self._without_repeated(message.context.task_id, line):
-                self._note(message.context.task_id, line)
-                kept.messages.append(message)
-        return kept
+    def reached(self) -> Mapping[str, Reached]:
+        """What another reader has to know of the tasks so that it can go on."""
+        recent = self._recent()
+        return {name: one for name, one in self._tasks.items() if one.time >= recent}
+
+    def fresh(self, task_id: str, lines: bytes) -> bytes:
+        """Lines of a task without those that came before, which count as sent from now on."""
+        if self._repeated:
+            lines = self._without_repeated(task_id, lines)
+        self._note(task_id, lines)
+        return lines
+
+    def _recent(self) -> int:
+        latest = max((reached.time for reached in self._tasks.values()), default=0)
+        return max(latest - OVERLAP_NS, 0)
 
     def _without_repeated(self, task_id: str, lines: bytes) -> bytes:
         reached = self._repeated.get(task_id)
@@ -90,5 +87,4 @@ class Progress:
             count += before.lines
         self._tasks[task_id] = Reached(time, count)
         if len(self._tasks) > TASKS_MAX:
-            recent = time - OVERLAP_NS
-            self._tasks = {name: one for name, one in self._tasks.items() if one.time >= recent}
+            self._tasks = dict(self.reached())
