@@ -15,7 +15,6 @@ from msgspec import Struct
 
 from swarmd.network.core.tables import Endpoint, NetworkTable
 
-_IPV4 = 4
 _IPV6_MARK = 0x8000_0000
 
 
@@ -63,10 +62,10 @@ def mark_of(address: str) -> int:
     An IPv4 address is its own mark. IPv6 addresses are hashed: two that collide cost a connection
     that could have lived on, and no more.
     """
-    known = ip_address(address)
-    if known.version == _IPV4:
-        return int(known)
-    return zlib.crc32(known.packed) | _IPV6_MARK
+    if is_ipv4(address):
+        first, second, third, fourth = address.split(".")
+        return int(first) << 24 | int(second) << 16 | int(third) << 8 | int(fourth)
+    return zlib.crc32(ip_address(address).packed) | _IPV6_MARK
 
 
 def virtual_services(table: NetworkTable, *, leaving: bool = False) -> tuple[VirtualService, ...]:
@@ -90,6 +89,8 @@ def compare(
     actual: Mapping[str, VirtualService], wanted: Mapping[str, VirtualService]
 ) -> VirtualChange:
     """The change between two states, both by address."""
+    if actual is wanted:
+        return VirtualChange()
     return VirtualChange(
         added=tuple(row for address, row in wanted.items() if address not in actual),
         changed=tuple(

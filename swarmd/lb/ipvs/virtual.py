@@ -64,6 +64,8 @@ class IpvsSpace:
 
     def bring(self, wanted: Services) -> None:
         """Deleting a target, as `compare` has it done, cuts off what leads there."""
+        if wanted is self._services:
+            return
         known, self._services = self._services, None
         netns.inside(self._path, lambda: self._bring(known, wanted))
         self._services = wanted

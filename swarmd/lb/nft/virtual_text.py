@@ -2,9 +2,13 @@
 
 A connection is given its target where it is made, in the namespace of the client task: no further
 hop, and the target sees who called. Each virtual address has a chain of its own that chooses a
-target, notes it as the connection's mark, and has the mark translated by the one map of all
-targets. An update replaces one chain; what is connected stays connected, since only first packets
-are translated.
+target and notes it as the connection's mark; one rule behind them has the mark translated by the
+map of all targets. An update replaces one chain; what is connected stays connected, since only
+first packets are translated.
+
+The kernel looks at every rule that refers to a map for each element that comes to it, and at all
+anonymous maps of a table for each new one. So there is one rule for the map of targets, and one
+anonymous map for each service.
 """
 
 from __future__ import annotations
@@ -61,11 +65,9 @@ def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
     kind, word = ("ipv4_addr", "ip") if family == "ip" else ("ipv6_addr", "ip6")
     mine = tuple(row for row in rows if is_ipv4(row.address) == (family == "ip"))
     chains = "".join(
-        f"  chain {_chain(row)} {{\n" + "".join(f"    {rule}\n" for rule in _rules(row)) + "  }\n"
-        for row in mine
-        if row.targets
+        f"  chain {_chain(row)} {{\n    {_rule(row)}\n  }}\n" for row in mine if row.targets
     )
-    alive = ", ".join(f"{row.address} : goto {_chain(row)}" for row in mine if row.targets)
+    alive = ", ".join(_lead(row) for row in mine if row.targets)
     dead = ", ".join(row.address for row in mine if not row.targets)
     targets = _pairs(dict.fromkeys(target.address for row in mine for target in row.targets))
     return (
@@ -78,6 +80,8 @@ def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
         "  chain translate {\n"
         "    type nat hook output priority -100; policy accept;\n"
         f"    {word} daddr vmap @alive\n"
+        # Nobody else marks connections here, so it says nothing of those to other addresses.
+        "    dnat to ct mark map @targets\n"
         "  }\n"
         "  chain refuse {\n"
         "    type filter hook output priority 0; policy accept;\n"
@@ -102,7 +106,7 @@ def _admit(row: VirtualService) -> list[str]:
     return [
         f"add chain {family} {TABLE} {_chain(row)}",
         *_choose(row),
-        f"add element {family} {TABLE} alive {{ {row.address} : goto {_chain(row)} }}",
+        f"add element {family} {TABLE} alive {{ {_lead(row)} }}",
     ]
 
 
@@ -111,7 +115,7 @@ def _forget(row: VirtualService) -> list[str]:
     if not row.targets:
         return [f"delete element {family} {TABLE} dead {{ {row.address} }}"]
     return [
-        f"delete element {family} {TABLE} alive {{ {row.address} : goto {_chain(row)} }}",
+        f"delete element {family} {TABLE} alive {{ {_lead(row)} }}",
         f"flush chain {family} {TABLE} {_chain(row)}",
         f"delete chain {family} {TABLE} {_chain(row)}",
     ]
@@ -122,21 +126,20 @@ def _choose(row: VirtualService) -> list[str]:
     if not row.targets:
         return []
     where = f"{_family(row)} {TABLE} {_chain(row)}"
-    return [f"flush chain {where}", *(f"add rule {where} {rule}" for rule in _rules(row))]
+    return [f"flush chain {where}", f"add rule {where} {_rule(row)}"]
 
 
-def _rules(row: VirtualService) -> tuple[str, ...]:
+def _rule(row: VirtualService) -> str:
     marks = {target.address: f"0x{mark_of(target.address):08x}" for target in row.targets}
     if len(marks) == 1:
-        ((address, mark),) = marks.items()
-        return (f"ct mark set {mark} dnat to {address}",)
+        return f"ct mark set {marks[row.targets[0].address]}"
     shares = [marks[target.address] for target in row.targets for _ in range(target.weight)]
     number = f"numgen inc mod {len(shares)}"
     if row.schedule is Schedule.SOURCE_HASH:
         word = "ip" if is_ipv4(row.address) else "ip6"
         number = f"jhash {word} saddr . {word} daddr mod {len(shares)} seed 0x{HASH_SEED:x}"
     chosen = ", ".join(f"{index} : {mark}" for index, mark in enumerate(shares))
-    return (f"ct mark set {number} map {{ {chosen} }}", "dnat to ct mark map @targets")
+    return f"ct mark set {number} map {{ {chosen} }}"
 
 
 def _targets(verb: str, addresses: Sequence[str]) -> list[str]:
@@ -154,6 +157,11 @@ def _pairs(addresses: Iterable[str]) -> str:
     for address in addresses:
         by_mark.setdefault(mark_of(address), address)
     return ", ".join(f"0x{mark:08x} : {address}" for mark, address in by_mark.items())
+
+
+def _lead(row: VirtualService) -> str:
+    """The element that leads packets through the chain of a service, and back."""
+    return f"{row.address} : jump {_chain(row)}"
 
 
 def _family(row: VirtualService) -> str:

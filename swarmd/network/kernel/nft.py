@@ -15,6 +15,8 @@ import socket
 import struct
 from concurrent.futures import ThreadPoolExecutor
 
+from swarmd.network.kernel import netns
+
 _DEFAULT_FLAGS = 0
 _STATELESS = 1 << 1  # leave out counters and other state
 _NFNETLINK = 12
@@ -99,7 +101,8 @@ def _run(batch: str, *, flags: int) -> str:
 
 @functools.cache
 def _closer() -> ThreadPoolExecutor:
-    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="nft")
+    # It is first needed in some task's namespace, and must not keep that.
+    return ThreadPoolExecutor(max_workers=1, thread_name_prefix="nft", initializer=netns.go_home)
 
 
 @functools.cache

@@ -1,7 +1,10 @@
 import os
 import socket
 import threading
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 
@@ -11,6 +14,9 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
 ]
+
+
+T = TypeVar("T")
 
 
 def interfaces() -> list[str]:
@@ -52,6 +58,61 @@ def test_no_thread_of_the_daemon_changes_its_namespace(path: Path):
     assert netns.inside(path, lambda: os.readlink("/proc/thread-self/ns/net")) != before
     assert os.readlink("/proc/thread-self/ns/net") == before
     assert threading.active_count() == threads
+
+
+def own_namespace() -> str:
+    return os.readlink("/proc/thread-self/ns/net")
+
+
+def in_worker(call: Callable[[], T]) -> T:
+    with ThreadPoolExecutor(max_workers=1) as workers:
+        return workers.submit(call).result()
+
+
+def test_a_worker_goes_there_by_itself_and_is_back_whatever_happens(path: Path):
+    def work() -> None:
+        before, thread = own_namespace(), threading.get_ident()
+        netns.create(path)
+        assert own_namespace() == before
+        assert netns.inside(path, threading.get_ident) == thread
+        assert netns.inside(path, own_namespace) != before
+        with pytest.raises(ZeroDivisionError):
+            netns.inside(path, lambda: 1 // 0)
+        with pytest.raises(FileNotFoundError):
+            netns.inside(path.with_name("none"), own_namespace)
+        assert own_namespace() == before
+
+    in_worker(work)
+
+
+def test_a_visit_within_a_visit_ends_where_it_began(path: Path):
+    other = path.with_name("other")
+
+    def work() -> None:
+        netns.create(path)
+        netns.create(other)
+
+        def visit() -> None:
+            first = own_namespace()
+            assert netns.inside(other, own_namespace) != first
+            assert own_namespace() == first
+
+        netns.inside(path, visit)
+
+    try:
+        in_worker(work)
+    finally:
+        netns.remove(other)
+
+
+def test_a_thread_that_is_started_inside_can_go_home(path: Path):
+    netns.create(path)
+
+    def start() -> str:
+        with ThreadPoolExecutor(max_workers=1, initializer=netns.go_home) as workers:
+            return workers.submit(own_namespace).result()
+
+    assert in_worker(lambda: netns.inside(path, start)) == own_namespace()
 
 
 def test_a_socket_made_inside_stays_there_and_works_outside(path: Path):
