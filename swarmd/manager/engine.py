@@ -14,6 +14,7 @@ from collections.abc import Callable
 from swarmd.model.env import Env
 from swarmd.model.errors import Rejection
 from swarmd.model.instant import SECOND
+from swarmd.orchestrator.allocator.books import Books
 from swarmd.orchestrator.planner import Planner
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.runtime.clock import Clock
@@ -47,6 +48,11 @@ class Engine:
     def fleet(self) -> Fleet | None:
         """What the scheduler knows of the nodes, for questions; None while there is no planner."""
         return self._planner.fleet if self._planner is not None else None
+
+    @property
+    def books(self) -> Books | None:
+        """Who holds which addresses and ports, for questions; None while there is no planner."""
+        return self._planner.books if self._planner is not None else None
 
     async def run(self) -> None:
         """Plan until cancelled; a crash of the planner is raised, for a new engine to start."""

@@ -54,6 +54,7 @@ from swarmd.model.env import Env, Ids
 from swarmd.model.errors import Rejection
 from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
+from swarmd.orchestrator.allocator.books import Books
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.node import RaftNode
 from swarmd.raft.ports import Disk
@@ -168,6 +169,11 @@ class Manager:
         self._acknowledgements: Acknowledgements | None = None
         self._watch: WatchService | None = None
         self._engine: Engine | None = None  # while this manager leads
+
+    @property
+    def books(self) -> Books | None:
+        """Who holds which addresses and ports, for questions; None while another leads."""
+        return self._engine.books if self._engine is not None else None
 
     async def start(self) -> None:
         """Join in Raft and answer calls.

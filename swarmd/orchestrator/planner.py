@@ -18,6 +18,7 @@ from swarmd.model.ids import ServiceId
 from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.allocator.books import Books
 from swarmd.orchestrator.allocator.ports import PortConflict
 from swarmd.orchestrator.attaching import Exhausted
 from swarmd.orchestrator.context import Pass
@@ -61,6 +62,11 @@ class Planner:
     def fleet(self) -> Fleet:
         """The nodes with what is on them, for questions; they may not count anything on it."""
         return self._observer.fleet
+
+    @property
+    def books(self) -> Books:
+        """Who holds which addresses and ports, for questions."""
+        return Books(self._observer.networks.book, self._observer.ports)
 
     def observe(self, committed: Committed) -> None:
         """Take note of what an entry changed; cheap, as most changes decide nothing."""

@@ -43,6 +43,12 @@ class PortBook:
                 del self._holder[space]
         self._names.pop(service_id, None)
 
+    def held(self) -> frozenset[tuple[ServiceId, Protocol, int]]:
+        """All ports that are taken, by whom."""
+        return frozenset(
+            (service_id, *space) for service_id, spaces in self._held.items() for space in spaces
+        )
+
     def allocate(self, service: Service) -> Endpoint | None:
         """The endpoint for the service's spec, its ports held from now on; None for no endpoint.
 
