@@ -28,7 +28,8 @@ PREDEFINED_LABEL = "com.docker.swarm.predefined"
 class Mechanism(enum.Enum):
     """How the packets of an encrypted network are encrypted between nodes."""
 
-    IPSEC = "ipsec"  # the kernel's, around VXLAN
+    WIREGUARD = "wireguard"  # the kernel's, around VXLAN
+    IPSEC = "ipsec"  # the kernel's, too
     TUNNEL = "tunnel"  # this daemon's: VXLAN within TLS
 
 

@@ -99,6 +99,15 @@ def peers_of(
     return tuple(sorted(found))
 
 
+def own_row(tables: Iterable[NetworkTable], mechanism: Mechanism, node_id: NodeId) -> Peer | None:
+    """This node as its peers know it; None when it has no networks of the mechanism."""
+    for table in tables:
+        row = table.peers.get(node_id)
+        if table.mechanism is mechanism and row is not None:
+            return Peer(row.underlay, row.node_id, row.stream)
+    return None
+
+
 def newest_first(keys: Iterable[NetworkKey], subsystem: str) -> tuple[NetworkKey, ...]:
     """The keys of a subsystem that are understood."""
     mine = (key for key in keys if key.subsystem == subsystem)
@@ -136,12 +145,12 @@ def association(source: str, target: str, key: NetworkKey) -> Association:
     """
     ends = ip_address(source).packed + ip_address(target).packed
     info = _PURPOSE + ends + key.lamport_time.to_bytes(8, "big")
-    material = _expand(key.key, info, _SECRET_BYTES + 4)
+    material = expand(key.key, info, _SECRET_BYTES + 4)
     spi = int.from_bytes(material[_SECRET_BYTES:], "big")
     return Association(source, target, max(spi, _SPI_FIRST), material[:_SECRET_BYTES])
 
 
-def _expand(secret: bytes, info: bytes, length: int) -> bytes:
+def expand(secret: bytes, info: bytes, length: int) -> bytes:
     """HKDF (RFC 5869) with SHA-256 and no salt; `length` is within one block."""
     prk = hmac.digest(bytes(_HASH_BYTES), secret, "sha256")
     return hmac.digest(prk, info + b"\1", "sha256")[:length]

@@ -25,6 +25,8 @@ VXLAN_PORT = 4789
 OVERHEAD_V4, OVERHEAD_V6 = 50, 70
 # ESP with its counter, a mark of authenticity of 16 bytes, and a trailer that fills up words.
 OVERHEAD_IPSEC, ALIGNMENT_IPSEC = 34, 4
+# WireGuard's headers, a mark of authenticity, UDP, and IP once more.
+WIREGUARD_V4, WIREGUARD_V6 = 60, 80
 MTU_MIN = 576
 NOWHERE_MAC = "02:43"  # first bytes for a bridge that has no address to go by
 
@@ -136,6 +138,8 @@ def mtu_of(table: NetworkTable, underlay: Underlay) -> int:
     left = underlay.mtu - (OVERHEAD_V4 if is_v4 else OVERHEAD_V6)
     if table.mechanism is Mechanism.IPSEC:
         left = (left - OVERHEAD_IPSEC) // ALIGNMENT_IPSEC * ALIGNMENT_IPSEC
+    elif table.mechanism is Mechanism.WIREGUARD:
+        left -= WIREGUARD_V4 if is_v4 else WIREGUARD_V6
     return max(min(left, table.mtu or left), MTU_MIN)
 
 

@@ -11,6 +11,8 @@ import logging
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from swarmd.model.ids import NetworkId, NodeId
 from swarmd.model.network import Mechanism
 from swarmd.model.network_keys import IPSEC, NetworkKey
@@ -19,20 +21,25 @@ from swarmd.network.core.encryption import (
     guarded,
     ipsec,
     newest_first,
+    own_row,
     peers_of,
     sending,
 )
 from swarmd.network.core.overlay_plan import Underlay
 from swarmd.network.core.tables import NetworkTable
+from swarmd.network.core.wireguard import Wireguard, wireguard
 from swarmd.network.crypt import guard as guards
-from swarmd.network.crypt import ipsec as by_kernel
+from swarmd.network.crypt import ipsec as by_ipsec
+from swarmd.network.crypt import wireguard as by_wireguard
 from swarmd.network.crypt.tunnel import Tunnel
 from swarmd.network.kernel import tun, xfrm
+from swarmd.network.kernel import wireguard as kernel_wireguard
 from swarmd.network.kernel.nft import NftError
 
 log = logging.getLogger(__name__)
 
 ANSWERS = {
+    Mechanism.WIREGUARD: "modprobe wireguard on it",
     Mechanism.IPSEC: "modprobe esp4 xfrm_user on it",
     Mechanism.TUNNEL: "modprobe tun on it",
 }
@@ -44,7 +51,11 @@ def lacking(scratch: Path | None = None) -> Mapping[Mechanism, str]:
     Args:
         scratch: a namespace to try in; None: this process's.
     """
-    found = {Mechanism.IPSEC: xfrm.missing(scratch), Mechanism.TUNNEL: tun.missing(scratch)}
+    found = {
+        Mechanism.WIREGUARD: kernel_wireguard.missing(scratch),
+        Mechanism.IPSEC: xfrm.missing(scratch),
+        Mechanism.TUNNEL: tun.missing(scratch),
+    }
     return {mechanism: reason for mechanism, reason in found.items() if reason}
 
 
@@ -188,12 +199,26 @@ class Encryption:
         return self._guard
 
     async def _by_kernel(self) -> int:
-        if Mechanism.IPSEC in self.lacking or (self._served and not self._keys):
+        if self._served and not self._keys:
             # After a start, what an earlier daemon has left goes on until managers tell of keys.
             return 0
-        peers = peers_of(self._served, Mechanism.IPSEC, self._node_id)
-        wanted = ipsec(self._underlay.address, peers, self._keys)
-        return await asyncio.to_thread(by_kernel.bring, wanted, node=self._node)
+        done = 0
+        if Mechanism.IPSEC not in self.lacking:
+            peers = peers_of(self._served, Mechanism.IPSEC, self._node_id)
+            wanted = ipsec(self._underlay.address, peers, self._keys)
+            done += await asyncio.to_thread(by_ipsec.bring, wanted, node=self._node)
+        if Mechanism.WIREGUARD not in self.lacking:
+            done += await asyncio.to_thread(
+                by_wireguard.bring, self._wireguard(), self._underlay, node=self._node
+            )
+        return done
+
+    def _wireguard(self) -> Wireguard:
+        me = own_row(self._served, Mechanism.WIREGUARD, self._node_id)
+        if me is None:
+            return Wireguard()
+        peers = peers_of(self._served, Mechanism.WIREGUARD, self._node_id)
+        return wireguard(replace(me, underlay=self._underlay.address), peers, self._keys)
 
     async def _by_tunnel(self) -> int:
         ids = guarded(self._served).of(Mechanism.TUNNEL)

@@ -20,9 +20,14 @@ from swarmd.network.kernel import iptables, netns, nft
 TABLE = "swarmd_crypt"
 CHAIN = "SWARMD-CRYPT"
 DEVICE = "swcrypt"  # the tunnel's
+WIREGUARD_DEVICES = "swwg"  # and a digit
 # Marks of packets on their way to a mechanism.
-MARKS = {Mechanism.IPSEC: 0x5357_0001, Mechanism.TUNNEL: 0x5357_0002}
-_HOOKS = {"mangle": ("OUTPUT", "POSTROUTING", "INPUT")}
+MARKS = {
+    Mechanism.IPSEC: 0x5357_0001,
+    Mechanism.TUNNEL: 0x5357_0002,
+    Mechanism.WIREGUARD: 0x5357_0003,
+}
+_HOOKS = {"mangle": ("OUTPUT", "POSTROUTING", "INPUT", "PREROUTING")}
 
 
 class Guard(Protocol):
@@ -102,7 +107,7 @@ _FAMILIES = ("ip", "ip6")
 
 def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
     """The batch that puts one family's table in place of whatever was there."""
-    lead, leave, arrive = [], [], []
+    lead, leave, arrive, enter = [], [], [], []
     for mechanism in Mechanism:
         ids = ", ".join(str(number) for number in guarded.of(mechanism))
         if not ids:
@@ -113,9 +118,14 @@ def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
         if mechanism is Mechanism.IPSEC:
             leave.append(f"rt ipsec missing {packets} drop")
             arrive.append(f"meta ipsec missing {packets} drop")
-        else:
-            leave.append(f'oifname != "{DEVICE}" {packets} drop')
-            arrive.append(f'iifname != "{DEVICE}" {packets} drop')
+            continue
+        device = DEVICE if mechanism is Mechanism.TUNNEL else f"{WIREGUARD_DEVICES}*"
+        leave.append(f'oifname != "{device}" {packets} drop')
+        arrive.append(f'iifname != "{device}" {packets} drop')
+        if mechanism is Mechanism.WIREGUARD:
+            # WireGuard sees to it who sends, and this that it is nothing else.
+            enter.append(f'iifname "{device}" {packets} accept')
+    enter.append(f'iifname "{WIREGUARD_DEVICES}*" drop')
     lines = (
         f"table {family} {table} {{",
         "chain lead {",
@@ -130,6 +140,10 @@ def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
         "type filter hook input priority mangle; policy accept;",
         *arrive,
         "}",
+        "chain enter {",
+        "type filter hook prerouting priority mangle; policy accept;",
+        *enter,
+        "}",
         "}",
     )
     return _gone(family, table) + "".join(f"{line}\n" for line in lines)
@@ -137,22 +151,27 @@ def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
 
 def iptables_rules(tool: str, guarded: Guarded) -> iptables.Rules:
     """What the chains of one family hold."""
-    lead, leave, arrive = [], [], []
+    lead, leave, arrive, enter = [], [], [], []
     for mechanism in Mechanism:
         for number in guarded.of(mechanism):
             # An IPv4 header says how long it is; that of IPv6 has 40 bytes.
             at = "0>>22&0x3C@12" if tool == iptables.V4 else "52"
             packets = f"-p udp --dport {VXLAN_PORT} -m u32 --u32 {at}&0xFFFFFF00={number << 8:#x}"
             out, into = "-m policy --dir out --pol none", "-m policy --dir in --pol none"
-            if mechanism is Mechanism.TUNNEL:
-                out, into = f"! -o {DEVICE}", f"! -i {DEVICE}"
+            if mechanism is not Mechanism.IPSEC:
+                device = DEVICE if mechanism is Mechanism.TUNNEL else f"{WIREGUARD_DEVICES}+"
+                out, into = f"! -o {device}", f"! -i {device}"
+            if mechanism is Mechanism.WIREGUARD:
+                enter.append(f"-i {device} {packets} -j RETURN")
             lead.append(f"{packets} -j MARK --set-mark {MARKS[mechanism]:#x}")
             leave.append(f"{out} {packets} -j DROP")
             arrive.append(f"{into} {packets} -j DROP")
+    enter.append(f"-i {WIREGUARD_DEVICES}+ -j DROP")
     return {
         ("mangle", "OUTPUT"): lead,
         ("mangle", "POSTROUTING"): leave,
         ("mangle", "INPUT"): arrive,
+        ("mangle", "PREROUTING"): enter,
     }
 
 

@@ -71,6 +71,12 @@ def bridge(name: str, *, mac: str = "", mtu: int = 0, up: bool = True) -> Reques
     return Request(_NEWLINK, CREATE | EXCL, body, f"bridge {name}")
 
 
+def plain(name: str, kind: str) -> Request:
+    """An interface of a kind that needs no more to be said."""
+    body = _header() + _name(name) + attribute(_LINKINFO, attribute(_KIND, kind.encode()))
+    return Request(_NEWLINK, CREATE | EXCL, body, f"{kind} interface {name}")
+
+
 def vxlan(
     name: str, *, vxlan_id: int, port: int, local: str, mac: str, mtu: int, namespace: int
 ) -> Request:

@@ -14,7 +14,7 @@ from swarmd.model.network import MECHANISM_OPTION, Mechanism, Network, is_encryp
 from swarmd.model.node import ENCRYPTION_PLUGIN, Node
 from swarmd.model.states import NodeState
 
-BEST_FIRST = (Mechanism.IPSEC, Mechanism.TUNNEL)
+BEST_FIRST = (Mechanism.WIREGUARD, Mechanism.IPSEC, Mechanism.TUNNEL)
 
 
 def with_mechanism(network: Network, nodes: Iterable[Node]) -> Network:

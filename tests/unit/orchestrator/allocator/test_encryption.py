@@ -19,7 +19,7 @@ from swarmd.model.states import NodeState
 from swarmd.orchestrator.allocator.encryption import with_mechanism
 from tests.support.cluster import a_node
 
-BOTH, TUNNEL = ("ipsec", "tunnel"), ("tunnel",)
+ALL, BOTH, TUNNEL = ("wireguard", "ipsec", "tunnel"), ("ipsec", "tunnel"), ("tunnel",)
 
 
 def a_network(**options: str) -> Network:
@@ -37,7 +37,8 @@ def able(*mechanisms: str) -> Node:
 @pytest.mark.parametrize(
     ("nodes", "chosen"),
     [
-        pytest.param((able(*BOTH), able(*BOTH)), Mechanism.IPSEC, id="all can do the best"),
+        pytest.param((able(*ALL), able(*ALL)), Mechanism.WIREGUARD, id="all can do the best"),
+        pytest.param((able(*ALL), able(*BOTH)), Mechanism.IPSEC, id="all can do the second best"),
         pytest.param((able(*BOTH), able(*TUNNEL)), Mechanism.TUNNEL, id="one can't"),
         pytest.param((able(*BOTH), able()), Mechanism.IPSEC, id="one can't encrypt at all"),
         pytest.param((), Mechanism.TUNNEL, id="nobody knows yet"),
