@@ -93,9 +93,17 @@ class Acknowledger:
             await asyncio.sleep(pause_ns / SECOND)
 
     async def settle(
-        self, version: int, *, published: bool, network_ids: Iterable[NetworkId]
+        self,
+        version: int,
+        *,
+        published: bool,
+        network_ids: Iterable[NetworkId],
+        moved: bool = False,
     ) -> Unsettled | None:
         """Return when all nodes act on tables of `version` or later, after 6 s at most.
+
+        Args:
+            moved: when they have moved on the UDP clients of tasks that left until then, too.
 
         Returns:
             None when they do; else what is known instead.
@@ -103,7 +111,7 @@ class Acknowledger:
         if self._stub is None:
             return Unsettled("no manager is connected")
         request = pb.SettledRequest(
-            version=version, published=published, network_ids=list(network_ids)
+            version=version, published=published, network_ids=list(network_ids), moved=moved
         )
         try:
             answer = await self._stub.Settled(request, timeout_s=SETTLED_TIMEOUT_S)
@@ -129,4 +137,5 @@ def _applied(network_id: NetworkId, version: int, report: TableReport) -> pb.App
         version=version,
         problems=report.problems,
         repaired=report.repaired,
+        moving=report.moving,
     )

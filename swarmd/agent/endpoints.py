@@ -56,10 +56,15 @@ class Known(msgspec.Struct, frozen=True):
 
 
 class TableReport(msgspec.Struct, frozen=True):
-    """What became of one table: what could not be done, and how often drift was repaired."""
+    """What became of one table: what could not be done, and how often drift was repaired.
+
+    `moving` is the lowest version at which a task left whose UDP clients may still be led to it by
+    this node; 0: there is none.
+    """
 
     problems: tuple[str, ...] = ()
     repaired: int = 0
+    moving: int = 0
 
 
 class DataPlane(Protocol):

@@ -1,8 +1,9 @@
 """The beginning and the end of a task that others are balanced to.
 
 It counts as started when it listens on its ports, so that nobody is sent to it before. It is told
-to stop when no node sends new connections to it any more, and those it has are over, or its time
-for them is. See docs/design/dataplane.md, "Two halves of stopping".
+to stop when no node sends new connections to it any more, those it has are over or its time for
+them is, and its UDP clients are with others. See docs/design/dataplane.md, "Two halves of
+stopping".
 
 Whether a task listens is looked up in the kernel's tables of sockets and not tried by connecting:
 no service sees a client that says nothing.
@@ -16,15 +17,19 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple, Protocol
 
+from msgspec.structs import replace
+
 from swarmd.agent.acknowledging import Unsettled
 from swarmd.agent.core import serving
 from swarmd.agent.core.serving import Service
-from swarmd.agent.core.sockets import Sockets, parse
+from swarmd.agent.core.sockets import Connection, Sockets, parse
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.endpoints import Known
 from swarmd.model.ids import NetworkId
 from swarmd.model.instant import SECOND
 from swarmd.model.task import Task
+from swarmd.network.kernel import netns
+from swarmd.network.kernel.streams import streams
 
 log = logging.getLogger(__name__)
 
@@ -32,16 +37,21 @@ LISTEN_GRACE_S = 3.0
 LOOK_FIRST_S, LOOK_LONGEST_S = 0.01, 0.25
 WORTHWHILE_LOOK_S = 0.05
 TELL_S = 1.0
-# So long after the last node has a task out of its balancers its UDP clients may still come: they
-# are moved on a moment later, in a walk through all that a machine tracks.
-UDP_MOVED_S = 2.0
+# Packets that were sent to the task while it was still balanced to have arrived by then, and the
+# answers to them, also where a machine takes a while to get round to them.
+UNDER_WAY_S = 0.25
 
 
 class Settle(Protocol):
     """Asks who acts on a version; see `Acknowledger.settle`."""
 
     async def __call__(
-        self, version: int, *, published: bool, network_ids: Iterable[NetworkId]
+        self,
+        version: int,
+        *,
+        published: bool,
+        network_ids: Iterable[NetworkId],
+        moved: bool = False,
     ) -> Unsettled | None: ...
 
 
@@ -56,12 +66,25 @@ def look(pid: int) -> Look | None:
     """What a process's namespace holds now; None when the process is gone. Blocks."""
     process = Path("/proc") / str(pid)
     try:
-        streams = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
+        tcp = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
         datagrams = [(process / "net" / name).read_text() for name in ("udp", "udp6")]
         own = (process / "ns/net").stat().st_ino != Path("/proc/self/ns/net").stat().st_ino
     except OSError:
         return None
-    return Look(parse(*streams, datagrams=datagrams), own)
+    sockets = parse(*tcp, datagrams=datagrams)
+    return Look(replace(sockets, connections=_timed(process, sockets, own=own)), own)
+
+
+def _timed(process: Path, sockets: Sockets, *, own: bool) -> tuple[Connection, ...]:
+    """The connections once more, with how long they have been idle where the kernel tells."""
+    if not sockets.connections:
+        return ()
+    try:
+        found = netns.inside(process / "ns/net", streams) if own else streams()
+    except OSError as error:
+        log.debug("task.connections_untimed reason=%s", error)
+        return sockets.connections
+    return tuple(Connection(*one) for one in found)
 
 
 class _Seen(NamedTuple):
@@ -71,6 +94,11 @@ class _Seen(NamedTuple):
     own_namespace: bool
     ports: frozenset[int]
     has_datagrams: bool
+
+    @property
+    def is_asked(self) -> bool:
+        """Whether anybody can ask the task anything at all."""
+        return bool(self.sockets.listening or self.sockets.connections or self.has_datagrams)
 
     @property
     def open_connections(self) -> int:
@@ -129,32 +157,58 @@ class Serving:
         service = serving.service_of(task)
         if service is None:
             return
-        await self._left(task, service)
+        await self._settled(task, service, moved=False)
+        seen = await self._look_at(task, surroundings)
+        if seen is None or not seen.is_asked:
+            return
+        async with asyncio.TaskGroup() as group:
+            if seen.has_datagrams:
+                group.create_task(self._moved(task, service))
+            group.create_task(self._over(task, service, surroundings, tell))
+
+    async def _moved(self, task: Task, service: Service) -> None:
+        """Return when UDP clients ask others, and what they have asked the task is answered."""
+        await self._settled(task, service, moved=True)
+        if self._is_known(service):
+            await asyncio.sleep(UNDER_WAY_S)
+
+    async def _over(
+        self,
+        task: Task,
+        service: Service,
+        surroundings: Surroundings,
+        tell: Callable[[str], None],
+    ) -> None:
+        """Return when no connection needs the task, or the time for that is over."""
         loop = asyncio.get_running_loop()
-        count, tell_at, moved_at = 0, 0.0, loop.time() + UDP_MOVED_S
+        count, tell_at, arrived_at = 0, 0.0, loop.time() + UNDER_WAY_S
         try:
-            async with asyncio.timeout(service.drain_timeout_ns / SECOND):
+            async with asyncio.timeout(service.drain_timeout_ns / SECOND + UNDER_WAY_S):
                 for pause_s in _pauses_s():
+                    is_last = loop.time() >= arrived_at
                     seen = await self._look_at(task, surroundings)
                     count = seen.open_connections if seen is not None else 0
-                    is_asked = seen is not None and seen.has_datagrams and loop.time() < moved_at
-                    if not (count or is_asked) or not self._is_known(service):
+                    if (is_last and not count) or seen is None or not self._is_known(service):
                         return
                     if count and loop.time() >= tell_at:
                         tell(serving.draining(count))
                         tell_at = loop.time() + TELL_S
                     await asyncio.sleep(pause_s)
         except TimeoutError:
-            if not count:
-                return
             log.info("task.drain_timeout task.id=%s connections=%d", task.id, count)
 
-    async def _left(self, task: Task, service: Service) -> None:
-        """Return when no node sends new connections to the task, as far as can be known soon."""
+    async def _settled(self, task: Task, service: Service, *, moved: bool) -> None:
+        """Return when no node sends new connections to the task, as far as can be known soon.
+
+        With `moved` also when the nodes have led its UDP clients to others.
+        """
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(
                 self._settle(
-                    task.version, published=service.published, network_ids=service.network_ids
+                    task.version,
+                    published=service.published,
+                    network_ids=service.network_ids,
+                    moved=moved,
                 )
             )
             while not asking.done() and self._is_known(service):

@@ -66,6 +66,9 @@ class MeshBalancer:
         self._six = make_proxy(("::",), lambda _: self._publish())
         self._published = Tables()
         self._ingress: NetworkTable | None = None
+        # The one whose rules are in force, and tasks that get datagrams by them.
+        self._behind: NetworkTable | None = None
+        self._datagrams: frozenset[str] = frozenset()
         self._state: MeshState | None = None
         self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
         self._leaving = Leaving()
@@ -77,17 +80,14 @@ class MeshBalancer:
 
     async def use(self, ingress: NetworkTable | None) -> None:
         """Balance over this ingress network from the next `apply` on; None: there is none."""
-        now = Instant(self._clock.monotonic())
-        before = (self._ingress,) if self._ingress is not None else ()
-        after = (ingress,) if ingress is not None else ()
-        self._leaving.note(before, after, now)
-        for table in before:
-            for task_id, endpoint in table.endpoints.items():
-                if endpoint.node_id == self._node_id and (
-                    ingress is None or task_id not in ingress.endpoints
-                ):
-                    until = Instant(now + RESCUE_NS)
-                    self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint.service_id, until))
+        until = Instant(self._clock.monotonic() + RESCUE_NS)
+        held = ingress.endpoints if ingress is not None else {}
+        for task_id, endpoint in self._ingress.endpoints.items() if self._ingress else ():
+            if endpoint.node_id == self._node_id and task_id not in held:
+                self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint.service_id, until))
+        for endpoint in held.values():
+            for address in endpoint.addresses:
+                self._stopped.pop(address, None)  # somebody else's by now
         self._ingress = ingress
 
     async def apply(self, tables: Tables) -> BalancerReport:
@@ -119,12 +119,22 @@ class MeshBalancer:
         """
         due = self._leaving.due(Instant(self._clock.monotonic()))
         if due and self._state is not None:
+            ended = due.gone.intersection(self._stopped)
             try:
-                await asyncio.to_thread(self._mesh.forget, due)
+                await asyncio.to_thread(self._mesh.forget, replace(due, ended=ended))
+                self._leaving.done(due)
             except OSError as error:
                 log.warning("mesh.not_forgotten reason=%s", error)
-                self._leaving.put_back(due, Instant(self._clock.monotonic()))
+                self._leaving.failed(due, Instant(self._clock.monotonic()))
         return bool(self._leaving)
+
+    @property
+    def moving(self) -> int:
+        """The lowest version of the ingress network at which a task left whose UDP clients may
+        still come to it; 0: they are all with others."""
+        if self._behind is not self._ingress:
+            return self._behind.version + 1 if self._behind is not None else 0
+        return min(self._leaving.moving.values(), default=0)
 
     def stats(self) -> dict[PortKey, FrontendStats]:
         return {**self._six.stats(), **self._four.stats()}
@@ -155,13 +165,29 @@ class MeshBalancer:
         await self._six.apply(_with(rest, kernel, self._published, backend=NAMESPACE_ADDRESS))
         ours = tuple(port for port in kernel if port.key not in self._four.unanswered)
         self._problem = ""
+        ingress = self._ingress
         if state is not None:
             try:
                 await asyncio.to_thread(self._mesh.apply, state, ours)
             except (NftError, OSError) as error:
                 self._problem = f"published ports are not up to date: {error}"
+        if not self._problem:
+            self._note(ingress, kernel)
         self._state = state
         self._publish()
+
+    def _note(self, ingress: NetworkTable | None, ports: tuple[MeshPort, ...]) -> None:
+        """Note who left: the rules by this table and these ports are in force."""
+        old, new = ((table,) if table is not None else () for table in (self._behind, ingress))
+        now = Instant(self._clock.monotonic())
+        self._leaving.note(old, new, now, moves=self._datagrams)
+        self._behind = ingress
+        self._datagrams = frozenset(
+            address
+            for port in ports
+            if port.key.protocol is Protocol.UDP
+            for address in port.targets
+        )
 
     def _look_again(self) -> None:
         """A port was freed, or taken: who answers it may be another now."""

@@ -36,7 +36,7 @@ class Space(Protocol):
     """
 
     def bring(self, wanted: Services) -> None:
-        """Have these services."""
+        """Have these services; nearly free when they are the very same as before."""
         ...
 
     def forget(self, due: Due) -> None:
@@ -73,6 +73,7 @@ class NamespaceBalancer:
         self._clock = clock
         self._tables: Mapping[NetworkId, NetworkTable] = {}
         self._services: dict[NetworkId, tuple[NetworkTable, Services]] = {}
+        self._merged: dict[tuple[NetworkId, ...], tuple[tuple[Services, ...], Services]] = {}
         self._members: Mapping[Path, tuple[NetworkId, ...]] = {}
         self._spaces: dict[Path, Space] = {}
         self._leaving = Leaving()
@@ -83,14 +84,18 @@ class NamespaceBalancer:
         tables: Mapping[NetworkId, NetworkTable],
         members: Mapping[Path, tuple[NetworkId, ...]],
     ) -> tuple[str, ...]:
-        now = Instant(self._clock.monotonic())
-        self._leaving.note(self._tables.values(), tables.values(), now)
-        self._tables, self._members = tables, members
+        self._members = members
         self._services = {
             network_id: self._services_of(table) for network_id, table in tables.items()
         }
+        self._merged = {networks: self._merge(networks) for networks in set(members.values())}
         self._spaces = {path: self._spaces.get(path) or self._make_space(path) for path in members}
-        return await asyncio.to_thread(lambda: tuple(self._bring()))
+        problems = await asyncio.to_thread(lambda: tuple(self._bring()))
+        # Not before the rules are in force: until then new connections lead to those who leave.
+        now = Instant(self._clock.monotonic())
+        self._leaving.note(self._tables.values(), tables.values(), now)
+        self._tables = tables
+        return problems
 
     async def tend(self) -> Tended:
         now = self._clock.monotonic()
@@ -101,9 +106,16 @@ class NamespaceBalancer:
 
     async def forget(self) -> bool:
         due = self._leaving.due(Instant(self._clock.monotonic()))
-        if due and not await asyncio.to_thread(_forget, tuple(self._spaces.items()), due):
-            self._leaving.put_back(due, Instant(self._clock.monotonic()))
+        if due:
+            if await asyncio.to_thread(_forget, tuple(self._spaces.items()), due):
+                self._leaving.done(due)
+            else:
+                self._leaving.failed(due, Instant(self._clock.monotonic()))
         return bool(self._leaving)
+
+    @property
+    def moving(self) -> Mapping[NetworkId, int]:
+        return self._leaving.moving
 
     def _services_of(self, table: NetworkTable) -> tuple[NetworkTable, Services]:
         known = self._services.get(table.network_id)
@@ -111,17 +123,22 @@ class NamespaceBalancer:
             return known
         return table, {row.address: row for row in self._make_services(table)}
 
+    def _merge(self, networks: tuple[NetworkId, ...]) -> tuple[tuple[Services, ...], Services]:
+        """The services of these networks together, and what they are made of.
+
+        All namespaces on the same networks are handed the same object, for as long as it holds.
+        """
+        parts = tuple(self._services[one][1] for one in networks if one in self._services)
+        known = self._merged.get(networks)
+        if known is not None and tuple(map(id, known[0])) == tuple(map(id, parts)):
+            return known
+        return parts, {address: row for part in parts for address, row in part.items()}
+
     def _bring(self) -> Iterator[str]:
         """Bring all namespaces in line; yields a sentence for each that could not be."""
         for path, networks in self._members.items():
-            wanted = {
-                address: row
-                for network_id in networks
-                if network_id in self._services
-                for address, row in self._services[network_id][1].items()
-            }
             try:
-                self._spaces[path].bring(wanted)
+                self._spaces[path].bring(self._merged[networks][1])
             except (NftError, OSError) as error:
                 if netns.exists(path):  # or else it has ended with its task meanwhile
                     yield _problem(path, error)

@@ -52,3 +52,11 @@ class VirtualBalancer(Protocol):
         methods are called. Answers whether there is more to forget, which isn't due yet.
         """
         ...
+
+    @property
+    def moving(self) -> Mapping[NetworkId, int]:
+        """Networks in which tasks that left may still get datagrams of clients they had.
+
+        For each the lowest version of its table at which one of these may have left.
+        """
+        ...

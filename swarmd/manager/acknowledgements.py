@@ -55,7 +55,7 @@ class Acknowledgements:
             raise invalid("only a node can say what it has in force")
         states = {
             NetworkId(table.network_id): TableState(
-                table.version, tuple(table.problems), table.repaired
+                table.version, tuple(table.problems), table.repaired, table.moving
             )
             for table in request.tables
         }
@@ -63,7 +63,10 @@ class Acknowledgements:
         return pb.AcknowledgeResponse(pause=len(self._heard) * PAUSE_PER_NODE_NS)
 
     async def Settled(self, call: Call, request: pb.SettledRequest) -> pb.SettledResponse:
-        """Wait until every READY node that is concerned acts on the version, 5 s at most."""
+        """Wait until every READY node that is concerned acts on the version, 5 s at most.
+
+        Asked for it, also until they have moved on the UDP clients of tasks that left until then.
+        """
         term, heard = self._term, self._heard
         waiting: Waiting | None = None
         try:
@@ -107,7 +110,8 @@ class Acknowledgements:
         needed = {
             table: min(request.version, self._endpoints.changed_at(table)) for table in tables
         }
-        waiting = heard.wait(needed, filter(self._is_ready, heard.nodes()))
+        waiting = Waiting(needed, moved=request.version if request.moved else 0)
+        heard.wait(waiting, filter(self._is_ready, heard.nodes()))
         self._over[waiting] = asyncio.Event()
         return waiting
 

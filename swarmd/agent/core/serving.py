@@ -14,10 +14,16 @@ from swarmd.agent.core.sockets import Sockets
 from swarmd.lb.core.tables import Tables
 from swarmd.model import defaults
 from swarmd.model.ids import NetworkId, ServiceId
+from swarmd.model.instant import SECOND
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, PublishMode
 from swarmd.model.task import DRAINING, Task
 from swarmd.network.core.tables import NetworkTable
+
+# A connection on which nothing has been said for so long is not waited for: its client has got its
+# answer, and one that asks no more may keep it open for ever. Longer than clients take between two
+# requests that belong together, shorter than the least time that servers keep idle connections.
+IDLE_NS = 5 * SECOND
 
 
 class Service(Struct, frozen=True):
@@ -72,7 +78,7 @@ def tcp_ports(task: Task, at: Iterable[PortConfig], *, own_namespace: bool) -> f
 
 
 def open_connections(sockets: Sockets, ports: frozenset[int], *, own_namespace: bool) -> int:
-    """How many connections come to the task from elsewhere.
+    """How many connections come to the task from elsewhere and are not idle.
 
     In a namespace of its own every port that is listened on counts, as networks reach them all.
     There its connections with itself are left out.
@@ -81,6 +87,7 @@ def open_connections(sockets: Sockets, ports: frozenset[int], *, own_namespace: 
         connection.port in ports
         or (own_namespace and connection.port in sockets.listening and not connection.internal)
         for connection in sockets.connections
+        if connection.idle_ns < IDLE_NS
     )
 
 

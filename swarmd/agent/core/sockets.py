@@ -10,16 +10,21 @@ from typing import NamedTuple
 
 from msgspec import Struct
 
-_ESTABLISHED, _UNCONNECTED, _LISTEN = "01", "07", "0A"
+_ESTABLISHED, _SYN_RECEIVED, _UNCONNECTED, _LISTEN = "01", "03", "07", "0A"
 _LOOPBACK4_END = "7F"  # addresses are written as words of the machine's byte order
 _LOOPBACK6 = ("0" * 24 + "01000000", "0" * 16 + "FFFF0000")
 
 
 class Connection(NamedTuple):
-    """An established connection; `internal` when the other end is the loopback interface."""
+    """A connection that is established, or about to be.
+
+    It is `internal` when the other end is the loopback interface. `idle_ns` is for how long nobody
+    has said anything on one whose client has got what it asked for; 0 where that isn't known.
+    """
 
     port: int
     internal: bool
+    idle_ns: int = 0
 
 
 class Sockets(Struct, frozen=True):
@@ -45,7 +50,7 @@ def parse(*tables: str, datagrams: Iterable[str] = ()) -> Sockets:
         port = int(local.rpartition(":")[2], 16)
         if state == _LISTEN:
             listening.add(port)
-        elif state == _ESTABLISHED:
+        elif state in (_ESTABLISHED, _SYN_RECEIVED):
             connections.append(Connection(port, _is_loopback(remote.rpartition(":")[0])))
     receiving = frozenset(
         int(port, 16)

@@ -67,6 +67,9 @@ class Mesh(Ports, Protocol):
 
     async def forget(self) -> bool: ...
 
+    @property
+    def moving(self) -> int: ...
+
     async def let_go(self) -> None: ...
 
 
@@ -312,14 +315,18 @@ class DataPlane:
     def _report(self) -> Mapping[NetworkId, TableReport]:
         if self._ports is None:
             return {}
+        kernel = self._kernel
+        moving = kernel.virtual.moving if kernel is not None else {}
         reports = {
             network_id: TableReport(
                 (*self.networks.problems_of(network_id), *self._virtual_problems),
                 self.networks.repaired_of(network_id),
+                moving.get(network_id, 0),
             )
             for network_id in self._tables
         }
-        return {PUBLISHED: TableReport(self._port_problems, self._repaired), **reports}
+        mesh = kernel.mesh.moving if kernel is not None else 0
+        return {PUBLISHED: TableReport(self._port_problems, self._repaired, mesh), **reports}
 
     async def _bring(self) -> None:
         self._withdrawn = named(self._withdrawn, self._published, self._tables)
@@ -359,6 +366,7 @@ class DataPlane:
         """Have the kernel forget what leads to tasks that left, beside all else that goes on."""
         while True:
             has_more = await kernel.virtual.forget() | await kernel.mesh.forget()
+            self._tell()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FORGET_S if has_more else None):
                     await self._changed.wait()

@@ -1,67 +1,126 @@
 """Tasks that left, and when the kernel is to forget what leads to them. Pure.
 
 Forgetting takes a walk through every connection that the machine tracks. It is therefore no part of
-bringing tables into force, which others wait for, but follows soon.
+bringing tables into force, which others wait for, but follows soon. Who waits for it, as a task
+does whose UDP clients are to be with others before it ends, is told by `moving`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
 
 from swarmd.lb.core.virtual import departed, retired
+from swarmd.model.ids import NetworkId
 from swarmd.model.instant import MILLISECOND, Instant
 from swarmd.network.core.tables import NetworkTable
 
-# Answers under way when a task leaves the balancers have arrived by then.
+# Answers under way when a task leaves the balancers have arrived by then. It also has to be long
+# after the last packet was sent by the rules of before: it would be tracked after the walk.
 UDP_REST_NS = 500 * MILLISECOND
 
 
 class Due(Struct, frozen=True):
-    """Addresses whose time has come."""
+    """Addresses whose time has come at `at`."""
 
     gone: frozenset[str] = frozenset()  # everything that leads there is cut off
     moved: frozenset[str] = frozenset()  # UDP clients begin anew with somebody else
+    # Of those gone the ones that were here: what late nodes still send there begins anew as well.
+    ended: frozenset[str] = frozenset()
+    at: Instant = Instant(0)
 
     def __bool__(self) -> bool:
         return bool(self.gone or self.moved)
+
+
+class _Rest(Struct, frozen=True, gc=False):
+    """UDP clients of a task go on until `until`; it left at `since` of its table or later."""
+
+    until: Instant
+    network_id: NetworkId
+    since: int
 
 
 class Leaving:
     """What is still to be forgotten."""
 
     def __init__(self) -> None:
-        self._gone: frozenset[str] = frozenset()
-        self._resting: dict[str, Instant] = {}
+        self._gone: dict[str, Instant] = {}  # and from when on
+        self._resting: dict[str, _Rest] = {}
 
     def __bool__(self) -> bool:
         return bool(self._gone or self._resting)
 
+    @property
+    def moving(self) -> Mapping[NetworkId, int]:
+        """Networks with tasks that left and may still get datagrams of known clients, each with
+        the lowest version at which one of them may have left."""
+        found: dict[NetworkId, int] = {}
+        for rest in self._resting.values():
+            found[rest.network_id] = min(rest.since, found.get(rest.network_id, rest.since))
+        return found
+
     def note(
-        self, before: Iterable[NetworkTable], after: Iterable[NetworkTable], now: Instant
+        self,
+        before: Iterable[NetworkTable],
+        after: Iterable[NetworkTable],
+        now: Instant,
+        *,
+        moves: frozenset[str] | None = None,
     ) -> None:
-        """Note who leaves from one set of tables to the next; who is back is not forgotten."""
+        """Note who has left now that one set of tables is in force instead of another.
+
+        Who is back is not forgotten.
+
+        Args:
+            moves: addresses that may have UDP clients; None: any.
+        """
         old, new = tuple(before), tuple(after)
         back = departed(new, old)
-        self._gone = (self._gone | departed(old, new)) - back
+        gone = dict.fromkeys(departed(old, new), now) | self._gone
+        self._gone = {address: at for address, at in gone.items() if address not in back}
         until = Instant(now + UDP_REST_NS)
-        resting = self._resting | dict.fromkeys(retired(old, new), until)
+        resting = dict(self._resting)
+        left = retired(old, new)
+        if moves is not None:
+            left &= moves
+        for table in old if left else ():
+            rest = _Rest(until, table.network_id, table.version + 1)
+            for endpoint in table.endpoints.values():
+                resting |= dict.fromkeys(left.intersection(endpoint.addresses), rest)
         ready_again = retired(new, old)
         self._resting = {
-            address: due
-            for address, due in resting.items()
+            address: rest
+            for address, rest in resting.items()
             if address not in ready_again and address not in self._gone
         }
 
     def due(self, now: Instant) -> Due:
-        """What is to be forgotten now; it is not told again."""
-        moved = frozenset(address for address, due in self._resting.items() if due <= now)
-        self._resting = {key: due for key, due in self._resting.items() if key not in moved}
-        gone, self._gone = self._gone, frozenset()
-        return Due(gone=gone, moved=moved)
+        """What is to be forgotten now; it is told until it is said to be `done`."""
+        return Due(
+            gone=frozenset(address for address, at in self._gone.items() if at <= now),
+            moved=frozenset(key for key, rest in self._resting.items() if rest.until <= now),
+            at=now,
+        )
 
-    def put_back(self, failed: Due, now: Instant) -> None:
-        """What could not be forgotten is to be tried again."""
-        self._gone |= failed.gone
-        self._resting |= dict.fromkeys(failed.moved, Instant(now + UDP_REST_NS))
+    def done(self, due: Due) -> None:
+        """It has been forgotten. Who has left anew meanwhile is not meant."""
+        self._gone = {
+            address: at
+            for address, at in self._gone.items()
+            if address not in due.gone or at > due.at
+        }
+        for address in due.moved:
+            rest = self._resting.get(address)
+            if rest is not None and rest.until <= due.at:
+                del self._resting[address]
+
+    def failed(self, due: Due, now: Instant) -> None:
+        """It could not be forgotten, and is to be tried again after a while."""
+        later = Instant(now + UDP_REST_NS)
+        self._gone |= {key: later for key in due.gone if key in self._gone}
+        for address in due.moved:
+            rest = self._resting.get(address)
+            if rest is not None:
+                self._resting[address] = _Rest(later, rest.network_id, rest.since)

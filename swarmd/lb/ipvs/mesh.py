@@ -7,13 +7,14 @@ which ends them. All methods block.
 from __future__ import annotations
 
 import socket
+from functools import partial
 from pathlib import Path
 
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import MeshPort, MeshState
 from swarmd.lb.ipvs import mesh_text as text
 from swarmd.lb.mesh_ways import bring_ways, set_up
-from swarmd.network.kernel import iptables, netns
+from swarmd.network.kernel import conntrack, iptables, netns
 from swarmd.network.kernel.iptables import Rules
 from swarmd.network.kernel.ipvs import Ipvs, MarkedService
 
@@ -63,6 +64,8 @@ class IpvsMesh:
 
     def forget(self, due: Due) -> None:
         """See `MeshKernel.forget`. IPVS has no way to forget the sessions of one protocol."""
+        for address in due.ended:
+            netns.inside(self._ingress, partial(conntrack.flush_to, address))
         services = self._services
         if services is None or not due.gone:
             return

@@ -15,6 +15,8 @@ from swarmd.network.kernel import conntrack
 def forget(due: Due) -> None:
     """Cut off what leads to addresses that are gone, and UDP clients of those that moved.
 
+    What other nodes led to a task that ended here bears no mark of it: it goes by where it led.
+
     Raises:
         OSError: the kernel refuses; again is fine.
     """
@@ -23,3 +25,6 @@ def forget(due: Due) -> None:
         conntrack.flush_udp(mark_of(address), family)
     for address in due.gone:
         conntrack.flush(mark_of(address))
+    for address in due.ended:
+        if is_ipv4(address):
+            conntrack.flush_to(address)

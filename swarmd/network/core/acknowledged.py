@@ -17,20 +17,35 @@ class TableState(Struct, frozen=True, gc=False):
     """One table as a node has it in force.
 
     `problems` are sentences on what could not be done; `repaired` counts how often the node was
-    found to differ from the table and was brought back in line.
+    found to differ from the table and was brought back in line. At `moving`, or later, a task left
+    whose UDP clients the node may still lead to it; 0: there is none.
     """
 
     version: int
     problems: tuple[str, ...] = ()
     repaired: int = 0
+    moving: int = 0
 
 
 class Waiting:
-    """Somebody waits until nodes act on `needed`; `late` are those that don't yet."""
+    """Somebody waits until nodes act on `needed`; `late` are those that don't yet.
 
-    def __init__(self, needed: Mapping[NetworkId, int], late: Iterable[NodeId]) -> None:
+    Args:
+        moved: at which version tasks left whose UDP clients are to be with others; 0: at none.
+    """
+
+    def __init__(self, needed: Mapping[NetworkId, int], *, moved: int = 0) -> None:
         self.needed = needed
-        self.late = dict.fromkeys(late)
+        self.moved = moved
+        self.late: dict[NodeId, None] = {}
+
+    def is_late(self, states: Mapping[NetworkId, TableState]) -> bool:
+        """Whether a node with these tables has to be waited for."""
+        return any(
+            table in states
+            and (states[table].version < version or 0 < states[table].moving <= self.moved)
+            for table, version in self.needed.items()
+        )
 
 
 class Acknowledged:
@@ -52,12 +67,11 @@ class Acknowledged:
         """Nodes that have said something."""
         return tuple(self._states)
 
-    def wait(self, needed: Mapping[NetworkId, int], nodes: Iterable[NodeId]) -> Waiting:
+    def wait(self, waiting: Waiting, nodes: Iterable[NodeId]) -> None:
         """Begin to wait for those of `nodes` that are late; `end` it when it is over."""
-        waiting = Waiting(needed, [one for one in nodes if self._is_late(one, needed)])
+        waiting.late = {one: None for one in nodes if waiting.is_late(self._states.get(one, {}))}
         for node_id in waiting.late:
             self._waiting.setdefault(node_id, {})[waiting] = None
-        return waiting
 
     def end(self, waiting: Waiting) -> None:
         for node_id in waiting.late:
@@ -78,18 +92,12 @@ class Acknowledged:
     def _settle(self, node_id: NodeId) -> tuple[Waiting, ...]:
         over = []
         for waiting in tuple(self._waiting.get(node_id, ())):
-            if not self._is_late(node_id, waiting.needed):
+            if not waiting.is_late(self._states.get(node_id, {})):
                 del waiting.late[node_id]
                 self._forget(node_id, waiting)
                 if not waiting.late:
                     over.append(waiting)
         return tuple(over)
-
-    def _is_late(self, node_id: NodeId, needed: Mapping[NetworkId, int]) -> bool:
-        states = self._states.get(node_id, {})
-        return any(
-            table in states and states[table].version < version for table, version in needed.items()
-        )
 
     def _forget(self, node_id: NodeId, waiting: Waiting) -> None:
         found = self._waiting[node_id]

@@ -14,6 +14,7 @@ from __future__ import annotations
 import os
 import socket
 import struct
+from ipaddress import IPv4Address
 
 _NETFILTER = 12
 _DELETE = (1 << 8) | 2
@@ -23,7 +24,8 @@ _ERROR = struct.Struct("=16xi")
 _TUPLE_ORIGIN, _MARK, _MARK_MASK, _FILTER = 1, 8, 21, 25
 _TUPLE_PROTOCOL, _PROTOCOL_NUMBER = 2, 1
 _ORIGIN_FLAGS, _REPLY_FLAGS = 1, 2
-_BY_PROTOCOL = 1 << 3
+_TUPLE_IP, _IP_TARGET = 1, 2
+_BY_TARGET, _BY_PROTOCOL = 1 << 1, 1 << 3
 _NESTED = 0x8000
 ANSWER_BYTES = 4096
 
@@ -49,6 +51,19 @@ def flush_udp(mark: int, family: socket.AddressFamily) -> None:
     flags += _attribute(_REPLY_FLAGS, struct.pack("=L", 0))
     by_protocol = origin + _attribute(_FILTER | _NESTED, flags)
     _delete(family, _marked(mark) + by_protocol)
+
+
+def flush_to(address: str) -> None:
+    """Forget every connection that was begun towards this IPv4 address, whatever became of it.
+
+    Raises:
+        OSError: the kernel refuses; before Linux 5.8 it knows no such request.
+    """
+    target = _attribute(_TUPLE_IP | _NESTED, _attribute(_IP_TARGET, IPv4Address(address).packed))
+    origin = _attribute(_TUPLE_ORIGIN | _NESTED, target)
+    flags = _attribute(_ORIGIN_FLAGS, struct.pack("=L", _BY_TARGET))
+    flags += _attribute(_REPLY_FLAGS, struct.pack("=L", 0))
+    _delete(socket.AF_INET, origin + _attribute(_FILTER | _NESTED, flags))
 
 
 def _marked(mark: int) -> bytes:

@@ -45,6 +45,8 @@ PUBLISHED = EndpointSpec(ports=(PortConfig(target_port=80),))
 class NoMesh:
     """Published ports are measured elsewhere."""
 
+    moving = 0
+
     async def apply(self, tables: Tables) -> BalancerReport:
         return BalancerReport(tables.version)
 
@@ -56,6 +58,10 @@ class NoMesh:
 
     async def forget(self) -> bool:
         return False
+
+    @property
+    def moving(self) -> int:
+        return 0
 
     async def let_go(self) -> None:
         return None

@@ -114,8 +114,9 @@ async def test_what_did_not_arrive_is_told_again() -> None:
 async def test_settling_asks_for_the_tables_that_matter() -> None:
     leader = Leader()
     async with acknowledging(leader) as acknowledger:
-        assert await acknowledger.settle(9, published=True, network_ids=[BACK]) is None
-    assert leader.asked == [pb.SettledRequest(version=9, published=True, network_ids=[BACK])]
+        assert await acknowledger.settle(9, published=True, network_ids=[BACK], moved=True) is None
+    request = pb.SettledRequest(version=9, published=True, network_ids=[BACK], moved=True)
+    assert leader.asked == [request]
 
 
 async def test_who_is_late_is_told() -> None:

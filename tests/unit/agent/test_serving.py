@@ -11,6 +11,7 @@ from msgspec.structs import replace
 
 from swarmd.agent import serving as module
 from swarmd.agent.acknowledging import Unsettled
+from swarmd.agent.core.serving import IDLE_NS
 from swarmd.agent.core.sockets import Connection, Sockets
 from swarmd.agent.core.task_machine import NO_SURROUNDINGS
 from swarmd.agent.endpoints import Known
@@ -44,6 +45,8 @@ class Node:
         self.known = Known(Tables(1, {WEB: ServiceEndpoints(WEB, "web", ())}))
         self.looks = list(looks)
         self.settled: list[tuple[int, bool]] = []
+        self.moved = asyncio.Event()
+        self.moved.set()
         self.gate = asyncio.Event()
         self.gate.set()
         self.told: list[str] = []
@@ -51,10 +54,15 @@ class Node:
         self.serving = Serving(self.settle, lambda: self.known, look=self.look)
 
     async def settle(
-        self, version: int, *, published: bool, network_ids: Iterable[NetworkId]
+        self,
+        version: int,
+        *,
+        published: bool,
+        network_ids: Iterable[NetworkId],
+        moved: bool = False,
     ) -> Unsettled | None:
         self.settled.append((version, published))
-        await self.gate.wait()
+        await (self.moved if moved else self.gate).wait()
         return self._unsettled
 
     def look(self, pid: int) -> Look | None:
@@ -87,7 +95,7 @@ async def test_a_task_that_is_gone_is_not_waited_for() -> None:
 
 
 async def test_a_task_ends_when_it_is_out_of_all_tables_and_its_connections_are_over() -> None:
-    node = Node(seen(80, 80), seen(80), seen())
+    node = Node(seen(80, 80), seen(80, 80), seen(80), seen())
     await node.drain()
     assert node.settled == [(7, True)]
     assert node.told == ["draining: 2 connections"]
@@ -144,21 +152,52 @@ def test_a_process_that_is_gone_has_no_sockets() -> None:
     assert look(2**22 + 1) is None
 
 
-async def test_a_task_with_udp_clients_goes_on_until_they_have_moved(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "UDP_MOVED_S", 0.05)
-    taking = Look(Sockets(datagrams=frozenset({53})), own_namespace=True)
-    node = Node(taking)
-    begun = asyncio.get_running_loop().time()
-    await node.serving.drained(TASK, NO_SURROUNDINGS, tell=node.told.append)
-    assert asyncio.get_running_loop().time() - begun >= 0.05
+DATAGRAMS = Look(Sockets(datagrams=frozenset({53})), own_namespace=True)
+
+
+async def test_a_task_with_udp_clients_goes_on_until_they_have_moved() -> None:
+    node = Node(DATAGRAMS)
+    node.moved.clear()
+    async with asyncio.TaskGroup() as group:
+        draining = group.create_task(node.drain())
+        while len(node.settled) < 2:
+            await asyncio.sleep(0)
+        assert not draining.done()
+        node.moved.set()
     assert not node.told
 
 
-async def test_the_end_of_a_task_with_udp_clients_ends_the_wait(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(module, "UDP_MOVED_S", 1e6)
-    node = Node(Look(Sockets(datagrams=frozenset({53})), own_namespace=True), None)
-    await node.serving.drained(TASK, NO_SURROUNDINGS, tell=node.told.append)
+async def test_a_task_whose_service_was_removed_waits_for_no_udp_clients() -> None:
+    node = Node(DATAGRAMS)
+    node.moved.clear()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(node.drain())
+        while len(node.settled) < 2:
+            await asyncio.sleep(0)
+        node.known = Known()
+
+
+async def test_who_was_sent_on_the_way_finds_the_task_still_there() -> None:
+    node = Node(seen(), seen(), seen(80), seen())
+    await node.drain()
+    assert len(node.looks) == 1
+    assert node.told == ["draining: 1 connection"]
+
+
+async def test_a_task_that_nobody_can_ask_ends_at_once() -> None:
+    node = Node(seen(listening=()))
+    node.looks.append(None)
+    await node.drain()
+    assert node.looks == [None], "one look was enough"
+
+
+async def test_connections_whose_clients_have_their_answer_and_ask_no_more_are_not_waited_for() -> (
+    None
+):
+    def idle(idle_ns: int) -> Look:
+        connection = Connection(80, internal=False, idle_ns=idle_ns)
+        return Look(Sockets(frozenset({80}), (connection,)), own_namespace=True)
+
+    node = Node(idle(IDLE_NS - 1), idle(IDLE_NS - 1), idle(IDLE_NS))
+    await node.drain()
+    assert node.told == ["draining: 1 connection"]

@@ -54,19 +54,21 @@ class Leader:
         commit(self.store, SetDesiredState(TaskId("a"), TaskState.SHUTDOWN))
         return self.store.index
 
-    def acknowledge(self, node_id: str, version: int, network_id: str = "") -> int:
+    def acknowledge(
+        self, node_id: str, version: int, network_id: str = "", *, moving: int = 0
+    ) -> int:
         request = pb.AcknowledgeRequest(
-            tables=[pb.AppliedTable(network_id=network_id, version=version)]
+            tables=[pb.AppliedTable(network_id=network_id, version=version, moving=moving)]
         )
         peer = Peer(Identity(node_id, "c1", (WORKER,)))
         return self.service.Acknowledge(Call(peer, "Acknowledge"), request).pause
 
     @asynccontextmanager
     async def asking(
-        self, version: int, *network_ids: str
+        self, version: int, *network_ids: str, moved: bool = False
     ) -> AsyncIterator[asyncio.Task[pb.SettledResponse]]:
         request = pb.SettledRequest(
-            version=version, published=not network_ids, network_ids=network_ids
+            version=version, published=not network_ids, network_ids=network_ids, moved=moved
         )
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(self.service.Settled(Call(Peer(), "Settled"), request))
@@ -89,6 +91,18 @@ async def test_the_answer_comes_when_the_last_node_has_acknowledged(leader: Lead
         await asyncio.sleep(0)
         assert not asking.done()
         leader.acknowledge("n2", version + 7)
+        assert list((await asking).late_node_ids) == []
+
+
+async def test_udp_clients_are_waited_for_where_that_is_asked_for(leader: Leader) -> None:
+    version = leader.stop_task()
+    leader.acknowledge("n1", version + 3, moving=version + 1)  # of a task that left later
+    leader.acknowledge("n2", version, moving=version)
+    async with leader.asking(version) as asking:
+        assert list((await asking).late_node_ids) == []
+    async with leader.asking(version, moved=True) as asking:
+        assert not asking.done()
+        leader.acknowledge("n2", version, moving=0)
         assert list((await asking).late_node_ids) == []
 
 

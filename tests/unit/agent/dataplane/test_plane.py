@@ -56,6 +56,10 @@ class Mesh:
     async def forget(self) -> bool:
         return False
 
+    @property
+    def moving(self) -> int:
+        return 0
+
     async def let_go(self) -> None:
         self.ended = "let go"
 
@@ -86,6 +90,10 @@ class Virtual:
 
     async def forget(self) -> bool:
         return False
+
+    @property
+    def moving(self) -> Mapping[NetworkId, int]:
+        return {}
 
 
 class Parts(NamedTuple):

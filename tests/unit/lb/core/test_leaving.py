@@ -13,7 +13,7 @@ NOW = Instant(1_000)
 LATER = Instant(NOW + UDP_REST_NS)
 
 
-def table(**tasks: bool) -> tuple[NetworkTable]:
+def table(version: int = 0, **tasks: bool) -> tuple[NetworkTable]:
     """A network of these tasks, which are ready or not."""
     endpoints = {
         TaskId(name): Endpoint(
@@ -21,13 +21,15 @@ def table(**tasks: bool) -> tuple[NetworkTable]:
         )
         for name, ready in tasks.items()
     }
-    return (replace(NetworkTable(NetworkId("net"), "net"), endpoints=endpoints),)
+    return (NetworkTable(NetworkId("net"), "net", version, endpoints=endpoints),)
 
 
 def test_who_is_gone_is_forgotten_at_once_and_once() -> None:
     leaving = Leaving()
     leaving.note(table(a=True, b=False), table(b=False), NOW)
-    assert leaving.due(NOW) == Due(gone=frozenset({"address of a"}))
+    due = leaving.due(NOW)
+    assert due == Due(gone=frozenset({"address of a"}), at=NOW)
+    leaving.done(due)
     assert not leaving.due(NOW)
 
 
@@ -36,7 +38,36 @@ def test_udp_clients_move_on_when_answers_under_way_have_arrived() -> None:
     leaving.note(table(a=True), table(a=False), NOW)
     assert not leaving.due(Instant(LATER - 1))
     assert leaving
-    assert leaving.due(LATER) == Due(moved=frozenset({"address of a"}))
+    due = leaving.due(LATER)
+    assert due == Due(moved=frozenset({"address of a"}), at=LATER)
+    leaving.done(due)
+    assert not leaving
+
+
+def test_it_is_told_since_which_version_clients_are_still_to_be_moved() -> None:
+    leaving = Leaving()
+    leaving.note(table(a=True, b=True), table(a=False, b=True, version=8), NOW)
+    leaving.note(table(b=True, version=8), table(b=False, version=9), LATER)
+    assert leaving.moving == {NetworkId("net"): 1}
+    leaving.done(leaving.due(LATER))
+    assert leaving.moving == {NetworkId("net"): 9}
+    leaving.done(leaving.due(Instant(LATER + UDP_REST_NS)))
+    assert leaving.moving == {}
+
+
+def test_clients_are_not_moved_by_a_walk_that_began_before_their_task_left_again() -> None:
+    leaving = Leaving()
+    leaving.note(table(a=True), table(a=False), NOW)
+    under_way = leaving.due(LATER)
+    leaving.note(table(a=False), table(a=True), LATER)
+    leaving.note(table(a=True, version=5), table(a=False, version=6), LATER)
+    leaving.done(under_way)
+    assert leaving.moving == {NetworkId("net"): 6}
+
+
+def test_tasks_that_get_no_datagrams_have_nobody_to_move() -> None:
+    leaving = Leaving()
+    leaving.note(table(a=True), table(a=False), NOW, moves=frozenset())
     assert not leaving
 
 
@@ -49,6 +80,11 @@ def test_who_is_back_is_not_forgotten() -> None:
 
 def test_what_could_not_be_forgotten_is_due_again() -> None:
     leaving = Leaving()
-    due = Due(gone=frozenset({"x"}), moved=frozenset({"y"}))
-    leaving.put_back(due, NOW)
-    assert leaving.due(LATER) == due
+    leaving.note(table(a=True, b=True), table(b=False), NOW)
+    due = leaving.due(LATER)
+    assert due.gone
+    assert due.moved
+    leaving.failed(due, LATER)
+    assert not leaving.due(LATER)
+    again = Instant(LATER + UDP_REST_NS)
+    assert leaving.due(again) == replace(due, at=again)

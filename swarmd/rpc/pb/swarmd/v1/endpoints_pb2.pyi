@@ -230,16 +230,18 @@ class NetworkEndpoint(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., service_id: _Optional[str] = ..., node_id: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., ready: _Optional[bool] = ...) -> None: ...
 
 class AppliedTable(_message.Message):
-    __slots__ = ("network_id", "version", "problems", "repaired")
+    __slots__ = ("network_id", "version", "problems", "repaired", "moving")
     NETWORK_ID_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PROBLEMS_FIELD_NUMBER: _ClassVar[int]
     REPAIRED_FIELD_NUMBER: _ClassVar[int]
+    MOVING_FIELD_NUMBER: _ClassVar[int]
     network_id: str
     version: int
     problems: _containers.RepeatedScalarFieldContainer[str]
     repaired: int
-    def __init__(self, network_id: _Optional[str] = ..., version: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ..., repaired: _Optional[int] = ...) -> None: ...
+    moving: int
+    def __init__(self, network_id: _Optional[str] = ..., version: _Optional[int] = ..., problems: _Optional[_Iterable[str]] = ..., repaired: _Optional[int] = ..., moving: _Optional[int] = ...) -> None: ...
 
 class AcknowledgeRequest(_message.Message):
     __slots__ = ("tables",)
@@ -254,14 +256,16 @@ class AcknowledgeResponse(_message.Message):
     def __init__(self, pause: _Optional[int] = ...) -> None: ...
 
 class SettledRequest(_message.Message):
-    __slots__ = ("version", "published", "network_ids")
+    __slots__ = ("version", "published", "network_ids", "moved")
     VERSION_FIELD_NUMBER: _ClassVar[int]
     PUBLISHED_FIELD_NUMBER: _ClassVar[int]
     NETWORK_IDS_FIELD_NUMBER: _ClassVar[int]
+    MOVED_FIELD_NUMBER: _ClassVar[int]
     version: int
     published: bool
     network_ids: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, version: _Optional[int] = ..., published: _Optional[bool] = ..., network_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+    moved: bool
+    def __init__(self, version: _Optional[int] = ..., published: _Optional[bool] = ..., network_ids: _Optional[_Iterable[str]] = ..., moved: _Optional[bool] = ...) -> None: ...
 
 class SettledResponse(_message.Message):
     __slots__ = ("late_node_ids",)
