@@ -59,10 +59,6 @@ class NoMesh:
     async def forget(self) -> bool:
         return False
 
-    @property
-    def moving(self) -> int:
-        return 0
-
     async def let_go(self) -> None:
         return None
 
