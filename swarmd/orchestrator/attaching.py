@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Protocol, TypeAlias
 
+from swarmd.model.ids import TaskId
 from swarmd.model.service import Service
 from swarmd.model.task import Task
 from swarmd.store.view import View
@@ -25,4 +26,8 @@ class Attaching(Protocol):
 
         It raises `Exhausted` when there is none left; then the task holds nothing.
         """
+        ...
+
+    def would_attach(self, service: Service, leaving: Iterable[TaskId] = ()) -> bool:
+        """Whether there are addresses for one more task, once those that leave have stopped."""
         ...

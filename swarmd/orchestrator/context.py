@@ -11,9 +11,11 @@ from swarmd.model.service import Service
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.actions import Plan
+from swarmd.orchestrator.attaching import Attaching
 from swarmd.orchestrator.fences import Fences
 from swarmd.orchestrator.new_task import NO_NODE, NOTHING, new_task
 from swarmd.orchestrator.restart import first_desired_state
+from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.slots import SlotKey
 from swarmd.store.view import View
 
@@ -26,6 +28,8 @@ class Pass(NamedTuple):
     plan: Plan
     cluster: Cluster | None
     fences: Fences
+    fleet: Fleet  # what is on the nodes now; who changes it to look ahead changes it back
+    networks: Attaching
 
     def add_task(
         self,

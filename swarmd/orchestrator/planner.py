@@ -82,7 +82,13 @@ class Planner:
         for service_id, key in self._timers.due(env.now):
             self._observer.mark(service_id, key)
         work = Pass(
-            self._view, env, Plan(env.now), self._view.find_cluster(), self._observer.fences
+            self._view,
+            env,
+            Plan(env.now),
+            self._view.find_cluster(),
+            self._observer.fences,
+            self._observer.fleet,
+            self._observer.networks,
         )
         self._scheduler.settle(self._view)
         self._observer.networks.settle()

@@ -13,12 +13,13 @@ from swarmd.model.task import Task
 from swarmd.orchestrator import updater
 from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.ledger import Ledger
-from swarmd.orchestrator.room import Yielding, find_yielding
+from swarmd.orchestrator.room import Stuck, find_stuck
 from swarmd.orchestrator.slots import SlotKey, SpecJudge, history_of
 from swarmd.orchestrator.stateful import is_complete, replace_outdated
 
 LATE = "gave up waiting for the task to run"
 MAKES_ROOM = "waits for the task it replaces to stop, as nothing else has room"
+NO_HELP = "waits for room, which stopping old tasks would not make"
 
 
 def advance(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) -> Instant | None:
@@ -59,7 +60,7 @@ def advance(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) ->
         complete = is_complete(ledger, service)
     else:
         _start_slots(ledger, run, judge, busy, work)
-    note = _make_room(ledger, run, judge, busy, work) if _starts_first(service, config) else ""
+    note = _make_room(ledger, run, judge, busy, work) if _starts_first(service, config) else None
     noted = updater.noting(service, failures=run.failures, note=note)
     if noted is not service:
         _write(noted, work)
@@ -150,15 +151,24 @@ def _replace_slot(judge: SpecJudge, key: SlotKey, config: UpdateConfig, work: Pa
 
 def _make_room(
     ledger: Ledger, run: updater.UpdateRun, judge: SpecJudge, busy: set[SlotKey], work: Pass
-) -> str:
-    """Stop one slot first where start-first can't work; what to say about it, if it was done."""
+) -> str | None:
+    """Stop one slot first where start-first can't work.
+
+    The answer is what there is to say about it: nothing new, or that what was said is over.
+    """
     if busy or work.plan.full:
-        return ""  # something is under way in this very pass
-    found = find_yielding(run, ledger.outdated, judge, work.view)
-    run.stuck, was_stuck = found is not None, run.stuck
-    if found is None or not was_stuck:
-        return ""  # the scheduler may place it in this very pass
+        return None  # something is under way in this very pass
+    found = find_stuck(run, ledger.outdated, judge, work)
+    makes_room = found is not None and bool(found.leaving)
+    run.stuck, was_stuck = makes_room, run.stuck
+    if found is None:
+        status = judge.service.update_status
+        return "" if status is not None and NO_HELP in status.message else None
     place = _place(found, work)
+    if not makes_room:
+        return f"{place} {NO_HELP}: {found.why}"
+    if not was_stuck:
+        return None  # the scheduler may place it in this very pass
     reason = f"{place} stops first, as its new task has no room beside the old one"
     for task in found.leaving:
         work.plan.shut_down(task, f"{reason}: {found.why}")
@@ -168,7 +178,7 @@ def _make_room(
     return f"{reason}: {found.why}"
 
 
-def _place(found: Yielding, work: Pass) -> str:
+def _place(found: Stuck, work: Pass) -> str:
     if isinstance(found.key, int):
         return f"slot {found.key}"
     node = work.view.find_node(found.key)

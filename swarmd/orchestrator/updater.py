@@ -223,13 +223,17 @@ def identity(service: Service) -> tuple[int, object]:
     return service.spec_version, (status.state, status.started_at, status.resumed_at)
 
 
-def noting(service: Service, *, failures: int, note: str) -> Service:
-    """The service with what there is to say about its update, which may be nothing new."""
+def noting(service: Service, *, failures: int, note: str | None) -> Service:
+    """The service with what there is to say about its update.
+
+    Args:
+        note: None: nothing new. Empty: what was said is over.
+    """
     status = service.update_status
     assert status is not None
     message = status.message
-    if note:
-        message = f"{message.partition(_NOTE)[0]}{_NOTE}{note}"
+    if note is not None:
+        message = message.partition(_NOTE)[0] + (f"{_NOTE}{note}" if note else "")
     failures = max(failures, status.failures)
     if (message, failures) == (status.message, status.failures):
         return service

@@ -262,8 +262,7 @@ class Swarm:
     def rest(self) -> None:
         """Let agents and planner act until both wait for time to pass."""
         for _ in range(PASSES_MAX):
-            if not self.step():
-                self.settle()
+            if not self.step() and not self.plan():
                 return
         raise AssertionError("the swarm does not come to rest")
 

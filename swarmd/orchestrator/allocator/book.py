@@ -9,7 +9,7 @@ what the store doesn't hold (docs/design/allocator.md).
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import NamedTuple
 
 from swarmd.model.ids import NetworkId
@@ -124,6 +124,34 @@ class AddressBook:
             raise
         self._held.setdefault(holder[:2], []).extend(taken)
         return tuple(pool.written(number) for _, pool, number in taken)
+
+    def would_have(
+        self, network_id: NetworkId, requested: Iterable[str], leaving: Collection[tuple[str, str]]
+    ) -> bool:
+        """Whether `allocate` would find addresses if some holders had released theirs.
+
+        Args:
+            leaving: kind and id of those holders.
+        """
+        space = self._spaces[network_id]
+        missing = {pool.version for pool in space.pools}
+        for address in requested:
+            try:
+                found = space.pool_of(address)
+            except ValueError:
+                return False
+            holder = found[0].holder_of(found[1]) if found is not None else None
+            if found is None or (holder is not None and holder[:2] not in leaving):
+                return False
+            missing.discard(found[0].version)
+        missing -= {pool.version for pool in space.pools if pool.free > 0}
+        missing -= {
+            pool.version
+            for holder_id in leaving
+            for held_on, pool, number in self._held.get(holder_id, ())
+            if held_on == network_id and pool.gives(number)
+        }
+        return not missing
 
     def record(self, holder: Holder, places: Iterable[Place]) -> None:
         """Have `holder` hold exactly these addresses, in place of what it held before.

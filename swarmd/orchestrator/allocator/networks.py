@@ -11,7 +11,7 @@ services and tasks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 from msgspec.structs import replace
 
@@ -157,6 +157,15 @@ class Networks:
             return None
         vips = service.endpoint.virtual_ips if service.endpoint else ()
         return lambda task: self._attach(task, vips, wanted)
+
+    def would_attach(self, service: Service, leaving: Iterable[TaskId] = ()) -> bool:
+        """Whether there are addresses for one more task, once those that leave have stopped."""
+        gone = {("task", task_id) for task_id in leaving}
+        return all(
+            self.book.would_have(NetworkId(wish.target), wish.addresses, gone)
+            for wish in attachments_of(service, self._view)
+            if self.book.has(NetworkId(wish.target))
+        )
 
     def attacher_of_one(self, task: Task) -> Attach:
         """The same for a task that belongs to no service."""

@@ -95,6 +95,13 @@ class AddressPool:
         self._next = number + 1
         return number
 
+    def gives(self, number: int) -> bool:
+        """Whether an address, once free, is given to those who don't care which."""
+        return self._first <= number <= self._last
+
+    def holder_of(self, number: int) -> Holder | None:
+        return self._held.get(number)
+
     def hold(self, number: int, holder: Holder) -> Holder:
         """Have `holder` hold an address of this block; the answer is who holds it now.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from msgspec.structs import replace
@@ -10,67 +10,12 @@ from msgspec.structs import replace
 from swarmd.model import versions
 from swarmd.model.ids import ServiceId
 from swarmd.model.instant import SECOND
-from swarmd.model.service import UpdateStatus
-from swarmd.model.spec import (
-    EndpointSpec,
-    GlobalMode,
-    Placement,
-    PortConfig,
-    RestartPolicy,
-    ServiceMode,
-    ServiceSpec,
-    UpdateConfig,
-)
-from swarmd.model.states import (
-    FailureAction,
-    PublishMode,
-    TaskState,
-    UpdateOrder,
-    UpdateState,
-)
+from swarmd.model.spec import RestartPolicy, UpdateConfig
+from swarmd.model.states import FailureAction, TaskState, UpdateOrder, UpdateState
 from swarmd.model.task import Task
 from swarmd.store.changes import Update
-from tests.support.cluster import Swarm, a_service_spec, a_task_spec
-
-START_FIRST = UpdateConfig(parallelism=1, order=UpdateOrder.START_FIRST)
-NOW = RestartPolicy(delay_ns=0)
-HOST_PORT = EndpointSpec(
-    ports=(PortConfig(target_port=80, published_port=80, publish_mode=PublishMode.HOST),)
-)
-
-
-def a_spec(image: str, config: UpdateConfig, *, replicas: int = 2, **fields: object) -> ServiceSpec:
-    template = {"restart_policy": NOW, **fields.pop("task", {})}  # type: ignore[dict-item]
-    return a_service_spec(
-        replicas=replicas,
-        task=a_task_spec(image=image, **template),  # type: ignore[arg-type]
-        update_config=config,
-        rollback_config=config,
-        **fields,
-    )
-
-
-def updating(config: UpdateConfig, *, nodes: int = 2, **fields: object) -> tuple[Swarm, ServiceId]:
-    swarm = Swarm(nodes=nodes)
-    service_id = swarm.create(a_spec("web:1", config, **fields))
-    swarm.converge()
-    swarm.update(service_id, a_spec("web:2", config, **fields))
-    return swarm, service_id
-
-
-def image(task: Task) -> str:
-    assert task.spec.container_spec is not None
-    return task.spec.container_spec.image
-
-
-def images(swarm: Swarm, service_id: ServiceId) -> list[str]:
-    return sorted(image(task) for task in swarm.running(service_id))
-
-
-def update_status(swarm: Swarm, service_id: ServiceId) -> UpdateStatus:
-    status = swarm.store.get_service(service_id).update_status
-    assert status is not None
-    return status
+from tests.support.cluster import Swarm
+from tests.support.updates import START_FIRST, a_spec, image, images, update_status, updating
 
 
 def steer(swarm: Swarm, service_id: ServiceId, state: UpdateState) -> None:
@@ -80,19 +25,6 @@ def steer(swarm: Swarm, service_id: ServiceId, state: UpdateState) -> None:
     if state in (UpdateState.UPDATING, UpdateState.ROLLBACK_STARTED):
         status = replace(status, failures=0, resumed_at=swarm.now)
     swarm.accept(Update(replace(service, update_status=status), service.version))
-
-
-def walk(swarm: Swarm) -> Iterator[None]:
-    """Step by step until nothing is left to do."""
-    for _ in range(500):
-        moved = swarm.step()
-        yield
-        if not moved:
-            at = swarm.deadline
-            if at is None:
-                return
-            swarm.now = max(at, swarm.now)
-    raise AssertionError("the update does not end")
 
 
 class StuckSwarm(Swarm):
@@ -153,76 +85,6 @@ def test_a_task_that_finds_no_node_in_time_keeps_the_reason() -> None:
     assert images(swarm, service_id) == ["web:1"] * 2
     (late,) = [t for t in swarm.tasks(service_id) if t.status.state is TaskState.FAILED]
     assert late.status.err.startswith("not running within 5s: no suitable node")
-
-
-@pytest.mark.parametrize(
-    ("fields", "why"),
-    [
-        pytest.param({"endpoint_spec": HOST_PORT}, "host-mode port", id="host port"),
-        pytest.param({"task": {"placement": Placement(max_replicas=1)}}, "max replicas", id="max"),
-        pytest.param({"task": {"cpus": 3}}, "insufficient resources", id="resources"),
-        pytest.param(
-            {"endpoint_spec": HOST_PORT, "mode": ServiceMode(global_=GlobalMode())},
-            "host-mode port",
-            id="global",
-        ),
-    ],
-)
-@pytest.mark.parametrize("parallelism", [0, 1, 2])
-def test_where_the_new_task_has_no_room_one_slot_at_a_time_stops_first(
-    fields: dict[str, object], why: str, parallelism: int
-) -> None:
-    swarm, service_id = updating(replace(START_FIRST, parallelism=parallelism), **fields)
-    said: list[str] = []
-    low = 2
-    for _ in walk(swarm):
-        low = min(low, len(swarm.running(service_id)))
-        said.append(update_status(swarm, service_id).message)
-    assert low == 1, "never more than one slot is down for lack of room"
-    assert images(swarm, service_id) == ["web:2"] * 2
-    assert swarm.status(service_id) is UpdateState.COMPLETED
-    notes = {message for message in said if "stops first, as its new task has no room" in message}
-    assert notes
-    assert all(why in note for note in notes)
-
-
-def test_room_that_is_about_to_come_is_waited_for() -> None:
-    """Three slots and room for one more: nobody has to stop first."""
-    swarm = Swarm(nodes=1)
-    config = replace(START_FIRST, parallelism=3)
-    service_id = swarm.create(a_spec("web:1", config, replicas=3, task={"cpus": 1}))
-    swarm.converge()
-    swarm.update(service_id, a_spec("web:2", config, replicas=3, task={"cpus": 1}))
-    low = 3
-    for _ in walk(swarm):
-        low = min(low, len(swarm.running(service_id)))
-    assert low == 3
-    assert images(swarm, service_id) == ["web:2"] * 3
-
-
-def test_where_stopping_would_not_help_nothing_is_stopped() -> None:
-    swarm = Swarm(nodes=2)
-    service_id = swarm.create(a_spec("web:1", START_FIRST))
-    swarm.converge()
-    swarm.update(service_id, a_spec("web:2", START_FIRST, task={"cpus": 99}))
-    swarm.advance(600 * SECOND)
-    assert images(swarm, service_id) == ["web:1"] * 2
-    (new,) = [t for t in swarm.wanted(service_id) if image(t) == "web:2"]
-    assert new.status.err.startswith("no suitable node")
-
-
-def test_another_slot_makes_room_where_the_own_one_cannot() -> None:
-    """Slot 1 has to move to where only slot 2 is in the way."""
-    swarm = Swarm(nodes=2)
-    service_id = swarm.create(a_spec("web:1", START_FIRST, task={"cpus": 3}))
-    swarm.converge()
-    first = next(t for t in swarm.tasks(service_id) if t.slot == 1)
-    placement = Placement(constraints=(f"node.id != {first.node_id}",))
-    one = a_spec("web:2", START_FIRST, task={"cpus": 2, "placement": placement})
-    swarm.update(service_id, one)
-    swarm.advance(600 * SECOND)
-    assert images(swarm, service_id) == ["web:2"] * 2
-    assert swarm.status(service_id) is UpdateState.COMPLETED
 
 
 def test_a_paused_update_changes_nothing_not_even_when_tasks_fail() -> None:
