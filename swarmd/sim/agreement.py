@@ -7,7 +7,7 @@ two places and no ordinal of a stateful service runs twice, whatever the manager
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from functools import partial
 from zlib import crc32
 
@@ -25,7 +25,7 @@ from swarmd.orchestrator.restart import STOP_WAIT_NS
 from swarmd.sim.machine import Machine
 from swarmd.sim.promises import KNOWN_WITHIN_S, Promises
 from swarmd.sim.timeline import Timeline
-from swarmd.store.changes import Change, Committed, Object
+from swarmd.store.changes import Change, Committed, Kind, Object
 from swarmd.store.invariants import check
 from swarmd.store.store import Store
 
@@ -50,6 +50,7 @@ class Agreement:
         self._assigned: dict[TaskId, NodeId] = {}
         self._leaders: dict[int, str] = {}  # by term
         self._lost: dict[str, float] = {}  # when each node was last known to be down
+        self._down: dict[str, bool] = {}  # whether each node is, by the latest entry
         self._promises = Promises(timeline)
 
     def manager_starts(self, machine: Machine, manager: Manager) -> None:
@@ -78,8 +79,10 @@ class Agreement:
                         f"{other[0]} and as {task.id} on {machine.name}"
                     )
 
-    def digest_at(self, index: int) -> int | None:
-        return self._digests.get(index)
+    def node_left(self, node_id: NodeId, told: bool) -> None:
+        """A node has left; once a manager has heard so, its tasks are free to go elsewhere."""
+        if told and not self._down.get(node_id, False):
+            self._accuse(f"node {node_id} was let go, and is not written down as down")
 
     def _applied(self, who: str, store: Store, committed: Committed) -> None:
         index = committed.index
@@ -109,24 +112,17 @@ class Agreement:
     def _check_state(self, store: Store, committed: Committed) -> None:
         for violation in check(store):
             self._accuse(f"at index {committed.index}: {violation}")
-        self._check_addresses(store)
         self._promises.check(store, committed)
         for change in committed.changes:
             if _is_lost(change.old) or _is_lost(change.new):
                 self._lost[change.id] = self._timeline.now
+            if change.kind is Kind.NODE:
+                self._down[change.id] = change.new is None or _is_lost(change.new)
         for change in committed.changes:
             if isinstance(change.new, Task):
                 self._check_task(change, change.new)
                 if _begins(change.old, change.new):
                     self._check_turn(change.new, store)
-
-    def _check_addresses(self, store: Store) -> None:
-        """No address of a network is with two holders that may use it."""
-        holders: dict[tuple[str, str], str] = {}
-        for network_id, address, holder in _addresses(store):
-            other = holders.setdefault((network_id, address), holder)
-            if other != holder:
-                self._accuse(f"{other} and {holder} both hold {address} on {network_id}")
 
     def _check_task(self, change: Change, new: Task) -> None:
         old = change.old
@@ -170,21 +166,6 @@ def state_digest(store: Store) -> int:
     for record in store.records():
         digest = crc32(_ENCODER.encode(record), digest)
     return digest
-
-
-def _addresses(store: Store) -> Iterator[tuple[str, str, str]]:
-    for node in store.nodes():
-        for place in node.attachments:
-            for address in place.addresses:
-                yield place.network_id, address, f"node {node.id}"
-    for service in store.services():
-        for virtual in service.endpoint.virtual_ips if service.endpoint is not None else ():
-            yield virtual.network_id, virtual.addr, f"service {service.id}"
-    for task in store.tasks():
-        if not task.status.state.terminal:
-            for place in task.networks:
-                for address in place.addresses:
-                    yield place.network_id, address, f"task {task.id}"
 
 
 def _begins(old: Object | None, new: Task) -> bool:

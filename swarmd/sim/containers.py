@@ -17,6 +17,7 @@ from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
+from swarmd.agent.core.task_files import TaskFile
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.executors.base import TaskFailure, TemporaryFailure
 from swarmd.agent.executors.session import Access
@@ -44,13 +45,13 @@ class Containers:
     """All containers of one machine.
 
     `changed` hears of every container that has started or ended, `fell_ill` of one that is not
-    well any more, `lacking` of files that a task should have had. `failing` is the share of steps
-    that go wrong, half of them for good.
+    well any more, `furnished` of the files of a task that starts, None if it was refused them.
+    `failing` is the share of steps that go wrong, half of them for good.
     """
 
     def __init__(self, timeline: Timeline, machine: str, *, changed: Callable[[], None]) -> None:
         self.fell_ill: Callable[[Container], None] = lambda _: None
-        self.lacking: Callable[[Task], None] = lambda _: None
+        self.furnished: Callable[[Task, tuple[TaskFile, ...] | None], None] = lambda _t, _f: None
         self.failing = 0.0
         self.slow_s = 0.0
         self.rng: Random = timeline.rng(f"containers:{machine}")
@@ -231,10 +232,11 @@ class SimController:
         if spec is None or self._containers.find(self._task.id) is not None:
             return
         try:
-            self._files.files_of(spec, TemplateContext())
+            files = self._files.files_of(spec, TemplateContext())
         except TaskFailure:
-            self._containers.lacking(self._task)
+            self._containers.furnished(self._task, None)
             raise
+        self._containers.furnished(self._task, files)
 
     def _is_well(self) -> bool | None:
         container = self._containers.find(self._task.id)

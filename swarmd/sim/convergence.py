@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
+from swarmd.dispatcher.core.files import files_of
 from swarmd.model.states import NodeState, Role, TaskState
 from swarmd.model.task import Task
 from swarmd.sim.agreement import state_digest
 from swarmd.sim.machine import Machine
+from swarmd.sim.networking import book_problems, network_problems
 from swarmd.sim.settled import service_problems
 from swarmd.sim.world import World
 from swarmd.store.store import Store
@@ -30,6 +32,7 @@ def problems(world: World) -> Iterator[str]:
     yield from _nodes(world, store)
     for service in store.services():
         yield from service_problems(service, store)
+    yield from network_problems(store)
     yield from _tasks(store)
     for machine in world.machines.values():
         yield from _machine(machine, store)
@@ -39,6 +42,11 @@ def _managers(world: World, store: Store) -> Iterator[str]:
     leader = world.leader()
     assert leader is not None
     assert leader.manager is not None
+    books = leader.manager.books
+    if books is None:
+        yield f"{leader.name} leads and does not plan"
+    else:
+        yield from book_problems(books, store)
     members = {member.node_id for member in leader.manager.raft.members}
     managers = {str(node.id) for node in store.nodes() if node.role is Role.MANAGER}
     if members != managers:
@@ -101,6 +109,9 @@ def _machine(machine: Machine, store: Store) -> Iterator[str]:
     known = {task_id for task_id, _ in daemon.worker.statuses()}
     if not known <= set(tasks):
         yield f"{machine.name} remembers {len(known - set(tasks))} tasks that are no more"
+    needed = {file for task in tasks.values() for file in files_of(task)}
+    if len(daemon.files) > len(needed):
+        yield f"{machine.name} knows {len(daemon.files)} secrets and configs, needs {len(needed)}"
     if len(loop.tasks) > ASYNCIO_TASKS_MAX:
         yield f"{machine.name} has {len(loop.tasks)} asyncio tasks: {Counter(loop.tasks)}"
     if loop.connections > CONNECTIONS_MAX:

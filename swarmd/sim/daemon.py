@@ -26,6 +26,7 @@ from swarmd.model.ids import NodeId
 from swarmd.model.node import LEASE_PLUGIN, EngineDescription, NodeDescription
 from swarmd.model.spec import Platform, Resources
 from swarmd.model.states import Role
+from swarmd.node.leaving import tell_managers
 from swarmd.node.manager_half import ManagerHalf
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.errors import StateError
@@ -189,6 +190,7 @@ class SimDaemon:
         self._listening = False
         self._rng = rng
         self._tasks = Supervisor("daemon")
+        self._session_tasks = Supervisor("agent.session")
         self._role_changed = asyncio.Event()
         self._expected = seat.role()  # what the next certificate is to say
         self._renewal_due = asyncio.Event()
@@ -230,7 +232,7 @@ class SimDaemon:
             on_removed=self._role_changed.set,
         )
         leases = Leases(now=seat.clock.monotonic)
-        files = NodeFiles()
+        files = self.files = NodeFiles()
         self.worker = Worker(
             Path("/nonexistent"),
             seat.node_id,
@@ -255,7 +257,14 @@ class SimDaemon:
         self._tasks.keep(self._follow_role, name="role")
         self._tasks.keep(self._renew, name="renewal")
         await self.worker.start()
-        self._tasks.keep(self.session.run, name="session")
+        self._session_tasks.keep(self.session.run, name="session")
+
+    async def leave(self) -> bool:
+        """Be a node no more: stop all tasks and tell the managers; whether one has heard it."""
+        await self._tasks.stop()
+        await self._session_tasks.stop()
+        await self.worker.drain()
+        return await tell_managers(self.remotes.all(), self.dial)
 
     def dial(self, address: str) -> SimChannel:
         return SimChannel(address, self._rpc_context, self.seat.clock, self.seat.repeats)

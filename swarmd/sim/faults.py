@@ -33,6 +33,7 @@ KINDS = (
     "lie",
     "blackout",
 )
+OTHER_KINDS = ("skew",)
 DAY_NS = 86_400 * 10**9
 
 
@@ -214,6 +215,14 @@ class Faults:
             victim.clock.offset_ns -= step
 
         self._for_a_while(2.0, 20.0, back)
+
+    def _skew(self) -> None:
+        """A clock goes too fast or too slow, and is off from then on."""
+        victim = self._anyone()
+        drift = self._rng.choice((1, -1)) * self._rng.choice((0.001, 0.05, 0.5))
+        self._tell(f"the clock of {victim.name} gains {drift:g} s a second")
+        victim.clock.run_fast(drift)
+        self._for_a_while(2.0, 20.0, lambda: victim.clock.run_fast(0.0))
 
     def _executor(self) -> None:
         containers = self._anyone().containers

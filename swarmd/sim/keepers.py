@@ -7,7 +7,7 @@ than there is, so that some of them have to make room. A *registrar* changes who
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 
 from msgspec.structs import replace
@@ -46,16 +46,17 @@ class Warden(Patron):
 
     pause_s = (1.0, 6.0)
 
-    def __init__(self, client: Client, workers: tuple[str, ...]) -> None:
+    def __init__(self, client: Client, workers: Callable[[], Sequence[str]]) -> None:
         super().__init__(client)
         self._workers = workers
         self._touched: set[str] = set()
 
     async def act(self) -> None:
-        if not self._workers or self.rng.random() < 0.2:
+        workers = self._workers()
+        if not workers or self.rng.random() < 0.2:
             await self.client.call("Rebalance", own_pb.RebalanceRequest(), service=CLUSTER)
             return
-        node_id = self.rng.choice(self._workers)
+        node_id = self.rng.choice(workers)
         self._touched.add(node_id)
         await self.client.change_node(node_id, self._changed)
 
@@ -76,6 +77,8 @@ class Warden(Patron):
 
     async def _restore(self, node_id: str) -> bool:
         """Some stay drained, or tainted so that tasks have to go: they can go to managers."""
+        if node_id not in self._workers():
+            return True  # its machine has left the swarm
         drawn = self.rng.random()
         availability = Availability.DRAIN if drawn < 0.2 else Availability.ACTIVE
         taints = TAINTS[:1] if drawn > 0.7 else ()

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from functools import partial
 from random import Random
 
+from swarmd.agent.core.task_files import TaskFile
 from swarmd.manager.manager import Manager
 from swarmd.model.ids import NodeId
 from swarmd.model.states import Role
@@ -35,7 +37,8 @@ class Machine:
         managers: addresses of the managers that it knows in the beginning.
         on_manager: told each manager half that starts here.
         on_containers: told when a container has started or ended.
-        on_lacking: told of a task that is refused its files, and on which node.
+        on_files: told which files a task has got; None if it was refused them.
+        on_left: told which node has left, and whether a manager has heard of it.
     """
 
     def __init__(
@@ -51,7 +54,8 @@ class Machine:
         raft_config: RaftConfig,
         on_manager: Callable[[Machine, Manager], None],
         on_containers: Callable[[], None],
-        on_lacking: Callable[[NodeId, Task], None],
+        on_files: Callable[[NodeId, Task, tuple[TaskFile, ...] | None], None],
+        on_left: Callable[[NodeId, bool], None],
     ) -> None:
         self.name, self.host = name, host
         self.papers = papers
@@ -66,7 +70,7 @@ class Machine:
         self.clock = MachineClock(timeline)
         self.containers = Containers(timeline, name, changed=on_containers)
         self.containers.fell_ill = self._expect_end
-        self.containers.lacking = lambda task: on_lacking(self.node_id, task)
+        self.containers.furnished = lambda task, files: on_files(self.node_id, task, files)
         self.rng: Random = timeline.rng(f"machine:{name}")
         self.slow_disk = 0.0  # chance of a disk operation that takes seconds
         self.block_s = (0.0005, 0.004)
@@ -76,6 +80,8 @@ class Machine:
         self._managers = managers
         self._raft_config = raft_config
         self._on_manager = on_manager
+        self._on_left = on_left
+        self.leaving = False
         self._workers: list[SimWorker] = []
 
     @property
@@ -192,6 +198,35 @@ class Machine:
         self.loop.kill()
         self.dead.append(self.loop)
         self.daemon = self.loop = None
+        self.leaving = False
+
+    def leave(self, token: str) -> None:
+        """Have a worker leave the swarm; when it has, its machine joins again with `token`."""
+        daemon = self.daemon
+        if self.loop is None or daemon is None or self.is_manager or self.leaving:
+            return
+        self._timeline.tell(self.name, f"{self.node_id} is to leave")
+        self.leaving = True
+        self._token = token
+        self.loop.enter(lambda: self._leave(daemon), name="leave")
+
+    async def _leave(self, daemon: SimDaemon) -> None:
+        told = await daemon.leave()
+        if self.containers.all():
+            left = ", ".join(container.task.name for container in self.containers.all())
+            self._timeline.accuse(f"{self.node_id} has left, and {self.name} keeps {left}")
+        self._on_left(self.node_id, told)
+        self._timeline.call_at(self._timeline.now, partial(self._forget, daemon))
+
+    def _forget(self, daemon: SimDaemon) -> None:
+        """Be a machine that was never in a swarm."""
+        if self.daemon is not daemon:
+            return
+        self.kill()
+        self.papers = None
+        self.disk.wipe()
+        self.tasks_file = TasksFile()
+        self._timeline.call_at(self._timeline.now + self.rng.uniform(0.1, 3.0), self.start)
 
     def bury(self) -> None:
         """Let go of the daemon and all before it; the run is over."""

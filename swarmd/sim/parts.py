@@ -30,11 +30,18 @@ class MachineClock:
     def __init__(self, timeline: Timeline) -> None:
         self._timeline = timeline
         self.offset_ns = 0
-        self.drift = 0.0
+        self._drift = 0.0
+        self._drifts_since = 0.0
 
     def wall_ns(self) -> int:
-        passed = self._timeline.now * (1.0 + self.drift)
+        passed = self._timeline.now + self._drift * (self._timeline.now - self._drifts_since)
         return WALL_START_NS + int(passed * 1e9) + self.offset_ns
+
+    def run_fast(self, drift: float) -> None:
+        """Gain so many seconds a second from now on, or lose them; what was gained stays."""
+        gained = self._drift * (self._timeline.now - self._drifts_since)
+        self.offset_ns += int(gained * 1e9)
+        self._drift, self._drifts_since = drift, self._timeline.now
 
     def monotonic_ns(self) -> int:
         return int(self._timeline.now * 1e9)

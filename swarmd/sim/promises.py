@@ -11,14 +11,14 @@ import re
 from collections.abc import Iterator
 
 from swarmd.model.ids import NodeId, ServiceId, TaskId
-from swarmd.model.service import Service
-from swarmd.model.states import Concurrency, TaskState
+from swarmd.model.states import TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.nodes import is_lost
 from swarmd.orchestrator.rebalance.movable import is_move
+from swarmd.sim.references import reference_problems
+from swarmd.sim.schedules import Schedules
 from swarmd.sim.timeline import Timeline
-from swarmd.store.changes import Committed, Kind
-from swarmd.store.references import config_ids, secret_ids
+from swarmd.store.changes import Committed
 from swarmd.store.store import Store
 
 KNOWN_WITHIN_S = 5.0
@@ -35,15 +35,15 @@ class Promises:
         self._timeline = timeline
         self._ran: dict[ServiceId, dict[TaskId, float]] = {}  # when each was last seen to run
         self._fewest: dict[ServiceId, tuple[int, float]] = {}  # min-available, and since when
-        self._runs: dict[tuple[ServiceId, int], int] = {}  # by due time: the number of the run
+        self._schedules = Schedules()
         self._movers: set[TaskId] = set()
 
     def check(self, store: Store, committed: Committed) -> None:
         """Judge what an entry has changed; `store` is as it has left it."""
         for complaint in (
             *self._orders(store, committed),
-            *self._cron(committed),
-            *self._references(store, committed),
+            *self._schedules.check(committed),
+            *reference_problems(store, committed),
             *self._moves(store, committed),
         ):
             self._timeline.accuse(f"at index {committed.index}: {complaint}")
@@ -92,47 +92,7 @@ class Promises:
                 if _serves(store, task):
                     ran[task.id] = now
 
-    # --- cron
-
-    def _cron(self, committed: Committed) -> Iterator[str]:
-        for change in committed.changes:
-            new, old = change.new, change.old
-            if not isinstance(new, Service) or new.cron_status is None or committed.restored:
-                continue
-            before = old.cron_status if isinstance(old, Service) else None
-            known = {run.iteration for run in before.runs} if before is not None else set()
-            if before is not None and new.cron_status.considered_until < before.considered_until:
-                yield f"the schedule of {new.spec.name} went back"
-            latest = _iteration(old)
-            for run in new.cron_status.runs:
-                if run.iteration not in known and run.iteration > latest:
-                    yield from self._check_begun(new, run.iteration, run.due_at)
-
-    def _check_begun(self, service: Service, iteration: int, due_at: int) -> Iterator[str]:
-        assert service.cron_status is not None
-        first = self._runs.setdefault((service.id, due_at), iteration)
-        if first != iteration:
-            yield f"runs {first} and {iteration} of {service.spec.name} were due at once"
-        cron = service.spec.mode.cron
-        if cron is None or cron.concurrency is Concurrency.ALLOW:
-            return
-        going = [run.iteration for run in service.cron_status.runs if not run.ended_at]
-        if going != [iteration]:
-            yield f"runs {going} of {service.spec.name} are going at once"
-
-    # --- references and moves
-
-    def _references(self, store: Store, committed: Committed) -> Iterator[str]:
-        touched = {change.kind for change in committed.changes}
-        if not touched & {Kind.SERVICE, Kind.SECRET, Kind.CONFIG}:
-            return
-        for service in store.services():
-            for file_id in secret_ids(service):
-                if store.find_secret(file_id) is None:
-                    yield f"{service.spec.name} refers to secret {file_id}, which is no more"
-            for file_id in config_ids(service):
-                if store.find_config(file_id) is None:
-                    yield f"{service.spec.name} refers to config {file_id}, which is no more"
+    # --- moves
 
     def _moves(self, store: Store, committed: Committed) -> Iterator[str]:
         """As many tasks move at a time as the cluster's settings allow."""
@@ -173,8 +133,3 @@ def _check_heir(store: Store, task: Task, heir_id: TaskId) -> Iterator[str]:
     heir = store.find_task(heir_id)
     if heir is not None and heir.status.state < TaskState.RUNNING:
         yield f"task {task.name} had to go for {heir.name}, which is {heir.status.state.word}"
-
-
-def _iteration(service: object) -> int:
-    status = service.job_status if isinstance(service, Service) else None
-    return status.job_iteration if status is not None else 0

@@ -1,7 +1,7 @@
 """One run from one seed: a swarm comes up, suffers, is healed, and must be as it should be.
 
-The seed picks the size of the swarm, its settings, its clients and its faults. A run ends with a
-`Result`, or with the `Violation` it found; either way the same seed runs the same way again.
+A run ends with a `Result`, or with the `Violation` it found; either way the same seed runs the same
+way again.
 """
 
 from __future__ import annotations
@@ -10,48 +10,25 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import NamedTuple
 
-from swarmd.model.cluster import (
-    ClusterSpec,
-    DispatcherConfig,
-    OrchestrationConfig,
-    RebalanceConfig,
-    SchedulingConfig,
-)
-from swarmd.model.instant import MILLISECOND, SECOND
-from swarmd.model.states import NodeState, Role, Strategy
-from swarmd.raft.config import RaftConfig
+from swarmd.model.states import NodeState, Role
 from swarmd.sim.agreement import Agreement
 from swarmd.sim.client import ABSENT, REVISION
 from swarmd.sim.convergence import problems
-from swarmd.sim.faults import KINDS, Faults
-from swarmd.sim.keepers import KEEPERS, Archivist, Crowd, Registrar, Warden
+from swarmd.sim.faults import Faults
+from swarmd.sim.keepers import Archivist, Crowd, Registrar, Warden
 from swarmd.sim.linearizable import Operation, explains
-from swarmd.sim.specs import THEMES
-from swarmd.sim.timeline import Timeline, Violation
+from swarmd.sim.plan import Plan, plan_of
+from swarmd.sim.schedules import followed, unfollowed
+from swarmd.sim.surveyor import Surveyor
+from swarmd.sim.timekeeper import Timekeeper
+from swarmd.sim.timeline import Violation
 from swarmd.sim.workload import Operator, Patron, Writer
-from swarmd.sim.world import World
+from swarmd.sim.world import World, token_for
 
 UP_S = 30.0
 CONVERGED_S = 120.0
 QUIET_S = 3.0
 STORY_LINES = 150
-
-
-class Plan(NamedTuple):
-    """What a seed has picked."""
-
-    managers: int
-    workers: int
-    operators: int
-    writers: int
-    theme: str  # what services are mostly about
-    keepers: tuple[str, ...]  # who else is at work, of KEEPERS
-    newcomers: int  # machines that join meanwhile, if there is a registrar
-    faults: tuple[str, ...]
-    fault_every_s: float
-    turmoil_s: float
-    raft: RaftConfig
-    spec: ClusterSpec
 
 
 class Result(NamedTuple):
@@ -71,45 +48,6 @@ class Result(NamedTuple):
 
 class Failure(Exception):
     """A run that found a violation; the text holds the seed, what it was, and the story."""
-
-
-def plan_of(seed: int) -> Plan:
-    """The plan that `seed` stands for."""
-    rng = Timeline(seed).rng("plan")
-    kinds = KINDS if rng.random() < 0.5 else tuple(rng.sample(KINDS, rng.randrange(1, 5)))
-    keepers = KEEPERS if rng.random() < 0.3 else tuple(rng.sample(KEEPERS, rng.randrange(0, 3)))
-    return Plan(
-        managers=rng.choice((1, 3, 3, 3, 5)),
-        workers=rng.randrange(1, 5),
-        operators=rng.randrange(1, 3),
-        writers=rng.randrange(1, 4),
-        theme=rng.choice(THEMES) if rng.random() < 0.5 else "mixed",
-        keepers=keepers,
-        newcomers=rng.choice((0, 1, 2)),
-        faults=kinds,
-        fault_every_s=rng.choice((0.5, 1.5, 4.0)),
-        turmoil_s=rng.uniform(8.0, 28.0),
-        raft=RaftConfig(
-            snapshot_entries=rng.choice((20, 60, 10_000)),
-            trailing_entries=rng.choice((0, 5, 50)),
-            segment_bytes=rng.choice((32_768, 262_144)),
-            reserve_bytes=4096,
-        ),
-        spec=ClusterSpec(
-            dispatcher=DispatcherConfig(
-                heartbeat_period_ns=rng.choice((500 * MILLISECOND, 1500 * MILLISECOND))
-            ),
-            orchestration=OrchestrationConfig(task_history_retention_limit=rng.choice((0, 1, 5))),
-            scheduling=SchedulingConfig(
-                strategy=rng.choice(tuple(Strategy)),
-                rebalance=RebalanceConfig(
-                    enabled=rng.random() < 0.4,
-                    max_moves=rng.choice((1, 1, 2)),
-                    cooldown_ns=rng.choice((0, 1, 3)) * SECOND,
-                ),
-            ),
-        ),
-    )
 
 
 def run(seed: int, plan: Plan | None = None) -> Result:
@@ -141,16 +79,19 @@ def _run(world: World, plan: Plan) -> Result:
     agreement = Agreement(timeline, world.machines.values())
     world.observers.append(agreement.manager_starts)
     world.container_observers.append(agreement.containers_changed)
+    world.leave_observers.append(agreement.node_left)
     world.begin()
     _demand(world, UP_S, lambda: _is_up(world), "the swarm does not come up")
     workload = _workload(world, plan)
     faults = Faults(world, plan.faults, every_s=plan.fault_every_s)
     faults.begin()
     _admit(world, plan)
+    _part(world, plan)
     world.run(plan.turmoil_s)
     faults.heal()
     timeline.tell("world", "healed")
     healed_at = timeline.now
+    _demand_runs(world)
     for client in workload:
         client.settle()
     _demand(
@@ -178,7 +119,6 @@ def _run(world: World, plan: Plan) -> Result:
 
 def _workload(world: World, plan: Plan) -> Sequence[Patron]:
     """Clients at work."""
-    workers = tuple(m.node_id for m in world.machines.values() if not m.is_manager)
     shared = ("shared-1", "shared-2")
     workload: list[Patron] = [
         Operator(world.add_client(), gentle=number == 1, theme=plan.theme)
@@ -186,7 +126,7 @@ def _workload(world: World, plan: Plan) -> Sequence[Patron]:
     ]
     workload.extend(Writer(world.add_client(), shared) for _ in range(plan.writers))
     if "warden" in plan.keepers:
-        workload.append(Warden(world.add_client(), workers))
+        workload.append(Warden(world.add_client(), world.workers))
     if "archivist" in plan.keepers:
         workload.append(Archivist(world.add_client()))
     if "registrar" in plan.keepers:
@@ -194,6 +134,10 @@ def _workload(world: World, plan: Plan) -> Sequence[Patron]:
         workload.append(Registrar(world.add_client(), anchor=anchor, present=world.node_ids))
     if "crowd" in plan.keepers:
         workload.append(Crowd(world.add_client()))
+    if "timekeeper" in plan.keepers:
+        workload.append(Timekeeper(world.add_client()))
+    if "surveyor" in plan.keepers:
+        workload.append(Surveyor(world.add_client()))
     for member in workload:
         member.client.loop.enter(member.run, name="work")
     return workload
@@ -206,6 +150,34 @@ def _admit(world: World, plan: Plan) -> None:
         role = rng.choice((Role.WORKER, Role.WORKER, Role.MANAGER))
         at = world.timeline.now + plan.turmoil_s * rng.uniform(0.0, 0.7)
         world.timeline.call_at(at, partial(world.admit, role))
+
+
+def _part(world: World, plan: Plan) -> None:
+    """Have workers leave during the turmoil; they come back as other nodes."""
+    rng = world.timeline.rng("leavers")
+
+    def leave() -> None:
+        present = [m for m in world.machines.values() if m.daemon is not None and not m.is_manager]
+        if present:
+            rng.choice(present).leave(token_for(Role.WORKER))
+
+    for _ in range(plan.leavers if "registrar" in plan.keepers else 0):
+        world.timeline.call_at(world.timeline.now + plan.turmoil_s * rng.uniform(0.1, 0.8), leave)
+
+
+def _demand_runs(world: World) -> None:
+    """Schedules that nobody has suspended are followed, now that nothing disturbs the swarm."""
+    _demand(world, UP_S, lambda: world.store() is not None, "nobody leads")
+    store = world.store()
+    assert store is not None
+    since = followed(store)
+
+    def are_late() -> list[str]:
+        present = world.store()
+        return list(unfollowed(present, since)) if present is not None else ["nobody leads"]
+
+    if since:
+        _demand(world, CONVERGED_S, lambda: not are_late(), "schedules are not followed")
 
 
 def _demand(world: World, within_s: float, condition: Callable[[], bool], complaint: str) -> None:

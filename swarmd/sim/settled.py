@@ -36,7 +36,6 @@ def service_problems(service: Service, store: Store) -> Iterator[str]:
         yield from _up_to_date(service, wanted)
     yield from _running([task for task in wanted if task not in waiting])
     yield from _out_of_place(service, wanted, store)
-    yield from _ports(service)
 
 
 def _places(service: Service, wanted: list[Task], store: Store) -> Iterator[str]:
@@ -80,13 +79,6 @@ def _out_of_place(service: Service, wanted: list[Task], store: Store) -> Iterato
         node = store.find_node(task.node_id)
         if node is not None and not _takes(node, service):
             yield f"task {task.name} is on a node that should have none of its kind"
-
-
-def _ports(service: Service) -> Iterator[str]:
-    if service.spec.endpoint_spec is not None and service.spec.endpoint_spec.ports:
-        chosen = service.endpoint.ports if service.endpoint is not None else ()
-        if not chosen or not all(port.published_port for port in chosen):
-            yield f"service {service.spec.name} has no port"
 
 
 def _waiting(service: Service, wanted: list[Task], store: Store) -> list[Task]:

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
+from swarmd.agent.core.task_files import TaskFile
 from swarmd.manager.manager import Manager
 from swarmd.model.cluster import Cluster, ClusterSpec
 from swarmd.model.ids import NodeId
@@ -42,6 +43,7 @@ class World:
         self.network = Network(self.timeline)
         self.observers: list[Callable[[Machine, Manager], None]] = []
         self.container_observers: list[Callable[[], None]] = []
+        self.leave_observers: list[Callable[[NodeId, bool], None]] = []
         self.spec = spec
         addresses = tuple(f"10.0.0.{number + 1}:{PORT}" for number in range(managers))
         self.addresses = addresses
@@ -97,19 +99,22 @@ class World:
     def admit(self, role: Role) -> None:
         """Start another machine, which is to join with a token."""
         number = len(self.machines) + 1
-        tokens = ROOT.join_tokens
-        token = tokens.manager if role is Role.MANAGER else tokens.worker
-        self._add_machine(f"n{number}", f"10.0.0.{number}", None, token).start()
+        self._add_machine(f"n{number}", f"10.0.0.{number}", None, token_for(role)).start()
 
     def machine_of(self, node_id: str) -> Machine | None:
         """The machine that a node runs on."""
         return next((m for m in self.machines.values() if m.node_id == node_id), None)
 
     def node_ids(self) -> frozenset[str] | None:
-        """Of all machines; None while some are about to join."""
-        if any(machine.papers is None for machine in self.machines.values()):
+        """Of all machines; None while some are about to join, or to leave."""
+        if any(m.papers is None or m.leaving for m in self.machines.values()):
             return None
         return frozenset(machine.node_id for machine in self.machines.values())
+
+    def workers(self) -> tuple[NodeId, ...]:
+        """Nodes that have not been managers from the beginning, whatever they are now."""
+        machines = [m for m in self.machines.values() if m.address not in self.addresses]
+        return tuple(machine.node_id for machine in machines if machine.papers is not None)
 
     @property
     def managers(self) -> tuple[Machine, ...]:
@@ -171,7 +176,8 @@ class World:
             raft_config=self._raft_config,
             on_manager=self._manager_starts,
             on_containers=self._containers_changed,
-            on_lacking=self._check_lacking,
+            on_files=self._check_files,
+            on_left=self._node_left,
         )
         return machine
 
@@ -198,17 +204,30 @@ class World:
         for observer in self.container_observers:
             observer()
 
-    def _check_lacking(self, node_id: NodeId, task: Task) -> None:
-        """A task may be refused only files that are no more."""
+    def _node_left(self, node_id: NodeId, told: bool) -> None:
+        for observer in self.leave_observers:
+            observer(node_id, told)
+
+    def _check_files(self, node_id: NodeId, task: Task, files: tuple[TaskFile, ...] | None) -> None:
+        """A task gets what is in its secrets and configs, and is refused only what is no more."""
         store, container = self.store(), task.spec.container_spec
         if store is None or container is None:
             return
-        for secret in container.secrets:
-            if store.find_secret(secret.secret_id) is not None:
-                self.timeline.accuse(f"{task.name} on {node_id} lacks {secret.secret_name}")
-        for config in container.configs:
-            if store.find_config(config.config_id) is not None:
-                self.timeline.accuse(f"{task.name} on {node_id} lacks {config.config_name}")
+        given = {file.data for file in files or ()}
+        wanted = (
+            *(store.find_secret(secret.secret_id) for secret in container.secrets),
+            *(store.find_config(config.config_id) for config in container.configs),
+        )
+        for file in wanted:
+            if file is not None and file.spec.data not in given:
+                what = "lacks" if files is None else "has got something else for"
+                self.timeline.accuse(f"{task.name} on {node_id} {what} {file.spec.name}")
+
+
+def token_for(role: Role) -> str:
+    """What a machine joins with."""
+    tokens = ROOT.join_tokens
+    return tokens.manager if role is Role.MANAGER else tokens.worker
 
 
 class _Narrator(logging.Handler):

@@ -15,7 +15,8 @@ from msgspec.structs import replace
 
 from swarmd.model.cluster import RebalanceConfig
 from swarmd.model.states import Strategy
-from swarmd.sim.scenario import Failure, Plan, plan_of, run
+from swarmd.sim.plan import Plan, plan_of
+from swarmd.sim.scenario import Failure, run
 
 Patch = pytest.MonkeyPatch
 BUSY: dict[str, Any] = {"operators": 2, "writers": 3, "fault_every_s": 2.0}

@@ -10,7 +10,8 @@ import sys
 
 import pytest
 
-from swarmd.sim.scenario import plan_of, run
+from swarmd.sim.plan import plan_of
+from swarmd.sim.scenario import run
 from tests.sim.cluster.seeds import FIXED, FIXED_AMONG_ROLES
 
 SEEDS = int(os.environ.get("SWARMD_SIM_SEEDS", "200"))
