@@ -240,7 +240,7 @@ class ContainerController:
         except BaseException:
             await executor.forwarder.remove(task_id)
             await executor.tasks.end_at_once(task_id)
-            executor.leases.unguard(self.task)
+            await executor.leases.give_up(self.task)
             raise
         self._up(pid)
 

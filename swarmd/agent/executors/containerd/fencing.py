@@ -53,7 +53,7 @@ class ContainerLeases:
 
         Raises:
             TemporaryFailure: the lease has run out, and what is in the cgroup is being killed; or
-                there is no keeper just now.
+                nobody can keep it just now.
         """
         if not task.lease_ns:
             return
@@ -67,13 +67,23 @@ class ContainerLeases:
             )
         except KeeperLost as error:
             raise TemporaryFailure(str(error)) from None
+        if "error" in answer:
+            raise TemporaryFailure(f"its lease can't be kept: {answer['error']['about']}")
         if answer.get("lapsed", True):
             raise TemporaryFailure(_NO_WORD)
 
-    def unguard(self, task: Task) -> None:
-        """The container was not brought up after all, and is gone; the next attempt begins anew."""
-        if task.lease_ns:
-            self._keeper.tell("unguard", id=task.id)
+    async def give_up(self, task: Task) -> None:
+        """The container was not brought up after all, and is gone; the next attempt begins anew.
+
+        Raises:
+            TemporaryFailure: its lease ran out meanwhile, which explains whatever came of that.
+        """
+        if not task.lease_ns:
+            return
+        lapsed = await self.has_lapsed(task)
+        self._keeper.tell("unguard", id=task.id)
+        if lapsed:
+            raise TemporaryFailure(_NO_WORD)
 
     async def has_lapsed(self, task: Task) -> bool:
         """Whether the keeper has killed the container, as far as it is there to tell."""

@@ -10,7 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.keeper.loop import Loop
@@ -23,28 +23,46 @@ class Guarded:
 
     Args:
         directories: of its cgroup, in every hierarchy there is.
+        lapsed: it is known to have run out; an earlier keeper may have left something.
+        noted: called when the lease has run out.
     """
 
-    def __init__(self, loop: Loop, *, lease_ns: int, directories: tuple[str, ...]) -> None:
+    def __init__(
+        self,
+        loop: Loop,
+        *,
+        lease_ns: int,
+        directories: tuple[str, ...],
+        lapsed: bool = False,
+        noted: Callable[[], None] = lambda: None,
+    ) -> None:
         self.lease_ns = lease_ns
-        self.lapsed = False
+        self.lapsed = lapsed
         self.over = False
         self._loop = loop
         self._directories = directories
+        self._noted = noted
 
     def lapse(self) -> None:
         """Its lease has run out: kill it, again and again until nothing of it is left."""
-        self.lapsed = True
-        found = False
-        for directory in self._directories:
-            # Version 1 and kernels before 5.14 lack this file.
-            with contextlib.suppress(OSError):
-                _write(f"{directory}/cgroup.kill")
-            for pid in _members(directory):
-                found = True
-                groups.send_signal(pid, signal.SIGKILL)
-        if found and not self.over:
+        if not self.lapsed:
+            self.lapsed = True
+            self._noted()
+        if kill_all(self._directories) and not self.over:
             self._loop.after(KILL_AGAIN_NS, self.lapse)
+
+
+def kill_all(directories: tuple[str, ...]) -> bool:
+    """Kill what is in a group, one directory per hierarchy; True when there was something."""
+    found = False
+    for directory in directories:
+        # Version 1 and kernels before 5.14 lack this file.
+        with contextlib.suppress(OSError):
+            _write(f"{directory}/cgroup.kill")
+        for pid in _members(directory):
+            found = True
+            groups.send_signal(pid, signal.SIGKILL)
+    return found
 
 
 def _members(directory: str) -> Iterator[int]:

@@ -24,12 +24,11 @@ from typing import Any
 
 from swarmd.agent.executors import groups
 from swarmd.agent.executors.keeper.collected import Collected
-from swarmd.agent.executors.keeper.guarded import Guarded
 from swarmd.agent.executors.keeper.kept import Kept, Place
-from swarmd.agent.executors.keeper.lease import LeaseWatch
 from swarmd.agent.executors.keeper.logfile import TaskLog
 from swarmd.agent.executors.keeper.loop import Loop
 from swarmd.agent.executors.keeper.session import Session
+from swarmd.agent.executors.keeper.wards import Wards
 
 PROTOCOL = 3
 REQUEST_BYTES_MAX = 16 * 1024 * 1024
@@ -127,8 +126,7 @@ class Keeper:
             now=now,
             ended=self._ended,
         )
-        self._guarded: dict[str, Guarded] = {}
-        self._leases = LeaseWatch(self.loop, self._tasks, self._guarded)
+        self._wards = Wards(self.loop, directory, self._tasks)
         self._load_exits(f"{directory}/exits")
 
     def serve(self) -> None:
@@ -201,7 +199,7 @@ class Keeper:
         elif op == "ping":
             answer({})
         elif op == "lease":
-            self._leases.contacted(request["contact"])
+            self._wards.contacted(request["contact"])
             answer({})
         elif op == "collect":
             held = request.get("held", ())
@@ -214,18 +212,23 @@ class Keeper:
             heard.taps.add({path: name.encode() for path, name in request["pipes"].items()})
             answer({})
         elif op == "guard":
-            answer({"lapsed": self._guard(request["id"], request)})
+            self._wards.contacted(request["contact"])
+            lapsed = self._wards.guard(
+                request["id"],
+                lease_ns=request["lease_ns"],
+                directories=tuple(request["directories"]),
+            )
+            answer({"lapsed": lapsed})
         elif op == "guarded":
-            guarded = self._guarded.get(request["id"])
-            answer({"lapsed": guarded is not None and guarded.lapsed})
+            answer({"lapsed": self._wards.has_lapsed(request["id"])})
         elif op == "unguard":
-            self._unguard(request["id"])
+            self._wards.unguard(request["id"])
             answer({})
         elif op == "release":
             collected = self._collected.pop(request["id"], None)
             if collected is not None:
                 collected.release()
-            self._unguard(request["id"])
+            self._wards.unguard(request["id"])
             answer({"known": collected is not None})
         elif op == "signal":
             session = self._sessions.get(request["session"])
@@ -255,26 +258,6 @@ class Keeper:
             self.loop, task_log, streams, held=held, now=self._place.now
         )
 
-    def _guard(self, task_id: str, request: dict[str, Any]) -> bool:
-        """Keep the lease of a container that exists; True if it has run out, and is carried out."""
-        self._leases.contacted(request["contact"])
-        guarded = self._guarded.get(task_id)
-        if guarded is None:
-            guarded = self._guarded[task_id] = Guarded(
-                self.loop,
-                lease_ns=request["lease_ns"],
-                directories=tuple(request["directories"]),
-            )
-        if not guarded.lapsed and not self._leases.is_valid(guarded.lease_ns):
-            guarded.lapse()
-        self._leases.watch()
-        return guarded.lapsed
-
-    def _unguard(self, task_id: str) -> None:
-        guarded = self._guarded.pop(task_id, None)
-        if guarded is not None:
-            guarded.over = True
-
     def _start(self, launch: dict[str, Any], answer: Callable[[dict[str, Any]], None]) -> None:
         task_id = launch["id"]
         known = self._tasks.get(task_id)
@@ -283,8 +266,8 @@ class Keeper:
             return
         lease_ns = launch.get("lease_ns", 0)
         if lease_ns:
-            self._leases.contacted(launch["contact"])
-            if not self._leases.is_valid(lease_ns):
+            self._wards.contacted(launch["contact"])
+            if not self._wards.is_valid(lease_ns):
                 answer({"error": {"step": "lease", "errno": 0, "about": "it has run out"}})
                 return
         task = Kept(self._place, task_id)
@@ -292,7 +275,7 @@ class Keeper:
         self._tasks[task_id] = task
         self._by_pid[task.pid] = task
         if lease_ns:
-            self._leases.watch()
+            self._wards.began(task)
 
     def _exec(
         self,
@@ -317,6 +300,7 @@ class Keeper:
         self._by_pid[session.pid] = session
 
     def _ended(self, task: Kept) -> None:
+        self._wards.ended(task.id)
         if task.never_ran:
             del self._tasks[task.id]
         else:
@@ -338,6 +322,9 @@ class Keeper:
                 return
             if pid == 0:
                 return
+            if pid == self._wards.second_pid:
+                self._wards.reaped()
+                continue
             reaped = self._by_pid.pop(pid, None)
             if isinstance(reaped, Session):
                 del self._sessions[reaped.name]
@@ -353,7 +340,11 @@ class Keeper:
         self._connections.append(Connection(self, sock))
 
     def _leave_if_idle(self) -> None:
-        busy = self._collected or any(t.state != "exited" for t in self._tasks.values())
+        busy = (
+            self._collected
+            or self._wards.any_container
+            or any(task.state != "exited" for task in self._tasks.values())
+        )
         if not self._connections and not busy:
             self.loop.stop()
 

@@ -38,6 +38,13 @@ def leased(*words: str, lease_ns: int = LEASE_NS) -> Task:
     return replace(a_container(an_id(), *words), lease_ns=lease_ns)
 
 
+def second_of(worker: ContainerWorker) -> int:
+    """The keeper's second; 0 when there is none."""
+    path = worker.directory / "run" / "leases" / ".second"
+    pid = int(path.read_text() or 0) if path.exists() else 0
+    return pid if pid and alive(pid) else 0
+
+
 def answered(worker: ContainerWorker) -> None:
     """A manager has answered a heartbeat sent just now."""
     leases = worker.node_executor.processes.leases
@@ -113,3 +120,43 @@ async def test_another_keeper_goes_on_with_the_leases(worker: ContainerWorker) -
     status = await worker.reaches(task.id, TaskState.FAILED)
     assert "no manager answered" in status.err
     assert not alive(pid)
+
+
+async def test_a_lease_outlives_keeper_and_daemon_together(worker: ContainerWorker) -> None:
+    answered(worker)
+    task = leased("sh", "-c", STUBBORN, lease_ns=3 * SECOND)
+    worker.assign(task)
+    await worker.reaches(task.id, TaskState.RUNNING)
+    inside = processes(worker, task)
+    # One who watches is not alone for long: whoever is killed is replaced by the other.
+    first = second_of(worker)
+    os.kill(first, signal.SIGKILL)
+    await eventually(lambda: second_of(worker) not in (0, first), "another second")
+    keeper = worker.keeper_pid
+    await worker.worker.stop(keep_tasks=True)
+    os.kill(keeper, signal.SIGKILL)
+    second = second_of(worker)
+    assert all(map(alive, inside)), "nothing is wrong yet"
+    await eventually(lambda: not any(map(alive, inside)), "the end of all its processes")
+    await eventually(lambda: not alive(second), "the end of a second that nobody needs")
+    await worker.restart_stopped()
+    worker.assign(task)
+    status = await worker.reaches(task.id, TaskState.FAILED)
+    assert "no manager answered this node for 3s" in status.err
+
+
+async def test_a_keeper_that_is_replaced_is_relieved_of_its_second(
+    worker: ContainerWorker,
+) -> None:
+    answered(worker)
+    task = leased("sleep", "1000", lease_ns=60 * SECOND)
+    worker.assign(task)
+    await worker.reaches(task.id, TaskState.RUNNING)
+    keeper, second = worker.keeper_pid, second_of(worker)
+    os.kill(keeper, signal.SIGKILL)
+    await eventually(lambda: second_of(worker) not in (0, second), "the next keeper's second")
+    assert not alive(second)
+    assert alive(worker.pid(task.id))
+    worker.assign()
+    await eventually(lambda: not worker.worker.statuses(), "the removal")
+    await eventually(lambda: second_of(worker) == 0, "the end of a second that nobody needs")
