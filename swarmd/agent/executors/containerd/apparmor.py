@@ -63,6 +63,20 @@ class AppArmor:
             self._default = PROFILE if self._enabled() and self._load() else ""
         return self._default
 
+    def lacking(self, profile: str) -> str:
+        """Why a container can't have the profile of this name, as a sentence; empty if it can."""
+        if not self._enabled():
+            return (
+                f"AppArmor profile {profile!r} can't be given: this node's kernel has no AppArmor"
+            )
+        try:
+            text = (self._sys / "kernel/security/apparmor/profiles").read_text()
+        except OSError:
+            return ""  # securityfs is not mounted; the runtime will find out
+        if profile in (line.rpartition(" (")[0] for line in text.splitlines()):
+            return ""
+        return f"AppArmor profile {profile!r} is not loaded on this node"
+
     def _enabled(self) -> bool:
         try:
             text = (self._sys / "module/apparmor/parameters/enabled").read_text()

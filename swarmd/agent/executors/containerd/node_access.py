@@ -45,6 +45,9 @@ def given(spec: ContainerSpec, apparmor: AppArmor) -> Given:
         Unfit: the node has not got it.
     """
     access = spec.host_access or HostAccess()
+    lacking = apparmor.lacking(access.apparmor_profile) if access.apparmor_profile else ""
+    if lacking:
+        raise Unfit(lacking)
     return Given(
         devices=tuple(_devices(access)),
         init=find_init() if spec.init else "",

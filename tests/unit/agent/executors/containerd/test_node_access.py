@@ -107,3 +107,18 @@ def test_containers_do_without_a_profile_that_can_not_be_had(tmp_path: Path):
     off = tmp_path / "off"
     off.mkdir()
     assert AppArmor(sys=enable(off, "N\n"), which=lambda _: str(failing)).default() == ""
+
+
+def test_a_profile_that_is_asked_for_by_name_must_be_loaded(tmp_path: Path):
+    spec = ContainerSpec(host_access=HostAccess(apparmor_profile="mine"))
+    with pytest.raises(Unfit, match="'mine' can't be given: this node's kernel has no AppArmor"):
+        node_access.given(spec, no_apparmor(tmp_path))
+    apparmor = AppArmor(sys=enable(tmp_path), which=lambda _: None)
+    assert node_access.given(spec, apparmor).apparmor == "", "nobody can look: the runtime will"
+    profiles = tmp_path / "kernel/security/apparmor/profiles"
+    profiles.parent.mkdir(parents=True)
+    profiles.write_text("mine and more (enforce)\nother (complain)\n")
+    with pytest.raises(Unfit, match="AppArmor profile 'mine' is not loaded on this node"):
+        node_access.given(spec, apparmor)
+    profiles.write_text("other (complain)\nmine (enforce)\n")
+    node_access.given(spec, apparmor)
