@@ -4,7 +4,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help setup setup-test demo test check unit sim sim-long sim-mutations integration conformance test-ipvs bench proto lock arch clean
+.PHONY: help setup setup-test demo test check unit sim sim-long sim-mutations integration conformance test-ipvs test-vm bench proto lock arch clean
 
 help: ## list what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -48,6 +48,9 @@ integration: setup-test ## real processes, sockets, namespaces
 
 test-ipvs: setup-test ## virtual addresses by IPVS, in user-mode Linux where this kernel has none
 	@scripts/test-ipvs
+
+test-vm: setup-test ## encrypted networks on Debian's kernel in qemu, as root; minutes: for the night
+	@scripts/test-vm
 
 bench: setup-test ## figures and ratios against peers, into docs/benchmarks.md
 	$(PY) -m tests.bench
