@@ -112,6 +112,11 @@ class RoomMaker:
         self._may_preempt = rooms.may_preempt(priority)
         self._hopeless = False  # nothing helps one of these tasks, so nothing helps another
 
+    @property
+    def worth_another_try(self) -> bool:
+        """Whether the next pass may make room that this one could not."""
+        return self._preemption.passed_over
+
     def decide(self, task: Task, why: str) -> Task | None:
         """The record of a waiting task as it has to be now; None if it may stay as it is.
 

@@ -78,6 +78,7 @@ class Preemption:
         self._now = now
         self._sparable = sparable
         self._priority = filters.kind.spec.priority
+        self.passed_over = False  # some task was not asked, as the pass has something else for it
         self._heaps: dict[bool, list[tuple[Cost, NodeInfo]]] = {}
 
     def find(self, node_id: NodeId | None = None) -> Room | None:
@@ -204,7 +205,10 @@ class Preemption:
             if not load.active or load.kind.spec.priority >= self._priority:
                 continue
             task = self._view.find_task(task_id)
-            if task is None or not self._sparable(task_id):
+            if task is None:
+                continue
+            if not self._sparable(task_id):
+                self.passed_over = True
                 continue
             if not costly and is_costly(task):
                 continue

@@ -158,6 +158,8 @@ class Scheduler:
                     _call_off(task, decision.why, reasons[task.id], plan)
                     continue
                 _house(replace(task, ports=ports), decision.why, reasons[task.id], maker, plan)
+            if maker.worth_another_try:
+                self._queue.something_changed()
 
     def _write(
         self, placed: Task, task: Task, reason: str | None, plan: Plan, attach: Attach | None

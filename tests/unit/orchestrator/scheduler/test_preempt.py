@@ -43,6 +43,25 @@ def waiting(swarm: Swarm, service_id: ServiceId) -> list[Task]:
     return [t for t in swarm.wanted(service_id) if t.status.state < TaskState.ASSIGNED]
 
 
+def test_a_victim_that_the_pass_had_something_else_for_is_asked_again() -> None:
+    """The node with the room being made dies just when the tasks on the others are to start."""
+    swarm = Swarm()
+    for name in ("n0", "n1", "n2"):
+        swarm.put_node(a_node(name, cpus=2))
+    swarm.create(a_service_spec("low", replicas=4, task=a_task_spec(cpus=0.5)))
+    job = ServiceMode(replicated_job=ReplicatedJob(total_completions=2))
+    swarm.create(a_service_spec("job", task=a_task_spec(cpus=0.5), mode=job))
+    swarm.step()
+    high = swarm.create(a_service_spec("high", task=a_task_spec(cpus=2, priority=1)))
+    swarm.step()
+    (task,) = waiting(swarm, high)
+    swarm.set_node(task.reserved_node_id, state=NodeState.DOWN)
+    swarm.converge()
+    assert len(swarm.running(high)) == 1
+    swarm.elect()
+    assert swarm.plan() == ()
+
+
 def test_of_tasks_that_wait_together_the_higher_priority_is_placed_first() -> None:
     swarm = Swarm()
     low = swarm.create(a_spec("low", 1))
