@@ -38,11 +38,22 @@ def _swap(text: str) -> int:
     return -1 if text == "-1" else size_bytes(text)
 
 
+def _users(text: str) -> str:
+    if text in ("", "host"):
+        return text
+    raise ValueError(
+        "containers have the user ids of their node, and no others can be given to them: to show "
+        "an image under mapped ids takes runc 1.2 with containerd 2, or a copy of it for each "
+        "mapping; run it as another --user, or leave --userns out"
+    )
+
+
 HOST = Reads("host", _host_line)
 ULIMIT = Reads("ulimit", _ulimit)
 DEVICE = Reads("device", _device)
 SWAP = Reads("size", _swap)
 NAMESPACE = click.Choice(["host", "private"])
+USERS = Reads("host", _users)
 # Flag, type, what help calls a value, what removes it, help.
 _LISTS: tuple[tuple[str, Any, str, str, str], ...] = (
     ("host", HOST, "NAME:ADDRESS", "NAME:ADDRESS", "Line of /etc/hosts."),
@@ -78,7 +89,7 @@ SHARED: list[Any] = [
     click.option("--ipc", type=NAMESPACE, help="host: the node's shared memory."),
     click.option("--uts", type=NAMESPACE, help="host: the node's name."),
     click.option("--cgroupns", type=NAMESPACE, help="host: sees the node's cgroups."),
-    click.option("--userns", type=click.Choice(["host", ""]), help="host: the node's users."),
+    click.option("--userns", type=USERS, help="host: the node's users."),
     click.option("--shm-size", type=SIZE, help="Of /dev/shm [64m]."),
     click.option("--runtime", metavar="NAME", help="Runs its containers instead of runc."),
     click.option("--cgroup-parent", metavar="PATH", help="Its cgroups lie below."),

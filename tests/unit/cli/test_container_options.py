@@ -303,3 +303,10 @@ def test_what_tasks_may_have_is_a_setting_of_the_swarm(daemon):
     daemon.ok("update", "--allow", "none")
     assert daemon.swarm.store.find_cluster().spec.allow == ("none",)
     assert "'root' can't be allowed" in failing(daemon, "update", "--allow", "root", code=2)
+
+
+def test_user_ids_of_its_own_are_refused_with_the_reason(daemon):
+    for wanted in ("private", "auto", "65536"):
+        result = daemon.run("service", "create", "-d", "--userns", wanted, "nginx")
+        assert result.exit_code == 2
+        assert "containers have the user ids of their node" in " ".join(result.output.split())
