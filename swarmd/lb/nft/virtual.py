@@ -43,6 +43,11 @@ class NftSpace:
         change = compare(self._services, wanted)
         if not change:
             return
+        if (change.added or change.removed) and (
+            text.families(wanted.values()) != text.families(self._services.values())
+        ):
+            self._replace(wanted)
+            return
         leads = _after(self._leads, change)
         batch = text.step(
             change,

@@ -30,9 +30,18 @@ HASH_SEED = 0x5377
 
 
 def whole(services: Iterable[VirtualService]) -> str:
-    """The batch that replaces whatever was there."""
+    """The batch that replaces whatever was there, by a table for each kind of addresses."""
     rows = tuple(services)
-    return "".join(_table(family, rows) for family in ("ip", "ip6"))
+    kinds = families(rows)
+    return "".join(
+        _gone(family) + (_table(family, rows) if family in kinds else "")
+        for family in ("ip", "ip6")
+    )
+
+
+def families(services: Iterable[VirtualService]) -> frozenset[str]:
+    """The kinds of their addresses: `ip`, `ip6`. Steps are between states that have the same."""
+    return frozenset(_family(row) for row in services)
 
 
 def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str]) -> str:
@@ -54,11 +63,8 @@ def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str]) 
     return "".join(f"{line}\n" for line in lines)
 
 
-def gone() -> str:
-    """The batch that leaves nothing."""
-    return "".join(
-        f"table {family} {TABLE}\ndelete table {family} {TABLE}\n" for family in ("ip", "ip6")
-    )
+def _gone(family: str) -> str:
+    return f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
 
 
 def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
@@ -71,7 +77,6 @@ def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
     dead = ", ".join(row.address for row in mine if not row.targets)
     targets = _pairs(dict.fromkeys(target.address for row in mine for target in row.targets))
     return (
-        f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
         f"table {family} {TABLE} {{\n"
         f"  map targets {{\n    type mark : {kind}\n  }}\n"
         f"{chains}"

@@ -60,8 +60,9 @@ class _Serving:
         self._path = path
         self.datagrams, self.listener = netns.inside(path, _open)
         self._rules = _rules(self.datagrams.getsockname()[1], self.listener.getsockname()[1])
+        self._listing: str | None = None  # of the table as it should be; None: not looked at yet
         try:
-            self._listing, self._generation = netns.inside(path, self._put)
+            self._generation = netns.inside(path, self._put)
         except (OSError, nft.NftError):
             self._close()
             raise
@@ -86,15 +87,19 @@ class _Serving:
         generation = nft.generation()
         if generation == self._generation:
             return False
-        if nft.listing(TABLE) == self._listing:
-            self._generation = generation
+        found = nft.listing(TABLE)
+        if found == self._listing or (
+            self._listing is None and all(rule in found for rule in self._rules)
+        ):
+            self._listing, self._generation = found, generation
             return False
-        self._listing, self._generation = self._put()
-        return True
+        self._generation = self._put()
+        self._listing = nft.listing(TABLE)
+        return self._listing != found
 
-    def _put(self) -> tuple[str, int]:
-        nft.run(self._rules)
-        return nft.listing(TABLE), nft.generation()
+    def _put(self) -> int:
+        nft.run(_table(self._rules))
+        return nft.generation()
 
     def _close(self) -> None:
         self.datagrams.close()
@@ -267,15 +272,23 @@ def _repair(servings: tuple[_Serving, ...]) -> int:
     return repaired
 
 
-def _rules(udp: int, tcp: int) -> str:
+def _rules(udp: int, tcp: int) -> tuple[str, ...]:
+    """As nft lists them, too."""
     to = f"ip daddr {ADDRESS}"
+    return (
+        f"{to} udp dport {PORT} dnat to {ADDRESS}:{udp}",
+        f"{to} tcp dport {PORT} dnat to {ADDRESS}:{tcp}",
+    )
+
+
+def _table(rules: tuple[str, ...]) -> str:
+    chain = "".join(f"    {rule}\n" for rule in rules)
     return (
         f"table {TABLE}\ndelete table {TABLE}\n"
         f"table {TABLE} {{\n"
         "  chain lead {\n"
         "    type nat hook output priority -100; policy accept;\n"
-        f"    {to} udp dport {PORT} dnat to {ADDRESS}:{udp}\n"
-        f"    {to} tcp dport {PORT} dnat to {ADDRESS}:{tcp}\n"
+        f"{chain}"
         "  }\n"
         "}\n"
     )
