@@ -27,6 +27,7 @@ from swarmd.sim.world import World, token_for
 
 UP_S = 30.0
 CONVERGED_S = 120.0
+RUNS_S = 60.0
 QUIET_S = 3.0
 STORY_LINES = 150
 
@@ -177,7 +178,7 @@ def _demand_runs(world: World) -> None:
         return list(unfollowed(present, since)) if present is not None else ["nobody leads"]
 
     if since:
-        _demand(world, CONVERGED_S, lambda: not are_late(), "schedules are not followed")
+        _demand(world, RUNS_S, lambda: not are_late(), "schedules are not followed")
 
 
 def _demand(world: World, within_s: float, condition: Callable[[], bool], complaint: str) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from swarmd.manager.control import file_versions, networks
 from swarmd.model.states import TaskState
 from swarmd.orchestrator import (
     available,
@@ -154,3 +155,55 @@ def runs_repeated(patch: Patch) -> None:
         return step._replace(settled_until=status.considered_until)
 
     patch.setattr(cron, "decide", forgetful)
+
+
+def run_lost(patch: Patch) -> None:
+    """Now and then a moment of a schedule passes without a run, and nobody writes it down."""
+    decide = cron.decide
+
+    def careless(spec: Any, status: Any, *, going: int, now: Any) -> Any:
+        step = decide(spec, status, going=going, now=now)
+        return step._replace(start=None, missed=1) if step.missed else step
+
+    patch.setattr(cron, "decide", careless)
+
+
+def moments_not_awaited(patch: Patch) -> None:
+    """A schedule is looked at when something changes, and not when its moments come."""
+    decide = cron.decide
+
+    def asleep(spec: Any, status: Any, *, going: int, now: Any) -> Any:
+        return decide(spec, status, going=going, now=now)._replace(look_again=None)
+
+    patch.setattr(cron, "decide", asleep)
+
+
+def virtual_address_kept(patch: Patch) -> None:
+    """The virtual addresses of a service that is gone stay taken."""
+    release = book.AddressBook.release
+
+    def keeping(self: Any, holder: Any, **rest: Any) -> None:
+        if holder[0] != "service":
+            release(self, holder, **rest)
+
+    patch.setattr(book.AddressBook, "release", keeping)
+
+
+def subnet_given_twice(patch: Patch) -> None:
+    """A network gets its addresses as if there were no others."""
+    allocate = networks.allocate_network
+
+    def alone(network: Any, others: Any, cluster: Any) -> Any:
+        return allocate(network, (), cluster)
+
+    patch.setattr(networks, "allocate_network", alone)
+
+
+def network_removed_in_use(patch: Patch) -> None:
+    """A network can be removed though services take part in it."""
+    patch.setattr(networks.NetworkCalls, "_check_unused", lambda self, network: None)
+
+
+def rotation_missed(patch: Patch) -> None:
+    """Services that follow a secret are left with its former version."""
+    patch.setattr(file_versions, "_followers", lambda services, made: ())

@@ -20,6 +20,10 @@ SPLITTING = planned("split", **BUSY)
 QUIET = planned("loss", fault_every_s=4.0)
 CROWDED = planned("loss", fault_every_s=4.0, keepers=("crowd",))
 GUARDED = planned("loss", fault_every_s=4.0, keepers=("warden",))
+TIMED = planned("kill", keepers=("timekeeper",))
+SURVEYED = planned("loss", fault_every_s=4.0, keepers=("surveyor",))
+LEAVING = planned("loss", fault_every_s=4.0, keepers=("registrar",), leavers=2)
+FILED = planned("loss", operators=2, theme="files", keepers=("archivist",))
 
 MUTATIONS = (
     Mutation(consensus.vote_forgotten, CRASHING),
@@ -60,4 +64,14 @@ MUTATIONS = (
     Mutation(nodes.reports_lost, planned("isolate", "split", "kill"), seed=2),
     Mutation(nodes.unclaimed_kept, planned("isolate", "power", "kill")),
     Mutation(nodes.illness_ignored, planned("loss", theme="health")),
+    Mutation(decisions.run_lost, TIMED),
+    Mutation(decisions.moments_not_awaited, TIMED),
+    Mutation(decisions.virtual_address_kept, SURVEYED),
+    Mutation(decisions.subnet_given_twice, SURVEYED),
+    Mutation(decisions.network_removed_in_use, SURVEYED),
+    Mutation(decisions.rotation_missed, FILED),
+    Mutation(nodes.wrong_content, FILED),
+    Mutation(nodes.files_kept, FILED),
+    Mutation(nodes.leave_unnoticed, LEAVING),
+    Mutation(nodes.tasks_left_behind, LEAVING),
 )

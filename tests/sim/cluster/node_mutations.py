@@ -7,8 +7,9 @@ from typing import Any
 
 from msgspec.structs import replace
 
+from swarmd.agent import files as node_files
 from swarmd.agent import reporter, worker
-from swarmd.agent.core import health
+from swarmd.agent.core import health, task_files
 from swarmd.dispatcher import dispatcher
 from swarmd.dispatcher.core import assignments, files, sessions
 from swarmd.manager.control import files as file_calls
@@ -124,3 +125,40 @@ def illness_ignored(patch: Patch) -> None:
             health.Phase.WELL, now + policy.interval_ns
         ),
     )
+
+
+def wrong_content(patch: Patch) -> None:
+    """A task gets any secret that its node has."""
+
+    def any_file(files: Any, file_id: str, phrase: str) -> Any:
+        return next(iter(files.values()))
+
+    patch.setattr(task_files, "_get", any_file)
+
+
+def files_kept(patch: Patch) -> None:
+    """A node does not forget a secret when it is told to."""
+    assign = node_files.NodeFiles.assign
+
+    def keeping(self: Any, *, removed: Any = (), **rest: Any) -> None:
+        assign(self, **rest)
+
+    patch.setattr(node_files.NodeFiles, "assign", keeping)
+
+
+def leave_unnoticed(patch: Patch) -> None:
+    """A node that leaves is told that all is well, and nothing is done about it."""
+
+    async def polite(self: Any, node_id: Any) -> None:
+        self.check_running()
+
+    patch.setattr(dispatcher.Dispatcher, "leave", polite)
+
+
+def tasks_left_behind(patch: Patch) -> None:
+    """A node leaves and its tasks run on."""
+
+    async def at_once(self: Any) -> None:
+        return None
+
+    patch.setattr(worker.Worker, "drain", at_once)
