@@ -67,6 +67,9 @@ class DockerManagers:
         process.wait()
         del self.pids[name]
 
+    def given_up(self) -> int | None:
+        return None
+
     async def stop(self) -> None:
         for process in self._processes.values():
             await asyncio.to_thread(stop, process)

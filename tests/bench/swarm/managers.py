@@ -32,6 +32,10 @@ class Managers(Protocol):
         """End a manager as a power cut would."""
         ...
 
+    def given_up(self) -> int | None:
+        """How often a node was taken for dead so far; None if this program doesn't say."""
+        ...
+
     async def stop(self) -> None:
         """End everything that was started; safe to call whatever happened before."""
         ...

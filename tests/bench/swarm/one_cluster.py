@@ -89,6 +89,7 @@ async def _scenarios(
         service_id = await scenarios.create(api, "second", tasks, "create again ")
     if "update" in phases:
         await scenarios.update(api, service_id, tasks)
+    scenarios.mistaken()
     if "leave" in phases and isinstance(managers, SwarmdManagers):
         await Leaving(managers, api, scenarios.figures).run(WORKER, token)
     if "leader" in phases and options.managers > 2:

@@ -36,6 +36,7 @@ class Scenarios:
         self._board: Board = fleet.board
         self._cpu: dict[str, float] = {}
         self._reports = 0
+        self._given_up = 0
 
     # --- a: joins
 
@@ -115,6 +116,12 @@ class Scenarios:
         sizes = sorted((rss_mb(pid) for pid in pids.values()), reverse=True)
         note = f"each: {', '.join(f'{size:.0f}' for size in sizes)}"
         self.figures.cost("memory of the largest manager", sizes[0], "MiB", note)
+
+    def mistaken(self) -> None:
+        """How often a node was taken for dead, while all of them were alive."""
+        times = self._managers.given_up()
+        if times is not None:
+            self.figures.cost("nodes taken for dead on the way", times, "")
 
     # --- e: the leader dies
 
@@ -197,7 +204,7 @@ class Scenarios:
         """Measure a block: its duration, and the processor time of managers and nodes."""
         pids = {**self._managers.pids, "nodes": os.getpid()}
         before = {name: cpu_s(pid) for name, pid in pids.items()}
-        reports = self._board.reports
+        reports, given_up = self._board.reports, self._managers.given_up()
         begun = time.monotonic()
         took = 0.0
         yield lambda: took
@@ -205,13 +212,15 @@ class Scenarios:
         self._cpu = {name: cpu_s(pid) - before[name] for name, pid in pids.items()}
         self._cpu["seconds"] = took
         self._reports = self._board.reports - reports
+        self._given_up = (self._managers.given_up() or 0) - (given_up or 0)
 
     def _spent(self) -> str:
         """Where the last phase's processor time went."""
         spent = dict(self._cpu)
         took = spent.pop("seconds")
         parts = ", ".join(f"{name} {seconds:.1f}" for name, seconds in spent.items())
-        return f"{took:.2f} s; CPU s: {parts}; {self._reports:,} reports"
+        dead = f"; {self._given_up} nodes taken for dead" if self._given_up else ""
+        return f"{took:.2f} s; CPU s: {parts}; {self._reports:,} reports{dead}"
 
 
 def _set_replicas(spec: specs.ServiceSpec, replicas: int) -> None:

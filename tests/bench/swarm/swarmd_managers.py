@@ -75,6 +75,13 @@ class SwarmdManagers:
         process.wait()
         del self.pids[name]
 
+    def given_up(self) -> int | None:
+        """Of all managers, by what they have logged."""
+        return sum(
+            (self._machine(name).directory / "daemon.log").read_text().count("node.down ")
+            for name in self._names
+        )
+
     async def stop(self) -> None:
         for name, process in self._processes.items():
             for pid in running(self._machine(name).state_dir):
