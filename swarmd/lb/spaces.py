@@ -93,7 +93,12 @@ class NamespaceBalancer:
         problems = await asyncio.to_thread(lambda: tuple(self._bring()))
         # Not before the rules are in force: until then new connections lead to those who leave.
         now = Instant(self._clock.monotonic())
-        self._leaving.note(self._tables.values(), tables.values(), now)
+        before, after = self._tables, tables
+        self._leaving.note(
+            (table for key, table in before.items() if after.get(key) is not table),
+            (table for key, table in after.items() if before.get(key) is not table),
+            now,
+        )
         self._tables = tables
         return problems
 
