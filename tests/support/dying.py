@@ -3,8 +3,8 @@
 `python -m tests.support.dying DIRECTORY NODE` runs a worker in a process of its own for each step:
 it sees to it that nothing is left of the one before, brings a container up and takes it down, and
 is killed by the kernel right after the step. Steps are calls to containerd and to the keeper, and
-what is done to files and interfaces. It ends when a worker has outlived all steps, and prints how
-many there were.
+what is done to files, volumes and interfaces. It ends when a worker has outlived all steps, and
+prints how many there were.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,12 @@ from swarmd.agent.executors.containerd.client import listed
 from swarmd.agent.executors.containerd.files import ContainerFiles
 from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.keeper_link import KeeperLink
-from swarmd.model.spec import PortConfig
-from swarmd.model.states import TaskState
+from swarmd.agent.volumes.store import VolumeStore
+from swarmd.model.spec import Driver, Mount, PortConfig, VolumeOptions
+from swarmd.model.states import MountType, TaskState
 from swarmd.rpc.pb.containerd import containers_pb2, leases_pb2, snapshots_pb2, tasks_pb2
 from tests.support.containers import ContainerWorker, a_container, an_id
+from tests.support.task_files import a_config, a_secret, uses_config, uses_secret
 from tests.support.workers import eventually
 
 OUTLIVED = 7
@@ -44,6 +46,23 @@ STEPS: tuple[tuple[type, str], ...] = (
     (Belongings, "ended"),
     (ContainerFiles, "make"),
     (ContainerFiles, "remove"),
+    (VolumeStore, "use"),
+    (VolumeStore, "own"),
+    (VolumeStore, "release"),
+    (VolumeStore, "forget"),
+)
+MOUNTS = (
+    Mount(type=MountType.VOLUME, source="claimed-{{.Task.Slot}}", target="/claimed"),
+    Mount(type=MountType.VOLUME, target="/own"),
+    Mount(type=MountType.TMPFS, target="/memory"),
+    Mount(
+        type=MountType.VOLUME,
+        source="shown",
+        target="/shown",
+        volume_options=VolumeOptions(
+            driver_config=Driver(name="local", options={"type": "tmpfs", "device": "tmpfs"})
+        ),
+    ),
 )
 
 
@@ -72,8 +91,8 @@ class Death:
             lambda service, name: self._counted(original(service, name))
         )
 
-    def count(self, owner: type, name: str) -> None:
-        """Count calls of a method as steps."""
+    def count(self, owner: Any, name: str) -> None:
+        """Count calls of a method, or of a module's function, as steps."""
         setattr(owner, name, self._counted(getattr(owner, name)))
 
     def _counted(self, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -97,6 +116,7 @@ class Death:
 async def live(directory: Path, node_id: str, death: Death) -> None:
     worker = ContainerWorker(directory, node_id=node_id)
     await worker.worker.start()
+    worker.give(a_secret("key", b"hunter2"), a_config("app", b"red"))
     worker.assign()
     await eventually(lambda: not worker.worker.statuses(), "the end of an earlier task")
     await nothing_left(worker)
@@ -104,8 +124,9 @@ async def live(directory: Path, node_id: str, death: Death) -> None:
     task_id = an_id()
     worker.assign(
         a_container(
-            task_id, "sh", "-c", "echo up; exec sleep 1000",
-            ports=(PortConfig(target_port=80),), grace_ns=1,
+            task_id, "sh", "-c", "cat /run/secrets/key /app; exec sleep 1000",
+            ports=(PortConfig(target_port=80),), grace_ns=1, mounts=MOUNTS,
+            secrets=(uses_secret("key"),), configs=(uses_config("app"),),
         )
     )  # fmt: skip
     await worker.reaches(task_id, TaskState.RUNNING)
@@ -145,24 +166,33 @@ async def leftovers(worker: ContainerWorker) -> list[str]:
     bridge = f"sw-{worker.node_id}"[:15]
     left += [str(path) for path in Path("/sys/class/net", bridge, "brif").glob("*")]
     mounts = Path("/proc/mounts").read_text().splitlines()
-    left += [line for line in mounts if f"{worker.directory}/containers/" in line]
+    shown = (f"{worker.directory}/containers/", f"{worker.directory}/volumes/")
+    left += [line for line in mounts if any(path in line for path in shown)]
+    left += [str(path) for path in (worker.directory / "volumes" / ".own").glob("*")]
     left += [str(path) for path in Path("/sys/fs/cgroup").glob(f"*/*/{worker.node_id}/*/")]
     return left
 
 
-def main(directory: Path, node_id: str) -> int:
+def deaths(live: Callable[[Death], Coroutine[Any, Any, None]]) -> int:
+    """Have `live` lived over and over, a step longer each time; prints how many steps there are."""
     for last in range(1, STEPS_MAX):
         pid = os.fork()
         if pid == 0:
-            death = Death(last)
-            death.lurk()
-            asyncio.run(live(directory, node_id, death))
+            asyncio.run(live(Death(last)))
             os._exit(OUTLIVED)
         _, status = os.waitpid(pid, 0)
         if os.WIFEXITED(status):
             print(last - 1)
             return 0 if os.WEXITSTATUS(status) == OUTLIVED else 1
     return 1
+
+
+def main(directory: Path, node_id: str) -> int:
+    async def once(death: Death) -> None:
+        death.lurk()
+        await live(directory, node_id, death)
+
+    return deaths(once)
 
 
 if __name__ == "__main__":
