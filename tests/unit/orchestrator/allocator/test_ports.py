@@ -137,3 +137,16 @@ def test_no_two_services_ever_hold_the_same_port(
         held = [(p.protocol, p.published_port) for e in endpoints.values() for p in e.ports]
         assert 0 not in [number for _, number in held]
         assert len(set(held)) == len(held)
+
+
+def test_the_book_tells_who_holds_which_port() -> None:
+    book = PortBook()
+    chosen = replace(WEB, published_port=8080)
+    on_the_node = replace(WEB, publish_mode=PublishMode.HOST, published_port=81)
+    book.allocate(a_service("a", chosen, WEB, on_the_node))
+    book.allocate(a_service("b", WEB))
+    book.release(ServiceId("b"))
+    assert book.held() == {
+        (ServiceId("a"), Protocol.TCP, 8080),
+        (ServiceId("a"), Protocol.TCP, DYNAMIC_FIRST),
+    }
