@@ -1,8 +1,8 @@
 """Daemons that are killed at every step of connecting a task to its networks and cutting it off.
 
 `python -m tests.support.dying_networks DIRECTORY` does on the nodes of `tests.support.overlays`
-that are below it what `tests.support.dying` does with whole containers. Steps are changes of namespaces
-and what the kernel is told of interfaces, addresses and neighbours.
+that are below it what `tests.support.dying` does with whole containers. Steps are changes of
+namespaces and what the kernel is told of interfaces, addresses and neighbours.
 """
 
 from __future__ import annotations
