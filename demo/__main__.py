@@ -110,7 +110,7 @@ def create(swarm: Swarm, machine: Machine, *, containers: bool) -> str:
         machine,
         *("service", "create", "--name", "web", "--replicas", str(REPLICAS)),
         *("--publish", f"{PORT}:80", "--stop-grace-period", "1s"),
-        *("--env", "TASK={{.Task.Name}}", "--env", "MACHINE={{.Node.ID}}"),
+        *("--env", "TASK={{.Task.Name}}", "--env", "MACHINE={{.Node.Hostname}}"),
         *program,
     )
 

@@ -1,9 +1,9 @@
 """Machines for a swarm on one computer: network namespaces when root, else loopback addresses.
 
-With namespaces every machine has its own network stack, joined by a bridge in a namespace of its
-own, so nothing of the computer's own network is touched; a further namespace is the client's. On
-loopback the machines share one stack and tell each other apart by 127.0.0.x. Only processes started
-here are ever ended, by their process id.
+With namespaces every machine has its own network stack and host name, joined by a bridge in a
+namespace of its own, so nothing of the computer's own network is touched; a further namespace is
+the client's. On loopback the machines share one stack and tell each other apart by 127.0.0.x. Only
+processes started here are ever ended, by their process id.
 """
 
 from __future__ import annotations
@@ -115,7 +115,8 @@ class Machines:
                 namespace = f"{self.tag}-{name}"
                 address = f"10.99.0.{number}"
                 self._connect(namespace, address, number)
-                prefix = ["nsenter", f"--net=/run/netns/{namespace}"]
+                own = self._named(name, directory)
+                prefix = ["nsenter", f"--net=/run/netns/{namespace}", f"--uts={own}"]
             else:
                 address, prefix = f"127.0.0.{number}", []
             self.by_name[name] = Machine(name, address, directory, prefix)
@@ -164,6 +165,14 @@ class Machines:
         self._ip("-n", namespace, "link", "set", "lo", "up")
         self._ip("-n", namespace, "addr", "add", f"{address}/24", "dev", "eth0")
         self._ip("-n", namespace, "link", "set", "eth0", "up")
+
+    @staticmethod
+    def _named(name: str, directory: Path) -> Path:
+        """A UTS namespace, so that the machine goes by its own name; a mount below `directory`."""
+        own = directory / "uts"
+        own.touch()
+        subprocess.run(["unshare", f"--uts={own}", "hostname", name], check=True)
+        return own
 
     def _add_namespace(self, namespace: str) -> None:
         self._ip("netns", "add", namespace)
