@@ -12,6 +12,7 @@ no service sees a client that says nothing.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -40,6 +41,9 @@ TELL_S = 1.0
 # Packets that were sent to the task while it was still balanced to have arrived by then, and the
 # answers to them, also where a machine takes a while to get round to them.
 UNDER_WAY_S = 0.25
+# Nodes with a great many connections take their time to move UDP clients, and the task is needed
+# until they have.
+MOVED_LONGEST_S = 30.0
 
 
 class Settle(Protocol):
@@ -168,7 +172,10 @@ class Serving:
 
     async def _moved(self, task: Task, service: Service) -> None:
         """Return when UDP clients ask others, and what they have asked the task is answered."""
-        await self._settled(task, service, moved=True)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MOVED_LONGEST_S):
+                while await self._settled(task, service, moved=True):
+                    pass
         if self._is_known(service):
             await asyncio.sleep(UNDER_WAY_S)
 
@@ -197,10 +204,11 @@ class Serving:
         except TimeoutError:
             log.info("task.drain_timeout task.id=%s connections=%d", task.id, count)
 
-    async def _settled(self, task: Task, service: Service, *, moved: bool) -> None:
+    async def _settled(self, task: Task, service: Service, *, moved: bool) -> bool:
         """Return when no node sends new connections to the task, as far as can be known soon.
 
-        With `moved` also when the nodes have led its UDP clients to others.
+        With `moved` also when the nodes have led its UDP clients to others. The answer is whether
+        it is worth while to ask again.
         """
         async with asyncio.TaskGroup() as group:
             asking = group.create_task(
@@ -215,13 +223,15 @@ class Serving:
                 await asyncio.wait((asking,), timeout=WORTHWHILE_LOOK_S)
             asking.cancel()
         unsettled = asking.result() if not asking.cancelled() else None
-        if unsettled is not None:
-            log.info(
-                "task.unsettled task.id=%s reason=%s nodes=%s",
-                task.id,
-                unsettled.reason,
-                ",".join(unsettled.late),
-            )
+        if unsettled is None:
+            return False
+        log.info(
+            "task.unsettled task.id=%s reason=%s nodes=%s",
+            task.id,
+            unsettled.reason,
+            ",".join(unsettled.late),
+        )
+        return bool(unsettled.late)
 
     def _is_known(self, service: Service) -> bool:
         known = self._known()

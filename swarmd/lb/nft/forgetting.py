@@ -9,18 +9,24 @@ import socket
 
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.virtual import is_ipv4, mark_of
-from swarmd.network.kernel import conntrack
+from swarmd.network.kernel import conntrack, datagrams
 
 
-def forget(due: Due) -> None:
+def forget(due: Due, *, passes_on: bool) -> None:
     """Cut off what leads to addresses that are gone, and UDP clients of those that moved.
+
+    Clients are moved first, as tasks wait for that.
+
+    Args:
+        passes_on: whether there are others' connections here. In a task's own namespace without a
+            socket for datagrams nobody is to be moved, which saves a walk.
 
     What other nodes led to a task that ended here bears no mark of it: it goes by where it led.
 
     Raises:
         OSError: the kernel refuses; again is fine.
     """
-    for address in due.moved:
+    for address in due.moved if passes_on or datagrams.are_exchanged() else ():
         family = socket.AF_INET if is_ipv4(address) else socket.AF_INET6
         conntrack.flush_udp(mark_of(address), family)
     for address in due.gone:

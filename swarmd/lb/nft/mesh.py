@@ -94,7 +94,7 @@ class NftMesh:
         Raises:
             OSError: the kernel refuses; again is fine.
         """
-        netns.inside(self._ingress, lambda: forget(due))
+        netns.inside(self._ingress, lambda: forget(due, passes_on=True))
 
     def repair(self, state: MeshState) -> int:
         """Put back what somebody else has changed; how many things that were."""

@@ -64,7 +64,7 @@ class NftSpace:
         self._services, self._leads = wanted, leads
 
     def forget(self, due: Due) -> None:
-        netns.inside(self._path, lambda: forget(due))
+        netns.inside(self._path, lambda: forget(due, passes_on=False))
 
     def repair(self) -> bool:
         services = self._services

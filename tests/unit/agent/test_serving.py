@@ -17,7 +17,7 @@ from swarmd.agent.core.task_machine import NO_SURROUNDINGS
 from swarmd.agent.endpoints import Known
 from swarmd.agent.serving import Look, Serving, look
 from swarmd.lb.core.tables import ServiceEndpoints, Tables
-from swarmd.model.ids import NetworkId, ServiceId, TaskId
+from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.spec import ContainerSpec, EndpointSpec, PortConfig, TaskSpec
 from swarmd.model.states import TaskState
 from swarmd.model.task import ContainerStatus, Task, TaskStatus
@@ -50,7 +50,7 @@ class Node:
         self.gate = asyncio.Event()
         self.gate.set()
         self.told: list[str] = []
-        self._unsettled = unsettled
+        self.unsettled = unsettled
         self.serving = Serving(self.settle, lambda: self.known, look=self.look)
 
     async def settle(
@@ -63,7 +63,7 @@ class Node:
     ) -> Unsettled | None:
         self.settled.append((version, published))
         await (self.moved if moved else self.gate).wait()
-        return self._unsettled
+        return self.unsettled
 
     def look(self, pid: int) -> Look | None:
         assert pid == 1
@@ -165,6 +165,16 @@ async def test_a_task_with_udp_clients_goes_on_until_they_have_moved() -> None:
         assert not draining.done()
         node.moved.set()
     assert not node.told
+
+
+async def test_nodes_that_take_long_to_move_udp_clients_are_asked_again() -> None:
+    node = Node(DATAGRAMS, unsettled=Unsettled("nodes are late", (NodeId("n1"),)))
+    async with asyncio.TaskGroup() as group:
+        draining = group.create_task(node.drain())
+        while len(node.settled) < 4:
+            await asyncio.sleep(0)
+        assert not draining.done()
+        node.unsettled = None
 
 
 async def test_a_task_whose_service_was_removed_waits_for_no_udp_clients() -> None:

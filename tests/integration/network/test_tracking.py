@@ -1,0 +1,110 @@
+"""Tracked connections are forgotten as they are asked for, and no others."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from swarmd.network.kernel import conntrack, datagrams, links, netns, nft, streams
+from swarmd.network.kernel.netlink import open_netlink
+
+pytestmark = [
+    pytest.mark.root,
+    pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
+]
+FIRST, SECOND = "127.0.0.2", "127.0.0.3"
+TRACKING = """
+table ip t {
+  chain c {
+    type filter hook output priority mangle
+    meta l4proto udp ct mark set 7
+  }
+}
+"""
+
+
+@pytest.fixture
+def space(tmp_path: Path) -> Iterator[Path]:
+    """A namespace that tracks what goes over its loopback interface, datagrams with mark 7."""
+    path = tmp_path / "space"
+    netns.create(path)
+    with open_netlink(path) as netlink:
+        netlink.do(links.change(1, up=True))
+    netns.inside(path, lambda: nft.run(TRACKING))
+    yield path
+    netns.remove(path)
+
+
+def tracked(space: Path) -> set[tuple[str, str]]:
+    """Protocol and target of each connection."""
+    text = netns.inside(space, Path("/proc/thread-self/net/nf_conntrack").read_text)
+    rows = (line.split() for line in text.splitlines())
+    return {
+        (row[2], next(word[4:] for word in row if word.startswith("dst="))) for row in rows if row
+    }
+
+
+def talk(space: Path, kind: socket.SocketKind, address: str) -> None:
+    def exchange() -> None:
+        with socket.socket(socket.AF_INET, kind) as server, socket.socket(type=kind) as client:
+            server.bind((address, 0))
+            if kind is socket.SOCK_STREAM:
+                server.listen()
+            client.connect(server.getsockname())
+            if kind is socket.SOCK_DGRAM:
+                client.send(b"?")
+
+    netns.inside(space, exchange)
+
+
+def test_connections_are_forgotten_by_where_they_lead_or_by_their_mark(space: Path) -> None:
+    talk(space, socket.SOCK_DGRAM, FIRST)
+    for address in (FIRST, SECOND):
+        talk(space, socket.SOCK_STREAM, address)
+    assert tracked(space) == {("udp", FIRST), ("tcp", FIRST), ("tcp", SECOND)}
+    netns.inside(space, lambda: conntrack.flush_udp(7, socket.AF_INET))
+    assert tracked(space) == {("tcp", FIRST), ("tcp", SECOND)}
+    netns.inside(space, lambda: conntrack.flush_to(FIRST))
+    assert tracked(space) == {("tcp", SECOND)}
+    netns.inside(space, lambda: conntrack.flush(0))
+    assert tracked(space) == set()
+
+
+def test_a_socket_for_datagrams_is_seen_unless_it_is_bound_to_loopback(space: Path) -> None:
+    def look(address: str) -> bool:
+        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+            sock.bind((address, 0))
+            return datagrams.are_exchanged()
+
+    assert not netns.inside(space, datagrams.are_exchanged)
+    assert not netns.inside(space, lambda: look(FIRST))
+    assert netns.inside(space, lambda: look("0.0.0.0"))
+
+
+def test_a_connection_is_idle_once_its_client_has_the_answer(space: Path) -> None:
+    def look() -> None:
+        with socket.create_server((FIRST, 0)) as server:
+            port = server.getsockname()[1]
+            with socket.create_connection((FIRST, port)) as client:
+                accepted, _ = server.accept()
+                with accepted:
+                    client.send(b"?")
+                    while not accepted.recv(1, socket.MSG_PEEK):
+                        pass
+                    assert [one.idle_ns for one in _at(port)] == [0], "unread"
+                    accepted.recv(1)
+                    accepted.send(b"!")
+                    client.recv(1)
+                    while not [one for one in _at(port) if one.idle_ns > 0]:
+                        pass
+                    assert [one.internal for one in _at(port)] == [True]
+
+    netns.inside(space, look)
+
+
+def _at(port: int) -> list[streams.Stream]:
+    return [one for one in streams.streams() if one.port == port]
