@@ -20,7 +20,7 @@ from __future__ import annotations
 
 import heapq
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import NamedTuple
 
@@ -241,8 +241,21 @@ class Sessions:
 
     def lapse(self, now: Instant) -> tuple[Lapsed, ...]:
         """What has run out by `now`; a deadline equal to `now` has."""
-        lapsed = []
         self._doubt(now)
+        due = list(self._due(now))
+        self._note_late(due, now)
+        lapsed = []
+        for node_id, entry in due:
+            if self._is_doubtful(node_id, entry, now):
+                entry.doubted += 1
+                more_ns = timing.LATE_PERIODS_MAX * self.period_ns
+                self._wait(node_id, entry, Waiting.HEARTBEAT, now + more_ns)
+                continue
+            lapsed.append(self._lapse(node_id, entry, now))
+        return tuple(lapsed)
+
+    def _due(self, now: Instant) -> Iterator[tuple[NodeId, _Entry]]:
+        """Take the nodes whose time is up out of the heap."""
         while self._heap and self._heap[0][0] <= now:
             queued, node_id = heapq.heappop(self._heap)
             entry = self._entries.get(node_id)
@@ -252,14 +265,8 @@ class Sessions:
             deadline = self._deadline(node_id, entry)
             if deadline > now:
                 self._queue(node_id, entry, deadline)
-                continue
-            if self._is_doubtful(node_id, entry, now):
-                entry.doubted += 1
-                more_ns = timing.LATE_PERIODS_MAX * self.period_ns
-                self._wait(node_id, entry, Waiting.HEARTBEAT, now + more_ns)
-                continue
-            lapsed.append(self._lapse(node_id, entry, now))
-        return tuple(lapsed)
+            else:
+                yield node_id, entry
 
     def next_deadline(self) -> Instant | None:
         """When to ask again at the latest; heartbeats since may have made it later."""
@@ -288,18 +295,28 @@ class Sessions:
         for node_id, entry in unknown:
             self._wait(node_id, entry, Waiting.RETURN_UNKNOWN, again)
 
-    def _is_doubtful(self, node_id: NodeId, entry: _Entry, now: Instant) -> bool:
-        """Whether a node is one of too many late ones to be taken for dead."""
+    def _note_late(self, due: list[tuple[NodeId, _Entry]], now: Instant) -> None:
+        """Count those of `due` whose heartbeats are late, and nothing else is known against them.
+
+        All are counted before the first is judged, or those that come first would always die.
+        """
+        self._late.extend(now for pair in due if self._is_late(*pair, now))
+        while self._late and self._late[0] < now - timing.SILENT_PERIODS_MAX * self.period_ns:
+            self._late.popleft()
+
+    def _is_late(self, node_id: NodeId, entry: _Entry, now: Instant) -> bool:
         if entry.waiting is not Waiting.HEARTBEAT or entry.hung_up:
             return False
-        heard = self._heard(node_id) if entry.watched else None
-        if heard is not None and self._silent_at(entry, heard) <= now:
-            return False  # the machine itself is silent
-        self._late.append(now)
-        while self._late[0] < now - timing.SILENT_PERIODS_MAX * self.period_ns:
-            self._late.popleft()
-        many = max(timing.LATE_MANY, len(self._entries) // timing.LATE_SHARE)
-        return len(self._late) > many and entry.doubted < timing.DOUBTED_GRACES_MAX
+        heard = self._heard_of(node_id, entry)
+        return heard is None or self._silent_at(entry, heard) > now
+
+    def _is_doubtful(self, node_id: NodeId, entry: _Entry, now: Instant) -> bool:
+        """Whether a node is one of too many late ones to be taken for dead."""
+        if entry.doubted >= timing.DOUBTED_GRACES_MAX or not self._is_late(node_id, entry, now):
+            return False
+        is_there = self._heard_of(node_id, entry) is not None
+        share = timing.LATE_SHARE_THERE if is_there else timing.LATE_SHARE
+        return len(self._late) > max(timing.LATE_MANY, len(self._entries) // share)
 
     def _lapse(self, node_id: NodeId, entry: _Entry, now: Instant) -> Lapsed:
         ended, entry.session_id = entry.session_id, None
@@ -322,11 +339,14 @@ class Sessions:
 
     def _deadline(self, node_id: NodeId, entry: _Entry) -> int:
         """When the node's time is up, by all that is known now."""
-        if entry.waiting is Waiting.HEARTBEAT and entry.watched:
-            heard = self._heard(node_id)
-            if heard is not None:
-                return min(entry.deadline, self._silent_at(entry, heard))
+        heard = self._heard_of(node_id, entry) if entry.waiting is Waiting.HEARTBEAT else None
+        if heard is not None:
+            return min(entry.deadline, self._silent_at(entry, heard))
         return entry.deadline
+
+    def _heard_of(self, node_id: NodeId, entry: _Entry) -> Instant | None:
+        """When the machine of a node's session gave its last sign; None if nobody watches it."""
+        return self._heard(node_id) if entry.watched else None
 
     def _silent_at(self, entry: _Entry, last_sign: int) -> int:
         """When a node that gives no sign after `last_sign` has been silent for too long."""

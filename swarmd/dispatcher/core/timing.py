@@ -20,10 +20,12 @@ WATCHED_PERIOD_NS_MIN = SECOND
 RECOVERY_GRACE_NS_MIN = 5 * SECOND
 # How often a new leader bears the grace again while less than half of its nodes are back.
 DOUBTED_GRACES_MAX = 2
-# Of nodes whose machines are there, so many late at a time, and one in so many, are no accident of
-# theirs: whoever is overloaded, moving their tasks would only add to it.
+# So many late at a time, and one in so many of all, are no accident of theirs: whoever is
+# overloaded, moving their tasks would only add to it. Where the machines are known to be there,
+# fewer are enough, for then that many agents would have to hang at once.
 LATE_MANY = 5
 LATE_SHARE = 10
+LATE_SHARE_THERE = 50
 UNKNOWN_AFTER_NS = SECOND
 ORPHANED_AFTER_NS = 24 * HOUR
 REGISTRATIONS_MAX = 3

@@ -356,18 +356,32 @@ def downs(sessions: Sessions, at: Instant) -> int:
 
 
 @pytest.mark.parametrize("watched", [True, False])
-def test_of_many_that_are_late_at_a_time_few_are_taken_for_dead_at_once(watched: bool) -> None:
+def test_of_many_that_are_late_at_a_time_none_is_taken_for_dead_at_once(watched: bool) -> None:
     heard = dict.fromkeys(NODES, later(100)) if watched else None
     sessions = many(heard)
-    assert downs(sessions, later(4.5)) == timing.LATE_MANY
-    for node_id in NODES[timing.LATE_MANY : 30]:
+    assert downs(sessions, later(4.5)) == 0
+    for node_id in NODES[:30]:
         sessions.beat(node_id, S1, later(5))  # late, but there
     assert downs(sessions, later(4.5 + MORE_S)) == 0
-    assert len(sessions) == 35
-    for node_id in NODES[timing.LATE_MANY : 30]:
+    for node_id in NODES[:30]:
         sessions.beat(node_id, S1, later(8))
     assert downs(sessions, later(4.5 + 2 * MORE_S)) == 10, "ten were given more time twice"
-    assert len(sessions) == 25
+    assert len(sessions) == 30
+
+
+@pytest.mark.parametrize(("watched", "dead"), [(True, 0), (False, 12)])
+def test_fewer_late_ones_are_many_where_their_machines_are_known_to_be_there(
+    watched: bool, dead: int
+) -> None:
+    nodes = [NodeId(f"n{number:03}") for number in range(200)]
+    sessions = Sessions(PERIOD_NS, heard=dict.fromkeys(nodes, later(100)).get)
+    for node_id in nodes:
+        sessions.register(node_id, S1, START)
+        if watched:
+            sessions.watch(node_id, S1)
+    for node_id in nodes[12:]:
+        sessions.beat(node_id, S1, later(1))
+    assert downs(sessions, later(4.5)) == dead
 
 
 def test_machines_that_are_silent_are_not_given_more_time() -> None:
