@@ -56,7 +56,7 @@ class ErrandServer:
     async def _answer(self, path: str, request: bytes) -> bytes:
         method = BY_PATH.get(path)
         service = self._services.get(method.service) if method is not None else None
-        if method is None or service is None or not method.is_unary:
+        if method is None or not method.is_unary or not hasattr(service, method.name):
             raise Rejection(Code.UNIMPLEMENTED, f"this node does not serve {path}")
         call = Call(Peer(local=True), method.path)
         response = await getattr(service, method.name)(call, method.parse_request(request))

@@ -1,4 +1,4 @@
-"""`swarmd image`: the images of this node.
+"""`swarmd image`: the images of a node.
 
 Every node has its own; a node without an image that a task needs pulls it, unless the image is in
 no registry: then it is loaded on each node that is to run it.
@@ -30,6 +30,7 @@ SERVICE = "swarmd.v1.Images"
     entries={
         "ls": Entry("swarmd.cli.image:ls", "List the images of this node"),
         "pull": Entry("swarmd.cli.image:pull", "Fetch images from their registries"),
+        "save": Entry("swarmd.cli.image:save", "Write images into an archive"),
         "load": Entry("swarmd.cli.image:load", "Take in an archive of `docker save`"),
         "import": Entry("swarmd.cli.image:import_", "Make an image of a root filesystem"),
         "prune": Entry("swarmd.cli.image:prune", "Remove images that no service needs"),
@@ -42,38 +43,82 @@ def image() -> None:
 
 @click.command()
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
+@click.option("--node", "nodes", multiple=True, help="Of that node; a name or an id.")
+@click.option("--all-nodes", is_flag=True, help="Of every node.")
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 @click.pass_obj
-def ls(target: Target, /, quiet: bool, output: str) -> None:
-    """List the images of this node."""
-    from swarmd.cli import render
+def ls(
+    target: Target, /, quiet: bool, nodes: tuple[str, ...], all_nodes: bool, output: str
+) -> None:
+    """List the images of this node, or through a manager those of others."""
+    from swarmd.cli import images_client, render
+    from swarmd.cli.client import Client, run
     from swarmd.cli.words import age, size
+
+    if nodes and all_nodes:
+        raise click.UsageError("give --node or --all-nodes, not both")
+
+    async def work(client: Client) -> list[images_client.Placed]:
+        if nodes or all_nodes:
+            return await images_client.images_of(client, nodes)
+        return await images_client.own_images(client)
+
+    found = run(target, work)
+    if quiet:
+        for short in dict.fromkeys(_short(row.image.id) for row in found):
+            click.echo(short)
+    elif output == render.JSON:
+        render.json_lines([_document(row.image, row.node) for row in found])
+    else:
+        now = target.clock.now()
+        columns = ["IMAGE", *(["NODE"] if nodes or all_nodes else []), "ID", "CREATED", "SIZE"]
+        rows = [
+            (
+                image.name,
+                *([node] if node else []),
+                _short(image.id),
+                age(now - image.created_at.ToNanoseconds()),
+                size(image.size_bytes),
+            )
+            for image, node in found
+        ]
+        render.table(columns, rows, wrap="IMAGE")
+
+
+def _document(image: pb.Image, node: str) -> dict[str, Any]:
+    document = {
+        "Name": image.name,
+        "ID": image.id,
+        "Digest": image.digest,
+        "Size": image.size_bytes,
+    }
+    return {**document, "Node": node} if node else document
+
+
+@click.command()
+@click.option("-o", "--output", type=click.Path(dir_okay=False), help="File [standard output].")
+@click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
+@click.pass_obj
+def save(target: Target, /, output: str | None, names: tuple[str, ...]) -> None:
+    """Write images of this node into an archive, for `image load` and `docker load`.
+
+    \b
+    swarmd image save -o web.tar web:2
+    swarmd image save web:2 | ssh w1 swarmd image load
+    """
+    from swarmd.cli.client import Client, run
+    from swarmd.cli.saving import write_whole
     from swarmd.rpc.pb import images as pb
 
-    answer = _call(target, lambda stub: stub.List(pb.ListImagesRequest(), timeout_s=CALL_S_MAX))
-    if quiet:
-        for item in answer.images:
-            click.echo(_short(item.id))
-        return
-    if output == render.JSON:
-        render.json_lines(
-            [
-                {"Name": item.name, "ID": item.id, "Digest": item.digest, "Size": item.size_bytes}
-                for item in answer.images
-            ]
-        )
-        return
-    now = target.clock.now()
-    rows = [
-        (
-            item.name,
-            _short(item.id),
-            age(now - item.created_at.ToNanoseconds()),
-            size(item.size_bytes),
-        )
-        for item in answer.images
-    ]
-    render.table(("IMAGE", "ID", "CREATED", "SIZE"), rows, wrap="IMAGE")
+    if output is None and sys.stdout.isatty():
+        raise click.UsageError("an archive is no text: name a file with --output, or use a pipe")
+
+    async def work(client: Client) -> None:
+        request = pb.SaveImagesRequest(names=names)
+        answers = client.stub(SERVICE).Save(request, timeout_s=LOAD_S_MAX)
+        await write_whole((answer.data async for answer in answers), output)
+
+    run(target, work)
 
 
 @click.command()

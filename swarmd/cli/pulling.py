@@ -36,7 +36,8 @@ async def pulled(stub: Any, request: pb.PullImageRequest, *, quiet: bool) -> pb.
                 word = "unpacking" if answer.unpacking else "pulling"
                 bar.update(
                     shown,
-                    description=f"{word} {request.name}",
+                    description=f"{word} {request.name}"
+                    + (f" ({answer.silence})" if answer.silence else ""),
                     completed=answer.bytes_done,
                     total=answer.bytes_total or None,
                 )

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-import click
-
+from swarmd.cli.absent import tell_absent
 from swarmd.cli.client import Client
 from swarmd.cli.errors import CliError
 from swarmd.cli.lookup import find_node
@@ -38,9 +37,7 @@ async def volumes(client: Client, nodes: tuple[str, ...]) -> list[Placed]:
     names = {str(node.id): node.hostname for node in known}
     request = pb.ListClusterVolumesRequest(node_ids=[find_node(known, word).id for word in nodes])
     listed = await client.stub(CLUSTER).List(request, timeout_s=CALL_S_MAX)
-    for absent in listed.absent:
-        name = names.get(absent.node_id, absent.node_id)
-        click.echo(f"the volumes of node {name} are not known: {absent.reason}", err=True)
+    tell_absent(listed.absent, names, "volumes")
     found = [
         Placed(row.volume, row.node_id, names.get(row.node_id, row.node_id))
         for row in listed.volumes

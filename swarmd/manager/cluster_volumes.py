@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 
+from swarmd.manager.asked_nodes import ask_each
 from swarmd.manager.errands import Errands
-from swarmd.model.errors import Code, Rejection, invalid
+from swarmd.model.errors import invalid
 from swarmd.model.ids import NodeId
 from swarmd.model.node import Node
-from swarmd.model.states import NodeState
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import volumes as pb
 from swarmd.store.view import View
@@ -19,7 +18,6 @@ VOLUMES = "/swarmd.v1.Volumes"
 LIST_S = 5.0
 # Removing deletes what is in a volume.
 CHANGE_S = 60.0
-AT_ONCE = 64
 
 
 class ClusterVolumes:
@@ -46,21 +44,15 @@ class ClusterVolumes:
         """The volumes of nodes that answer, and the names of those that don't."""
         await self._read_barrier()
         answer = pb.ListClusterVolumesResponse()
-        at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def ask(node: Node) -> None:
-            async with at_once:
-                try:
-                    volumes = await self._volumes_of(node)
-                except Rejection as rejection:
-                    answer.absent.add(node_id=node.id, reason=rejection.message)
-                    return
-            for volume in volumes:
-                answer.volumes.add(node_id=node.id, volume=volume)
+        async def ask(node_id: NodeId) -> None:
+            listed: pb.ListVolumesResponse = await self._errands.call(
+                node_id, f"{VOLUMES}/List", pb.ListVolumesRequest(), within_s=LIST_S
+            )
+            for volume in listed.volumes:
+                answer.volumes.add(node_id=node_id, volume=volume)
 
-        async with asyncio.TaskGroup() as tasks:
-            for node in self._nodes(request.node_ids):
-                tasks.create_task(ask(node))
+        answer.absent.extend(await ask_each(self._view, request.node_ids, ask))
         return answer
 
     async def Create(
@@ -80,18 +72,6 @@ class ClusterVolumes:
             node.id, f"{VOLUMES}/Remove", request.volume, within_s=CHANGE_S
         )
         return answer
-
-    async def _volumes_of(self, node: Node) -> Iterable[pb.Volume]:
-        if node.status.state is NodeState.DOWN:
-            raise Rejection(Code.UNAVAILABLE, "the node is down")
-        answer: pb.ListVolumesResponse = await self._errands.call(
-            node.id, f"{VOLUMES}/List", pb.ListVolumesRequest(), within_s=LIST_S
-        )
-        return answer.volumes
-
-    def _nodes(self, node_ids: Iterable[str]) -> Iterable[Node]:
-        wanted = tuple(node_ids)
-        return tuple(map(self._view.get_node, wanted)) if wanted else self._view.nodes()
 
     async def _node(self, node_id: str) -> Node:
         if not node_id:

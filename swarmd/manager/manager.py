@@ -28,6 +28,7 @@ from swarmd.dispatcher.service import (
 )
 from swarmd.manager.acknowledgements import ACKNOWLEDGEMENTS, Acknowledgements
 from swarmd.manager.ca_service import CA_SERVICE, NODE_CA_SERVICE, CAService, NodeCAService, Signs
+from swarmd.manager.cluster_images import CLUSTER_IMAGES, ClusterImages
 from swarmd.manager.cluster_service import CLUSTER, ClusterService
 from swarmd.manager.cluster_volumes import CLUSTER_VOLUMES, ClusterVolumes
 from swarmd.manager.consensus import Consensus
@@ -79,7 +80,7 @@ SERVICES = (
     *(CONTROL, UPDATES, CLUSTER, MEMBERSHIP, HEALTH, ENDPOINTS, CA_SERVICE, NODE_CA_SERVICE),
     *(ACKNOWLEDGEMENTS, DOCTOR),
     *(DISPATCHER, NODE_LIFECYCLE, RELAYS, LOGS, LOG_BROKER, WATCH, EXEC, EXEC_BROKER),
-    *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_VOLUMES, RESOURCE_ALLOCATOR),
+    *(REGISTRIES, WANTED_IMAGES, ERRANDS, CLUSTER_IMAGES, CLUSTER_VOLUMES, RESOURCE_ALLOCATOR),
 )
 
 
@@ -208,6 +209,9 @@ class Manager:
             ),
             WANTED_IMAGES: WantedImagesService(self.store),
             ERRANDS: self._errands,
+            CLUSTER_IMAGES: ClusterImages(
+                self.store, self._errands, read_barrier=self.consensus.read_barrier
+            ),
             CLUSTER_VOLUMES: ClusterVolumes(
                 self.store, self._errands, read_barrier=self.consensus.read_barrier
             ),

@@ -55,6 +55,8 @@ from swarmd.runtime.supervise import Supervisor
 
 from .address import is_loopback
 from .certificates import CertificateKeeper
+from .executor_access import image_store
+from .image_service import IMAGES, ListedImages
 from .paths import Paths, namespaces_dir
 from .remote_authority import RemoteAuthority
 from .security import SecurityContext
@@ -192,7 +194,11 @@ class AgentHalf:
         checkup = Checkup(
             ingress=self._ingress_namespace, problems=lambda: self.problems, clock=clock
         )
-        services = {VOLUMES: VolumeService(lambda: self.executor.volumes), CHECKUP: checkup}
+        services = {
+            VOLUMES: VolumeService(lambda: self.executor.volumes),
+            IMAGES: ListedImages(lambda: image_store(self.executor)),
+            CHECKUP: checkup,
+        }
         self._errands = ErrandServer(services, rng=rng)
         self._session_tasks = Supervisor("session")
         self._tasks = Supervisor("agent")

@@ -35,10 +35,7 @@ class ExecutorAccess:
         return self.executor().volumes
 
     def store(self) -> ImageStore:
-        executor = self.executor()
-        if executor.images is None:
-            raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
-        return executor.images
+        return image_store(self.executor())
 
     def cleaner(self) -> Cleaner:
         self.store()
@@ -53,6 +50,17 @@ class ExecutorAccess:
         if puller is None:
             raise AssertionError("whoever has images can pull them")
         return puller
+
+
+def image_store(executor: NodeExecutor) -> ImageStore:
+    """The images of a node.
+
+    Raises:
+        Rejection: it can have none.
+    """
+    if executor.images is None:
+        raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
+    return executor.images
 
 
 def image_message(image: Image) -> pb.Image:

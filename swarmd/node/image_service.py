@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.images import rootfs
 from swarmd.agent.images.cleaner import NotKnown
-from swarmd.agent.images.problems import BadImage
+from swarmd.agent.images.problems import BadImage, NoSuchImage
+from swarmd.agent.images.saving import saved
+from swarmd.agent.images.store import ImageStore
 from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
 from swarmd.model.reference import BadReference, parse
 from swarmd.rpc.call import Call
@@ -30,17 +32,32 @@ if TYPE_CHECKING:
 IMAGES = "swarmd.v1.Images"
 
 
-class ImageService(RegistryCalls):
+class ListedImages:
+    """The part that managers may ask, too.
+
+    Args:
+        store: finds the node's images; raises a `Rejection` where it can have none.
+    """
+
+    def __init__(self, store: Callable[[], ImageStore]) -> None:
+        self._store = store
+
+    async def List(self, call: Call, request: pb.ListImagesRequest) -> pb.ListImagesResponse:
+        store = self._store()
+        if not store.may_have_images:
+            return pb.ListImagesResponse()
+        with _explained():
+            images = await store.images()
+        return pb.ListImagesResponse(images=map(image_message, images))
+
+
+class ImageService(ListedImages, RegistryCalls):
     """Answers for one daemon; everybody who reaches the socket may ask everything."""
 
     def __init__(self, daemon: Daemon, *, clock: Clock) -> None:
-        super().__init__(daemon)
+        RegistryCalls.__init__(self, daemon)
+        ListedImages.__init__(self, self._access.store)
         self._clock = clock
-
-    async def List(self, call: Call, request: pb.ListImagesRequest) -> pb.ListImagesResponse:
-        with _explained():
-            images = await self._access.store().images()
-        return pb.ListImagesResponse(images=map(image_message, images))
 
     async def Load(
         self, call: Call, requests: AsyncIterator[pb.LoadImagesRequest]
@@ -51,6 +68,14 @@ class ImageService(RegistryCalls):
             first = await _received(requests, archive)
             images = await store.import_archive(archive, name=first.name if first else "")
         return pb.LoadImagesResponse(images=map(image_message, images))
+
+    async def Save(
+        self, call: Call, request: pb.SaveImagesRequest
+    ) -> AsyncIterator[pb.SaveImagesResponse]:
+        store = self._access.store()
+        with _explained():
+            async for data in saved(store, [parse(name) for name in request.names]):
+                yield pb.SaveImagesResponse(data=data)
 
     async def Import(
         self, call: Call, requests: AsyncIterator[pb.ImportImageRequest]
@@ -123,6 +148,8 @@ def _explained() -> Iterator[None]:
         yield
     except (BadImage, BadReference) as error:
         raise invalid(str(error)) from None
+    except NoSuchImage as error:
+        raise Rejection(Code.NOT_FOUND, str(error)) from None
     except (EngineDown, RpcError, NotKnown) as error:
         raise Rejection(Code.UNAVAILABLE, str(error)) from None
 

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from swarmd.agent.executors.containerd.engine import EngineDown
-from swarmd.agent.images.fetching import Fetch, first_of
+from swarmd.agent.images.fetching import Fetch
 from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
 from swarmd.agent.images.registry import Registry
 from swarmd.agent.images.store import Image
@@ -120,7 +120,10 @@ def _progress(fetch: Fetch | None) -> pb.PullImageResponse | None:
     if fetch is None:
         return None
     return pb.PullImageResponse(
-        bytes_done=fetch.bytes_done, bytes_total=fetch.bytes_total, unpacking=fetch.is_complete
+        bytes_done=fetch.bytes_done,
+        bytes_total=fetch.bytes_total,
+        unpacking=fetch.is_complete,
+        silence=fetch.silence,
     )
 
 
@@ -137,8 +140,6 @@ def _explained() -> Iterator[None]:
     """Turn what can go wrong with images into answers to calls."""
     try:
         yield
-    except BaseExceptionGroup as group:
-        raise _answer(first_of(group)) from None
     except Exception as error:
         raise _answer(error) from None
 

@@ -62,6 +62,7 @@ _BY_SERVICE: dict[str, Access] = {
     _OWN + "Cluster": _MANAGERS,
     _OWN + "Doctor": _MANAGERS,
     _OWN + "Endpoints": _NODES,
+    _OWN + "ClusterImages": _MANAGERS,
     _OWN + "ClusterVolumes": _MANAGERS,
     _OWN + "Errands": _NODES,
     _OWN + "Exec": _MANAGERS,
@@ -104,6 +105,7 @@ _ROUTING: dict[str, Routing] = {
     # Made from committed state with versions that all managers share, so any of them can serve it
     # and a watcher of a follower notices nothing of an election.
     _OWN + "Endpoints": _HERE,
+    _OWN + "ClusterImages": _FORWARDED,
     _OWN + "ClusterVolumes": _FORWARDED,
     _OWN + "Errands": _FORWARDED,
     _OWN + "Exec": _FORWARDED,

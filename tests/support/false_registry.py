@@ -8,7 +8,7 @@ import json
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 from swarmd.agent.images.manifest import MANIFESTS
@@ -16,6 +16,7 @@ from tests.support import images
 
 KIND = "application/vnd.oci.image"
 DRIP_BYTES, DRIP_S = 200_000, 0.4
+SILENT_S = 60.0  # longer than any test waits; the end of the server cuts it short
 
 
 class FalseRegistry(ThreadingHTTPServer):
@@ -30,6 +31,7 @@ class FalseRegistry(ThreadingHTTPServer):
         self.tokens: set[str] = set()
         self.tokens_given = 0
         self.honest = False
+        self.spoken = Event()  # set when those that are silent go on
 
     @property
     def host(self) -> str:
@@ -70,13 +72,17 @@ class _Asked(BaseHTTPRequestHandler):
             return
         _, _, repository, what, name = self.path.split("/")
         fault = "" if self.server.honest else repository
+        if fault == "mute":
+            self.server.spoken.wait(SILENT_S)
         if fault == "brief" and not self._may():
             realm = f'Bearer realm="http://{self.server.host}/token",service="s"'
             self._reply(401, WWW_Authenticate=realm)
         elif what == "manifests":
             self._manifest(repository, fault, name)
-        else:
+        elif name in self.server.blobs:
             self._blob(fault, self.server.blobs[name])
+        else:
+            self._reply(404)
 
     def _may(self) -> bool:
         """Whether the caller has a token; each is good for one request."""
@@ -104,6 +110,13 @@ class _Asked(BaseHTTPRequestHandler):
             case "short":
                 self._head(code, len(data))
                 self.wfile.write(data[: len(data) // 2])
+                return
+            case "less":
+                data = data[:-7]
+            case "hush" if len(data) > DRIP_BYTES and not self.server.spoken.is_set():
+                self._head(code, len(data))
+                self.wfile.write(data[:DRIP_BYTES])
+                self.server.spoken.wait(SILENT_S)
                 return
             case "slow" if len(data) > DRIP_BYTES:
                 self._head(code, len(data))
@@ -137,5 +150,6 @@ def a_false_registry() -> Iterator[FalseRegistry]:
         try:
             yield running
         finally:
+            running.spoken.set()
             running.shutdown()
             thread.join()

@@ -121,6 +121,7 @@ class NodeExecutor:
             mirrors=self.mirrors,
             on_pulled=self.cleaner.look,
             on_full=self.cleaner.look,
+            now=clock.now,
         )
         self.images = images
         self.containers = ContainerdExecutor(

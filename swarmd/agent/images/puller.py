@@ -20,6 +20,7 @@ from typing import BinaryIO, NamedTuple, TypeVar
 from swarmd.agent.executors.containerd.client import is_full
 from swarmd.agent.images import manifest as documents
 from swarmd.agent.images.archive import Archived
+from swarmd.agent.images.asking import SILENCE_S_MAX
 from swarmd.agent.images.fetching import Fetch, Fetching
 from swarmd.agent.images.manifest import INDEXES, MANIFESTS
 from swarmd.agent.images.mirrors import Mirrors
@@ -54,6 +55,8 @@ class Puller:
         mirrors: of registries; may change at any time.
         on_pulled: called when there is an image more.
         on_full: called when there was no room for one.
+        now: the time in nanoseconds.
+        silence_s: how long a registry may say nothing.
     """
 
     def __init__(
@@ -65,6 +68,8 @@ class Puller:
         mirrors: Mirrors | None = None,
         on_pulled: Callable[[], None] = lambda: None,
         on_full: Callable[[], None] = lambda: None,
+        now: Callable[[], int],
+        silence_s: float = SILENCE_S_MAX,
     ) -> None:
         self.mirrors = mirrors if mirrors is not None else Mirrors()
         self.store = store
@@ -72,6 +77,8 @@ class Puller:
         self._platform = platform
         self._on_pulled = on_pulled
         self._on_full = on_full
+        self._now = now
+        self.silence_s = silence_s
         self._pulling: dict[str, asyncio.Lock] = {}
         self._fetches: dict[str, Fetch] = {}
         self._fetching = Fetching(store, directory)
@@ -116,11 +123,16 @@ class Puller:
         return self._pulling.setdefault(str(reference), asyncio.Lock())
 
     async def _pull(self, reference: Reference, logins: Logins) -> Image:
+        fetch = self._fetches[str(reference)] = Fetch(self._now)
+
         async def ask(source: Source) -> Image:
-            return await self._pull_from(source.registry, reference)
+            return await self._pull_from(source.registry, reference, fetch)
 
         try:
             image = await self._first_answer(reference, logins, ask)
+        except (BadImage, NoSuchImage):
+            self._fetching.forget(part.digest for part in fetch.parts)
+            raise
         except (OSError, RpcError) as error:
             if is_full(error) if isinstance(error, RpcError) else error.errno in _FULL:
                 self._on_full()
@@ -129,7 +141,7 @@ class Puller:
                 ) from None
             raise
         finally:
-            self._fetches.pop(str(reference), None)
+            del self._fetches[str(reference)]
         self._on_pulled()
         return image
 
@@ -150,11 +162,12 @@ class Puller:
 
     def _sources(self, reference: Reference, logins: Logins) -> Iterator[Source]:
         for url in self.mirrors.of(reference.registry):
-            yield Source(Registry(reference, mirror=url), True)
+            yield Source(Registry(reference, mirror=url, silence_s=self.silence_s), True)
         for login in dict.fromkeys(logins or (NOBODY,)):
-            yield Source(Registry(reference, login), False)
+            yield Source(Registry(reference, login, silence_s=self.silence_s), False)
 
-    async def _pull_from(self, registry: Registry, reference: Reference) -> Image:
+    async def _pull_from(self, registry: Registry, reference: Reference, fetch: Fetch) -> Image:
+        fetch.ask(registry.name)
         kind, data = await self._manifest(registry, reference.digest or reference.tag)
         manifest = documents.parse_manifest(data)
         parts = {part.digest: part for part in (manifest.config, *manifest.layers)}
@@ -162,8 +175,7 @@ class Puller:
             "image.pulling image=%s from=%s layers=%d",
             reference, registry.name, len(manifest.layers),
         )  # fmt: skip
-        fetch = Fetch(tuple(parts.values()))
-        self._fetches[str(reference)] = fetch
+        fetch.found(tuple(parts.values()))
         await self._fetching.fetch(registry, fetch)
         item = Archived(
             names=(str(reference),),

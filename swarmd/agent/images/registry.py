@@ -18,6 +18,14 @@ from pathlib import Path
 from urllib.parse import urlencode, urlsplit
 
 from swarmd.agent.images import auth
+from swarmd.agent.images.asking import (
+    CHUNK_BYTES,
+    SILENCE_S_MAX,
+    BrokenOff,
+    pieces,
+    read_document,
+    send,
+)
 from swarmd.agent.images.manifest import (
     DOCUMENT_BYTES_MAX,
     INDEXES,
@@ -30,10 +38,12 @@ from swarmd.model.reference import DOCKER_HUB, Reference
 from swarmd.model.registry_login import NOBODY, Credentials
 
 DOCKER_HUB_HOST = "registry-1.docker.io"
-SILENCE_S_MAX = 30.0
-CHUNK_BYTES = 256 * 1024
 CLIENT_ID = "swarmd"
 _ACCEPT = ", ".join((*MANIFESTS, *INDEXES))
+
+
+class NoRange(Unreachable):
+    """A registry has not as much of a blob as has come already."""
 
 
 class Registry:
@@ -41,11 +51,18 @@ class Registry:
 
     Args:
         mirror: asked in place of the registry: scheme, host and perhaps a path.
+        silence_s: how long it may say nothing.
     """
 
     def __init__(
-        self, reference: Reference, credentials: Credentials = NOBODY, *, mirror: str = ""
+        self,
+        reference: Reference,
+        credentials: Credentials = NOBODY,
+        *,
+        mirror: str = "",
+        silence_s: float = SILENCE_S_MAX,
     ) -> None:
+        self._silence_s = silence_s
         self.name = urlsplit(mirror).netloc if mirror else reference.registry
         self._reference = reference
         self._credentials = credentials
@@ -60,7 +77,7 @@ class Registry:
             NoSuchImage, Unreachable: it does not, or cannot be asked.
         """
         with self._open(self._root) as answer:
-            _read(answer, DOCUMENT_BYTES_MAX)
+            read_document(answer, DOCUMENT_BYTES_MAX)
 
     def manifest(self, name: str) -> tuple[str, bytes]:
         """A manifest or index by tag or digest: its media type and content.
@@ -71,7 +88,7 @@ class Registry:
         """
         with self._open(f"{self._base}/manifests/{name}", accept=_ACCEPT) as answer:
             kind = answer.headers.get("Content-Type", "").partition(";")[0].strip()
-            data = _read(answer, DOCUMENT_BYTES_MAX)
+            data = read_document(answer, DOCUMENT_BYTES_MAX)
         if name.startswith("sha256:") and digest_of(data) != name:
             raise BadImage(f"{self.name} answers for {name} with something else")
         return kind, data
@@ -95,24 +112,44 @@ class Registry:
                     digest.update(chunk)
                     size += len(chunk)
         if size < blob.size:
-            headers = {"Range": f"bytes={size}-"} if size else {}
-            with self._open(f"{self._base}/blobs/{blob.digest}", **headers) as answer:
+            with self._open_blob(blob, path, size) as answer:
                 if size and answer.status != http.client.PARTIAL_CONTENT:
                     digest, size = hashlib.sha256(), 0
                 with path.open("r+b" if size else "wb") as file:
                     file.seek(size)
-                    while chunk := _piece(answer):
-                        size += len(chunk)
-                        if size > blob.size:
-                            break
-                        digest.update(chunk)
-                        file.write(chunk)
-                        on_size(size)
-        if size < blob.size:
-            raise Unreachable(f"{self.name} broke off after {size} of {blob.size} bytes of a layer")
-        if size > blob.size or f"sha256:{digest.hexdigest()}" != blob.digest:
+                    try:
+                        for piece in pieces(answer):
+                            size += len(piece)
+                            if size > blob.size:
+                                break
+                            digest.update(piece)
+                            file.write(piece)
+                            on_size(size)
+                    except BrokenOff as error:
+                        raise Unreachable(
+                            f"{self.name} {error} after {size} of {blob.size} bytes of a layer; "
+                            "will try again"
+                        ) from None
+        if size != blob.size or f"sha256:{digest.hexdigest()}" != blob.digest:
             path.unlink()
+            if size < blob.size:
+                raise BadImage(f"{self.name} sent {size} of the {blob.size} bytes of {blob.digest}")
             raise BadImage(f"{self.name} sent something else than {blob.digest} promises")
+
+    def _open_blob(self, blob: Descriptor, path: Path, begin: int) -> http.client.HTTPResponse:
+        """The blob from some byte on, if the registry can do that."""
+        url = f"{self._base}/blobs/{blob.digest}"
+        try:
+            return self._open(url, **({"Range": f"bytes={begin}-"} if begin else {}))
+        except NoRange:
+            path.unlink()  # the next attempt begins anew
+            raise
+        except Denied:
+            raise
+        except NoSuchImage:
+            raise NoSuchImage(
+                f"{self.name} lacks {blob.digest}, a part of {self._reference.familiar}"
+            ) from None
 
     def _open(self, url: str, *, accept: str = "", **headers: str) -> http.client.HTTPResponse:
         if accept:
@@ -124,7 +161,7 @@ class Registry:
                 # Unredirected: not for whoever serves the content in the end.
                 request.add_unredirected_header("Authorization", authorization)
             try:
-                answer: http.client.HTTPResponse = _send(request)
+                answer: http.client.HTTPResponse = send(request, self._silence_s)
                 return answer
             except urllib.error.HTTPError as error:
                 with error:
@@ -153,8 +190,8 @@ class Registry:
         elif self._credentials.basic:
             request.add_unredirected_header("Authorization", self._credentials.basic)
         try:
-            with _send(request) as answer:
-                token = auth.parse_token(_read(answer, DOCUMENT_BYTES_MAX))
+            with send(request, self._silence_s) as answer:
+                token = auth.parse_token(read_document(answer, DOCUMENT_BYTES_MAX))
         except urllib.error.HTTPError as error:
             with error:
                 raise self._explained(error.code) from None
@@ -183,7 +220,8 @@ class Registry:
                 f"no such image: {reference.familiar}, or {self.name} does not show it "
                 f"to {who}; check the name and the credentials"
             )
-        return Unreachable(f"{self.name} answers {code}; will try again")
+        kind = NoRange if code == http.client.REQUESTED_RANGE_NOT_SATISFIABLE else Unreachable
+        return kind(f"{self.name} answers {code}; will try again")
 
 
 def _url(registry: str) -> str:
@@ -198,33 +236,3 @@ def is_loopback(host: str) -> bool:
         return name == "localhost" or ipaddress.ip_address(name).is_loopback
     except ValueError:
         return False
-
-
-def _send(request: urllib.request.Request) -> http.client.HTTPResponse:
-    try:
-        answer: http.client.HTTPResponse = urllib.request.urlopen(request, timeout=SILENCE_S_MAX)
-        return answer
-    except urllib.error.HTTPError:
-        raise
-    except (urllib.error.URLError, OSError, http.client.HTTPException) as error:
-        reason = getattr(error, "reason", None) or error
-        host = urlsplit(request.full_url).netloc
-        raise Unreachable(f"{host} cannot be reached: {reason}; will try again") from None
-
-
-def _read(answer: http.client.HTTPResponse, limit: int) -> bytes:
-    try:
-        data = answer.read(limit + 1)
-    except (OSError, http.client.HTTPException) as error:
-        raise Unreachable(f"the registry broke off: {error}; will try again") from None
-    if len(data) > limit:
-        raise BadImage(f"the registry sends a document of more than {limit} bytes")
-    return data
-
-
-def _piece(answer: http.client.HTTPResponse) -> bytes:
-    """More of an answer; nothing at its end, also when that came too early."""
-    try:
-        return answer.read1(CHUNK_BYTES)
-    except (OSError, http.client.HTTPException):
-        return b""

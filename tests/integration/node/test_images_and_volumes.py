@@ -163,6 +163,53 @@ def kept_in_clear(swarm: Swarm) -> list[str]:
     return found
 
 
+def test_images_are_saved_on_one_node_and_loaded_on_another(swarm: Swarm, tmp_path: Path) -> None:
+    first, worker = manager(swarm), swarm.machines.by_name["w1"]
+    archive, both = tmp_path / "both.tar", ("saved:1", "also/saved:2")
+    images.docker_archive(archive, both[0], [images.busybox_layer()])
+    swarm.command(first, "image", "load", "-q", str(archive))
+    root = tmp_path / "root.tar"
+    root.write_bytes(images.layer([images.a_file("other", b"content")]))
+    swarm.command(first, "image", "import", str(root), both[1])
+    saved, piped = tmp_path / "saved.tar", tmp_path / "piped.tar"
+    swarm.command(first, "image", "save", "-o", str(saved), *both)
+    with piped.open("wb") as file:
+        words = first.command(cli(first, "image", "save", *both))
+        subprocess.run(words, stdout=file, check=True, timeout=60)
+    assert saved.read_bytes() == piped.read_bytes()
+    assert saved.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(saved) as entries:
+        listed = json.loads(entries.extractfile("manifest.json").read())  # type: ignore[union-attr]
+        assert {tuple(item["RepoTags"]) for item in listed} == {("saved:1",), ("also/saved:2",)}
+        assert {item["Config"] for item in listed} < set(entries.getnames())
+    said = swarm.command(worker, "image", "load", str(saved))
+    assert {line.removeprefix("Loaded image: ") for line in said.splitlines()} == set(both)
+
+    ids = node_ids(swarm)
+    rows = swarm.rows(first, "image", "ls", "--all-nodes")
+    for name in both:
+        assert len({row["Digest"] for row in rows if row["Name"] == name}) == 1
+        assert len([row for row in rows if row["Name"] == name]) == 2
+    only = swarm.rows(first, "image", "ls", "--node", ids["w1"])
+    assert {row["Name"] for row in only} == {
+        row["Name"] for row in swarm.rows(worker, "image", "ls")
+    }
+    assert "NODE" in swarm.command(first, "image", "ls", "--all-nodes").splitlines()[0]
+    with pytest.raises(CommandFailed, match="not a swarm manager"):
+        swarm.command(worker, "image", "ls", "--all-nodes")
+
+    kept = tmp_path / "kept.tar"
+    kept.write_text("as it was")
+    with pytest.raises(CommandFailed, match="this node has no image ghost:1"):
+        swarm.command(first, "image", "save", "-o", str(kept), "saved:1", "ghost:1")
+    assert kept.read_text() == "as it was"
+    assert not list(tmp_path.glob(".kept*"))
+    with pytest.raises(CommandFailed, match="/dev/null is no file"):
+        swarm.command(first, "image", "save", "-o", "/dev/null", "saved:1")
+    for machine in (first, worker):
+        swarm.command(machine, "image", "rm", *both)
+
+
 def test_volumes_of_all_nodes_are_seen_from_a_manager(swarm: Swarm) -> None:
     first, worker = manager(swarm), swarm.machines.by_name["w1"]
     ids = node_ids(swarm)

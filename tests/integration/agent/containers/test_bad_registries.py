@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import tarfile
 from collections.abc import AsyncIterator
@@ -19,6 +20,7 @@ from swarmd.model.mirrors import RegistryMirror
 from swarmd.model.reference import DOCKER_HUB, parse
 from swarmd.model.states import TaskState
 from swarmd.rpc.pb.containerd import leases_pb2, snapshots_pb2
+from swarmd.runtime.clock import SystemClock
 from tests.support import images
 from tests.support.containers import (
     ContainerWorker,
@@ -28,6 +30,7 @@ from tests.support.containers import (
     needs_containers,
 )
 from tests.support.false_registry import a_false_registry
+from tests.support.workers import eventually
 
 pytestmark = needs_containers
 ROOM_BYTES = 1_000_000
@@ -70,6 +73,7 @@ async def test_what_is_wrong_with_an_image_is_said_and_leaves_nothing(
         sentences = {
             registry.add("altered", good("altered")): "something else than sha256:",
             registry.add("long", good("long")): "something else than sha256:",
+            registry.add("less", good("less")): "sent ",
             registry.add("forged", good("forged")): "answers for sha256:",
             registry.add("garbage", [b"no tar" * 1000]): "layer of the image is damaged",
             registry.add("parent", harmful(images.a_file("../out"))): "leads out of it",
@@ -81,8 +85,16 @@ async def test_what_is_wrong_with_an_image_is_said_and_leaves_nothing(
                 "other", good("other"), config=images.a_config([b"x"])
             ): "not to the sha256:",
             registry.add("count", good("count"), config=images.a_config([])): "names 0 layers",
+            registry.add(
+                "foreign",
+                good("foreign"),
+                config=images.a_config(good("foreign"), architecture="s390x"),
+            ): "made for linux/s390x",
             f"{registry.host}/none:1": "no such image",
         }
+        gone = registry.add("gone", good("gone"))
+        sentences[gone] = f"a part of {gone}"
+        del registry.blobs[images.digest(gzip.compress(good("gone")[0], 1, mtime=0))]
         expected = {}
         tasks = []
         for name, sentence in sentences.items():
@@ -120,6 +132,32 @@ async def test_a_registry_that_fails_for_now_delays_its_tasks(worker: ContainerW
         assert (await worker.ends(waiting)).state is TaskState.COMPLETE
         told = [status.message for status in worker.history[waiting]]
         assert any(text.startswith(f"pulling {slow} ") and "/" in text for text in told), told
+
+
+async def test_a_registry_that_falls_silent_is_named_while_it_is_waited_for(
+    worker: ContainerWorker,
+) -> None:
+    puller = worker.node_executor.puller
+    assert puller is not None
+    puller.silence_s = 4.0
+    with a_false_registry() as registry:
+        bulk = images.layer([images.a_file("bulk", os.urandom(900_000))])
+        mute = registry.add("mute", [images.busybox_layer()])
+        hush = registry.add("hush", [images.busybox_layer(), bulk])
+        unanswered, cut = an_id(), an_id()
+        worker.assign(
+            a_container(unanswered, "true", image=mute), a_container(cut, "true", image=hush)
+        )
+        silent = f"{registry.host} has been silent for 3 s"
+        await eventually(
+            lambda: worker.status(unanswered).message == f"pulling {mute}: {silent}", silent
+        )
+        await eventually(lambda: worker.status(cut).message.endswith(silent), silent)
+        await worker.says(unanswered, f"{registry.host} said nothing for 4 s; will try again")
+        assert worker.status(unanswered).state is TaskState.PREPARING
+        registry.spoken.set()
+        assert (await worker.ends(unanswered)).state is TaskState.COMPLETE
+        assert (await worker.ends(cut)).state is TaskState.COMPLETE
 
 
 async def test_a_full_disk_delays_a_pull_until_there_is_room(worker: ContainerWorker) -> None:
@@ -180,7 +218,13 @@ async def test_mirrors_are_asked_first_and_passed_over_when_they_fail(
     with a_false_registry() as mirror, a_false_registry() as registry:
         registry.honest = True
         mirrors = Mirrors([RegistryMirror(registry.host, f"http://{mirror.host}")])
-        puller = Puller(store, tmp_path / "d", worker.node_executor.platform, mirrors=mirrors)
+        puller = Puller(
+            store,
+            tmp_path / "d",
+            worker.node_executor.platform,
+            mirrors=mirrors,
+            now=SystemClock().now,
+        )
 
         async def pulled(repository: str) -> str:
             image = await puller.pull(parse(f"{registry.host}/{repository}:1"), ())

@@ -162,6 +162,42 @@ async def test_a_registry_that_is_down_delays_the_task_and_says_so(
     assert worker.status(task_id).state == TaskState.PREPARING
 
 
+async def test_what_is_damaged_in_the_store_of_a_registry_is_not_run(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    def altered(blob: Path) -> None:
+        data = blob.read_bytes()
+        blob.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
+
+    def shortened(blob: Path) -> None:
+        blob.write_bytes(blob.read_bytes()[:-100])
+
+    damages = {
+        "altered": (altered, "sent something else than sha256:"),
+        "shortened": (shortened, "bytes of sha256:"),
+        "removed": (Path.unlink, "lacks sha256:"),
+    }
+    with a_registry(tmp_path) as registry:
+        expected = {}
+        tasks = []
+        for word, (damage, sentence) in damages.items():
+            layers = [images.layer([images.a_file(word, word.encode() * 1000)])]
+            archive = images.docker_archive(tmp_path / f"{word}.tar", "x:1", layers)
+            registry.push(archive, f"team/{word}", "1", node_platform())
+            hexadecimal = images.digest(layers[0]).removeprefix("sha256:")
+            (blob,) = tmp_path.glob(f"registry/docker/registry/v2/blobs/*/*/{hexadecimal}/data")
+            damage(blob)
+            task_id = an_id()
+            expected[task_id] = sentence
+            tasks.append(a_container(task_id, "true", image=f"{registry.host}/team/{word}:1"))
+        worker.assign(*tasks)
+        for task_id, sentence in expected.items():
+            status = await worker.ends(task_id)
+            assert status.state is TaskState.REJECTED, status
+            assert sentence in status.err
+    assert not list((worker.directory / "downloads").iterdir())
+
+
 async def test_an_image_for_other_machines_is_refused_with_what_it_is_for(
     worker: ContainerWorker, tmp_path: Path
 ) -> None:

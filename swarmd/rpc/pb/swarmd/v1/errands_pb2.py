@@ -24,7 +24,7 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/errands.proto\x12\tswarmd.v1\"\x19\n\x17ListenForErrandsRequest\"5\n\x06\x45rrand\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\x0c\"K\n\x0c\x45rrandAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08response\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x16\n\x14\x45rrandAnswerResponse2\x90\x01\n\x07\x45rrands\x12\x41\n\x06Listen\x12\".swarmd.v1.ListenForErrandsRequest\x1a\x11.swarmd.v1.Errand0\x01\x12\x42\n\x06\x41nswer\x12\x17.swarmd.v1.ErrandAnswer\x1a\x1f.swarmd.v1.ErrandAnswerResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/errands.proto\x12\tswarmd.v1\"\x19\n\x17ListenForErrandsRequest\"5\n\x06\x45rrand\x12\n\n\x02id\x18\x01 \x01(\t\x12\x0e\n\x06method\x18\x02 \x01(\t\x12\x0f\n\x07request\x18\x03 \x01(\x0c\"K\n\x0c\x45rrandAnswer\x12\n\n\x02id\x18\x01 \x01(\t\x12\x10\n\x08response\x18\x02 \x01(\x0c\x12\x0c\n\x04\x63ode\x18\x03 \x01(\r\x12\x0f\n\x07message\x18\x04 \x01(\t\"\x16\n\x14\x45rrandAnswerResponse\"-\n\nAbsentNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t2\x90\x01\n\x07\x45rrands\x12\x41\n\x06Listen\x12\".swarmd.v1.ListenForErrandsRequest\x1a\x11.swarmd.v1.Errand0\x01\x12\x42\n\x06\x41nswer\x12\x17.swarmd.v1.ErrandAnswer\x1a\x1f.swarmd.v1.ErrandAnswerResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -39,6 +39,8 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_ERRANDANSWER']._serialized_end=195
   _globals['_ERRANDANSWERRESPONSE']._serialized_start=197
   _globals['_ERRANDANSWERRESPONSE']._serialized_end=219
-  _globals['_ERRANDS']._serialized_start=222
-  _globals['_ERRANDS']._serialized_end=366
+  _globals['_ABSENTNODE']._serialized_start=221
+  _globals['_ABSENTNODE']._serialized_end=266
+  _globals['_ERRANDS']._serialized_start=269
+  _globals['_ERRANDS']._serialized_end=413
 # @@protoc_insertion_point(module_scope)

@@ -33,3 +33,11 @@ class ErrandAnswer(_message.Message):
 class ErrandAnswerResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
+
+class AbsentNode(_message.Message):
+    __slots__ = ("node_id", "reason")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    REASON_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    reason: str
+    def __init__(self, node_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...

@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from swarmd.rpc.pb.swarmd.v1 import errands_pb2 as _errands_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -35,6 +36,28 @@ class ListImagesResponse(_message.Message):
     images: _containers.RepeatedCompositeFieldContainer[Image]
     def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
 
+class NodeImage(_message.Message):
+    __slots__ = ("node_id", "image")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    image: Image
+    def __init__(self, node_id: _Optional[str] = ..., image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
+
+class ListClusterImagesRequest(_message.Message):
+    __slots__ = ("node_ids",)
+    NODE_IDS_FIELD_NUMBER: _ClassVar[int]
+    node_ids: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_ids: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class ListClusterImagesResponse(_message.Message):
+    __slots__ = ("images", "absent")
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    ABSENT_FIELD_NUMBER: _ClassVar[int]
+    images: _containers.RepeatedCompositeFieldContainer[NodeImage]
+    absent: _containers.RepeatedCompositeFieldContainer[_errands_pb2.AbsentNode]
+    def __init__(self, images: _Optional[_Iterable[_Union[NodeImage, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[_errands_pb2.AbsentNode, _Mapping]]] = ...) -> None: ...
+
 class LoadImagesRequest(_message.Message):
     __slots__ = ("name", "data")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -48,6 +71,18 @@ class LoadImagesResponse(_message.Message):
     IMAGES_FIELD_NUMBER: _ClassVar[int]
     images: _containers.RepeatedCompositeFieldContainer[Image]
     def __init__(self, images: _Optional[_Iterable[_Union[Image, _Mapping]]] = ...) -> None: ...
+
+class SaveImagesRequest(_message.Message):
+    __slots__ = ("names",)
+    NAMES_FIELD_NUMBER: _ClassVar[int]
+    names: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, names: _Optional[_Iterable[str]] = ...) -> None: ...
+
+class SaveImagesResponse(_message.Message):
+    __slots__ = ("data",)
+    DATA_FIELD_NUMBER: _ClassVar[int]
+    data: bytes
+    def __init__(self, data: _Optional[bytes] = ...) -> None: ...
 
 class ImportImageRequest(_message.Message):
     __slots__ = ("name", "changes", "data")
@@ -78,16 +113,18 @@ class PullImageRequest(_message.Message):
     def __init__(self, name: _Optional[str] = ..., username: _Optional[str] = ..., password: _Optional[str] = ..., registry_auth: _Optional[str] = ...) -> None: ...
 
 class PullImageResponse(_message.Message):
-    __slots__ = ("image", "bytes_done", "bytes_total", "unpacking")
+    __slots__ = ("image", "bytes_done", "bytes_total", "unpacking", "silence")
     IMAGE_FIELD_NUMBER: _ClassVar[int]
     BYTES_DONE_FIELD_NUMBER: _ClassVar[int]
     BYTES_TOTAL_FIELD_NUMBER: _ClassVar[int]
     UNPACKING_FIELD_NUMBER: _ClassVar[int]
+    SILENCE_FIELD_NUMBER: _ClassVar[int]
     image: Image
     bytes_done: int
     bytes_total: int
     unpacking: bool
-    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., unpacking: _Optional[bool] = ...) -> None: ...
+    silence: str
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., unpacking: _Optional[bool] = ..., silence: _Optional[str] = ...) -> None: ...
 
 class ResolveImageRequest(_message.Message):
     __slots__ = ("name", "registry_auth")

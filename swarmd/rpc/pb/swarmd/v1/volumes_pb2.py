@@ -23,9 +23,10 @@ _sym_db = _symbol_database.Default()
 
 
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
+from swarmd.rpc.pb.swarmd.v1 import errands_pb2 as swarmd_dot_v1_dot_errands__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/volumes.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xab\x02\n\x06Volume\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x06labels\x18\x02 \x03(\x0b\x32\x1d.swarmd.v1.Volume.LabelsEntry\x12/\n\x07options\x18\x03 \x03(\x0b\x32\x1e.swarmd.v1.Volume.OptionsEntry\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmountpoint\x18\x05 \x01(\t\x12\x10\n\x08task_ids\x18\x06 \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xfc\x01\n\x13\x43reateVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12:\n\x06labels\x18\x02 \x03(\x0b\x32*.swarmd.v1.CreateVolumeRequest.LabelsEntry\x12<\n\x07options\x18\x03 \x03(\x0b\x32+.swarmd.v1.CreateVolumeRequest.OptionsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\x14\x43reateVolumeResponse\x12!\n\x06volume\x18\x01 \x01(\x0b\x32\x11.swarmd.v1.Volume\"\x14\n\x12ListVolumesRequest\"9\n\x13ListVolumesResponse\x12\"\n\x07volumes\x18\x01 \x03(\x0b\x32\x11.swarmd.v1.Volume\"#\n\x13RemoveVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14RemoveVolumeResponse\"@\n\nNodeVolume\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12!\n\x06volume\x18\x02 \x01(\x0b\x32\x11.swarmd.v1.Volume\"-\n\nAbsentNode\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\"-\n\x19ListClusterVolumesRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\"k\n\x1aListClusterVolumesResponse\x12&\n\x07volumes\x18\x01 \x03(\x0b\x32\x15.swarmd.v1.NodeVolume\x12%\n\x06\x61\x62sent\x18\x02 \x03(\x0b\x32\x15.swarmd.v1.AbsentNode\"]\n\x1a\x43reateClusterVolumeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12.\n\x06volume\x18\x02 \x01(\x0b\x32\x1e.swarmd.v1.CreateVolumeRequest\"]\n\x1aRemoveClusterVolumeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12.\n\x06volume\x18\x02 \x01(\x0b\x32\x1e.swarmd.v1.RemoveVolumeRequest2\xe6\x01\n\x07Volumes\x12I\n\x06\x43reate\x12\x1e.swarmd.v1.CreateVolumeRequest\x1a\x1f.swarmd.v1.CreateVolumeResponse\x12\x45\n\x04List\x12\x1d.swarmd.v1.ListVolumesRequest\x1a\x1e.swarmd.v1.ListVolumesResponse\x12I\n\x06Remove\x12\x1e.swarmd.v1.RemoveVolumeRequest\x1a\x1f.swarmd.v1.RemoveVolumeResponse2\x89\x02\n\x0e\x43lusterVolumes\x12S\n\x04List\x12$.swarmd.v1.ListClusterVolumesRequest\x1a%.swarmd.v1.ListClusterVolumesResponse\x12P\n\x06\x43reate\x12%.swarmd.v1.CreateClusterVolumeRequest\x1a\x1f.swarmd.v1.CreateVolumeResponse\x12P\n\x06Remove\x12%.swarmd.v1.RemoveClusterVolumeRequest\x1a\x1f.swarmd.v1.RemoveVolumeResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x17swarmd/v1/volumes.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17swarmd/v1/errands.proto\"\xab\x02\n\x06Volume\x12\x0c\n\x04name\x18\x01 \x01(\t\x12-\n\x06labels\x18\x02 \x03(\x0b\x32\x1d.swarmd.v1.Volume.LabelsEntry\x12/\n\x07options\x18\x03 \x03(\x0b\x32\x1e.swarmd.v1.Volume.OptionsEntry\x12.\n\ncreated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x12\n\nmountpoint\x18\x05 \x01(\t\x12\x10\n\x08task_ids\x18\x06 \x03(\t\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"\xfc\x01\n\x13\x43reateVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12:\n\x06labels\x18\x02 \x03(\x0b\x32*.swarmd.v1.CreateVolumeRequest.LabelsEntry\x12<\n\x07options\x18\x03 \x03(\x0b\x32+.swarmd.v1.CreateVolumeRequest.OptionsEntry\x1a-\n\x0bLabelsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\x1a.\n\x0cOptionsEntry\x12\x0b\n\x03key\x18\x01 \x01(\t\x12\r\n\x05value\x18\x02 \x01(\t:\x02\x38\x01\"9\n\x14\x43reateVolumeResponse\x12!\n\x06volume\x18\x01 \x01(\x0b\x32\x11.swarmd.v1.Volume\"\x14\n\x12ListVolumesRequest\"9\n\x13ListVolumesResponse\x12\"\n\x07volumes\x18\x01 \x03(\x0b\x32\x11.swarmd.v1.Volume\"#\n\x13RemoveVolumeRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x16\n\x14RemoveVolumeResponse\"@\n\nNodeVolume\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12!\n\x06volume\x18\x02 \x01(\x0b\x32\x11.swarmd.v1.Volume\"-\n\x19ListClusterVolumesRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\"k\n\x1aListClusterVolumesResponse\x12&\n\x07volumes\x18\x01 \x03(\x0b\x32\x15.swarmd.v1.NodeVolume\x12%\n\x06\x61\x62sent\x18\x02 \x03(\x0b\x32\x15.swarmd.v1.AbsentNode\"]\n\x1a\x43reateClusterVolumeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12.\n\x06volume\x18\x02 \x01(\x0b\x32\x1e.swarmd.v1.CreateVolumeRequest\"]\n\x1aRemoveClusterVolumeRequest\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12.\n\x06volume\x18\x02 \x01(\x0b\x32\x1e.swarmd.v1.RemoveVolumeRequest2\xe6\x01\n\x07Volumes\x12I\n\x06\x43reate\x12\x1e.swarmd.v1.CreateVolumeRequest\x1a\x1f.swarmd.v1.CreateVolumeResponse\x12\x45\n\x04List\x12\x1d.swarmd.v1.ListVolumesRequest\x1a\x1e.swarmd.v1.ListVolumesResponse\x12I\n\x06Remove\x12\x1e.swarmd.v1.RemoveVolumeRequest\x1a\x1f.swarmd.v1.RemoveVolumeResponse2\x89\x02\n\x0e\x43lusterVolumes\x12S\n\x04List\x12$.swarmd.v1.ListClusterVolumesRequest\x1a%.swarmd.v1.ListClusterVolumesResponse\x12P\n\x06\x43reate\x12%.swarmd.v1.CreateClusterVolumeRequest\x1a\x1f.swarmd.v1.CreateVolumeResponse\x12P\n\x06Remove\x12%.swarmd.v1.RemoveClusterVolumeRequest\x1a\x1f.swarmd.v1.RemoveVolumeResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -40,42 +41,40 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_CREATEVOLUMEREQUEST_LABELSENTRY']._serialized_options = b'8\001'
   _globals['_CREATEVOLUMEREQUEST_OPTIONSENTRY']._loaded_options = None
   _globals['_CREATEVOLUMEREQUEST_OPTIONSENTRY']._serialized_options = b'8\001'
-  _globals['_VOLUME']._serialized_start=72
-  _globals['_VOLUME']._serialized_end=371
-  _globals['_VOLUME_LABELSENTRY']._serialized_start=278
-  _globals['_VOLUME_LABELSENTRY']._serialized_end=323
-  _globals['_VOLUME_OPTIONSENTRY']._serialized_start=325
-  _globals['_VOLUME_OPTIONSENTRY']._serialized_end=371
-  _globals['_CREATEVOLUMEREQUEST']._serialized_start=374
-  _globals['_CREATEVOLUMEREQUEST']._serialized_end=626
-  _globals['_CREATEVOLUMEREQUEST_LABELSENTRY']._serialized_start=278
-  _globals['_CREATEVOLUMEREQUEST_LABELSENTRY']._serialized_end=323
-  _globals['_CREATEVOLUMEREQUEST_OPTIONSENTRY']._serialized_start=325
-  _globals['_CREATEVOLUMEREQUEST_OPTIONSENTRY']._serialized_end=371
-  _globals['_CREATEVOLUMERESPONSE']._serialized_start=628
-  _globals['_CREATEVOLUMERESPONSE']._serialized_end=685
-  _globals['_LISTVOLUMESREQUEST']._serialized_start=687
-  _globals['_LISTVOLUMESREQUEST']._serialized_end=707
-  _globals['_LISTVOLUMESRESPONSE']._serialized_start=709
-  _globals['_LISTVOLUMESRESPONSE']._serialized_end=766
-  _globals['_REMOVEVOLUMEREQUEST']._serialized_start=768
-  _globals['_REMOVEVOLUMEREQUEST']._serialized_end=803
-  _globals['_REMOVEVOLUMERESPONSE']._serialized_start=805
-  _globals['_REMOVEVOLUMERESPONSE']._serialized_end=827
-  _globals['_NODEVOLUME']._serialized_start=829
-  _globals['_NODEVOLUME']._serialized_end=893
-  _globals['_ABSENTNODE']._serialized_start=895
-  _globals['_ABSENTNODE']._serialized_end=940
-  _globals['_LISTCLUSTERVOLUMESREQUEST']._serialized_start=942
-  _globals['_LISTCLUSTERVOLUMESREQUEST']._serialized_end=987
-  _globals['_LISTCLUSTERVOLUMESRESPONSE']._serialized_start=989
-  _globals['_LISTCLUSTERVOLUMESRESPONSE']._serialized_end=1096
-  _globals['_CREATECLUSTERVOLUMEREQUEST']._serialized_start=1098
-  _globals['_CREATECLUSTERVOLUMEREQUEST']._serialized_end=1191
-  _globals['_REMOVECLUSTERVOLUMEREQUEST']._serialized_start=1193
-  _globals['_REMOVECLUSTERVOLUMEREQUEST']._serialized_end=1286
-  _globals['_VOLUMES']._serialized_start=1289
-  _globals['_VOLUMES']._serialized_end=1519
-  _globals['_CLUSTERVOLUMES']._serialized_start=1522
-  _globals['_CLUSTERVOLUMES']._serialized_end=1787
+  _globals['_VOLUME']._serialized_start=97
+  _globals['_VOLUME']._serialized_end=396
+  _globals['_VOLUME_LABELSENTRY']._serialized_start=303
+  _globals['_VOLUME_LABELSENTRY']._serialized_end=348
+  _globals['_VOLUME_OPTIONSENTRY']._serialized_start=350
+  _globals['_VOLUME_OPTIONSENTRY']._serialized_end=396
+  _globals['_CREATEVOLUMEREQUEST']._serialized_start=399
+  _globals['_CREATEVOLUMEREQUEST']._serialized_end=651
+  _globals['_CREATEVOLUMEREQUEST_LABELSENTRY']._serialized_start=303
+  _globals['_CREATEVOLUMEREQUEST_LABELSENTRY']._serialized_end=348
+  _globals['_CREATEVOLUMEREQUEST_OPTIONSENTRY']._serialized_start=350
+  _globals['_CREATEVOLUMEREQUEST_OPTIONSENTRY']._serialized_end=396
+  _globals['_CREATEVOLUMERESPONSE']._serialized_start=653
+  _globals['_CREATEVOLUMERESPONSE']._serialized_end=710
+  _globals['_LISTVOLUMESREQUEST']._serialized_start=712
+  _globals['_LISTVOLUMESREQUEST']._serialized_end=732
+  _globals['_LISTVOLUMESRESPONSE']._serialized_start=734
+  _globals['_LISTVOLUMESRESPONSE']._serialized_end=791
+  _globals['_REMOVEVOLUMEREQUEST']._serialized_start=793
+  _globals['_REMOVEVOLUMEREQUEST']._serialized_end=828
+  _globals['_REMOVEVOLUMERESPONSE']._serialized_start=830
+  _globals['_REMOVEVOLUMERESPONSE']._serialized_end=852
+  _globals['_NODEVOLUME']._serialized_start=854
+  _globals['_NODEVOLUME']._serialized_end=918
+  _globals['_LISTCLUSTERVOLUMESREQUEST']._serialized_start=920
+  _globals['_LISTCLUSTERVOLUMESREQUEST']._serialized_end=965
+  _globals['_LISTCLUSTERVOLUMESRESPONSE']._serialized_start=967
+  _globals['_LISTCLUSTERVOLUMESRESPONSE']._serialized_end=1074
+  _globals['_CREATECLUSTERVOLUMEREQUEST']._serialized_start=1076
+  _globals['_CREATECLUSTERVOLUMEREQUEST']._serialized_end=1169
+  _globals['_REMOVECLUSTERVOLUMEREQUEST']._serialized_start=1171
+  _globals['_REMOVECLUSTERVOLUMEREQUEST']._serialized_end=1264
+  _globals['_VOLUMES']._serialized_start=1267
+  _globals['_VOLUMES']._serialized_end=1497
+  _globals['_CLUSTERVOLUMES']._serialized_start=1500
+  _globals['_CLUSTERVOLUMES']._serialized_end=1765
 # @@protoc_insertion_point(module_scope)

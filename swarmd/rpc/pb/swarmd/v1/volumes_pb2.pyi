@@ -1,6 +1,7 @@
 import datetime
 
 from google.protobuf import timestamp_pb2 as _timestamp_pb2
+from swarmd.rpc.pb.swarmd.v1 import errands_pb2 as _errands_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
@@ -97,14 +98,6 @@ class NodeVolume(_message.Message):
     volume: Volume
     def __init__(self, node_id: _Optional[str] = ..., volume: _Optional[_Union[Volume, _Mapping]] = ...) -> None: ...
 
-class AbsentNode(_message.Message):
-    __slots__ = ("node_id", "reason")
-    NODE_ID_FIELD_NUMBER: _ClassVar[int]
-    REASON_FIELD_NUMBER: _ClassVar[int]
-    node_id: str
-    reason: str
-    def __init__(self, node_id: _Optional[str] = ..., reason: _Optional[str] = ...) -> None: ...
-
 class ListClusterVolumesRequest(_message.Message):
     __slots__ = ("node_ids",)
     NODE_IDS_FIELD_NUMBER: _ClassVar[int]
@@ -116,8 +109,8 @@ class ListClusterVolumesResponse(_message.Message):
     VOLUMES_FIELD_NUMBER: _ClassVar[int]
     ABSENT_FIELD_NUMBER: _ClassVar[int]
     volumes: _containers.RepeatedCompositeFieldContainer[NodeVolume]
-    absent: _containers.RepeatedCompositeFieldContainer[AbsentNode]
-    def __init__(self, volumes: _Optional[_Iterable[_Union[NodeVolume, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[AbsentNode, _Mapping]]] = ...) -> None: ...
+    absent: _containers.RepeatedCompositeFieldContainer[_errands_pb2.AbsentNode]
+    def __init__(self, volumes: _Optional[_Iterable[_Union[NodeVolume, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[_errands_pb2.AbsentNode, _Mapping]]] = ...) -> None: ...
 
 class CreateClusterVolumeRequest(_message.Message):
     __slots__ = ("node_id", "volume")
