@@ -147,6 +147,10 @@ class Machines:
         points = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         return [point for point in reversed(points) if point.startswith(f"{self.directory}/")]
 
+    def left(self) -> list[str]:
+        """Mounts that daemons have left; those of the machines themselves are none of theirs."""
+        return [point for point in self.mounts() if Path(point).name != "uts"]
+
     @property
     def _switch(self) -> str:
         return f"{self.tag}-switch"

@@ -3,6 +3,7 @@
     /run/swarmd/<node>/tasks/<task>        the namespace of a task, made before the task is
     /run/swarmd/<node>/networks/<network>  the namespace of an overlay
     /run/swarmd/<node>/ingress             the same, of the ingress network
+    /run/swarmd/<node>/tunnels             where overlays send from that tunnels encrypt
 
 They outlive the daemon; the next one finds them by their files and takes them over.
 """
@@ -19,7 +20,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from swarmd.model.ids import NetworkId, NodeId, TaskId
-from swarmd.model.network import NetworkAttachment
+from swarmd.model.network import Mechanism, NetworkAttachment
 from swarmd.network import ingress, plugging
 from swarmd.network.bridge import BridgeUnavailable, NodeBridge
 from swarmd.network.core.interfaces import (
@@ -59,6 +60,7 @@ class Place(Struct, frozen=True):
 
 class _Known(Struct, frozen=True):
     namespace: Path
+    inode: int | None  # by which the namespace is found should its file be unmounted
     attachments: tuple[NetworkAttachment, ...]
     egress: Egress | None
 
@@ -82,6 +84,7 @@ class TaskNetworks:
     ) -> None:
         self.bridge = NodeBridge(node_id, node=node, spared=self._spared)
         self.ingress = directory / "ingress"
+        self.tunnels = directory / "tunnels"
         self._directory = directory
         self.node_id = node_id
         self._underlay = underlay
@@ -159,6 +162,7 @@ class TaskNetworks:
 
     async def tend(self) -> None:
         """Look whether everything is still there, and put right what isn't."""
+        await self._find_again()
         for overlay in tuple(self._overlays.values()):
             await overlay.tend()
         async with self._lock:
@@ -179,7 +183,7 @@ class TaskNetworks:
                     path=self._path_of(table),
                     node_id=self.node_id,
                     underlay=underlay,
-                    node=self._node,
+                    node=self._sender_of(table),
                     spared=self._spared,
                 )
         for task_id, known in self._tasks.items():
@@ -189,6 +193,25 @@ class TaskNetworks:
         for network_id in self._overlays.keys() - self._tables.keys():
             await self._drop_if_idle(network_id)
         await self._open_way()
+
+    def _sender_of(self, table: NetworkTable) -> Path | None:
+        """The namespace that a network's packets to other nodes are sent from."""
+        return self.tunnels if table.mechanism is Mechanism.TUNNEL else self._node
+
+    async def _find_again(self) -> None:
+        """Have the files of namespaces again that somebody has unmounted while tasks run there."""
+        for task_id, known in tuple(self._tasks.items()):
+            if known.inode is None or netns.exists(known.namespace):
+                continue
+            pid = await asyncio.to_thread(netns.process_in, known.inode)
+            if pid is None or task_id not in self._tasks:
+                continue  # it has ended, or is about to
+            try:
+                await asyncio.to_thread(netns.keep, known.namespace, pid=pid)
+            except OSError as error:
+                log.warning("namespace.lost task.id=%s reason=%s", task_id, error)
+                continue
+            log.warning("namespace.repaired task.id=%s", task_id)
 
     async def _drop_if_idle(self, network_id: NetworkId) -> None:
         overlay = self._overlays[network_id]
@@ -244,7 +267,7 @@ class TaskNetworks:
         await asyncio.to_thread(plugging.prepare, namespace, ipv6=ipv6)
         confined = is_confined(attachments, tables)
         egress = None if confined else await self.bridge.lease(task_id)
-        known = _Known(namespace=namespace, attachments=tuple(attachments), egress=egress)
+        known = _Known(namespace, netns.inode(namespace), tuple(attachments), egress)
         self._tasks[task_id] = known
         interfaces = attached(attachments, tables, self.node_id, egress)
         for network_id, interface in interfaces.networks.items():
@@ -279,7 +302,7 @@ class TaskNetworks:
             await asyncio.to_thread(netns.keep, namespace, pid=pid)
         address = await asyncio.to_thread(_address_on, namespace, f"eth{len(attachments)}")
         egress = await self.bridge.hold(task_id, address.ip) if address else None
-        known = _Known(namespace=namespace, attachments=tuple(attachments), egress=egress)
+        known = _Known(namespace, netns.inode(namespace), tuple(attachments), egress)
         self._tasks[task_id] = known
         self._take_over(task_id, known)
         return _place(known, bool(attachments) and egress is None)

@@ -55,7 +55,11 @@ class Member:
         self.pair = pair
         self.underlay = made.underlay(name)
         self.tunnel = Tunnel(
-            NodeId(name), self.underlay, dial=self.dial, rng=Random(name), node=self.path
+            NodeId(name),
+            self.underlay,
+            dial=self.dial,
+            rng=Random(name),
+            namespace=made.directory / f"tunnels-{name}",
         )
         self.encryption = Encryption(
             NodeId(name), name, self.underlay, self.tunnel, lacking={}, node=self.path
@@ -65,7 +69,7 @@ class Member:
             path=made.directory / f"{name}-{table.network_id}",
             node_id=NodeId(name),
             underlay=self.underlay,
-            node=self.path,
+            node=self.tunnel.namespace if table.mechanism is Mechanism.TUNNEL else self.path,
         )
         self._server: asyncio.Server | None = None
 

@@ -90,7 +90,13 @@ class NodeParts:
                 node_id,
                 hostname,
                 self._ground.underlay,
-                Tunnel(node_id, self._ground.underlay, dial=dial, rng=rng),
+                Tunnel(
+                    node_id,
+                    self._ground.underlay,
+                    dial=dial,
+                    rng=rng,
+                    namespace=networks.tunnels,
+                ),
                 lacking=self._ground.unencrypted,
             )
         if isinstance(ports, MeshBalancer):

@@ -27,6 +27,8 @@ OVERHEAD_V4, OVERHEAD_V6 = 50, 70
 OVERHEAD_IPSEC, ALIGNMENT_IPSEC = 34, 4
 # WireGuard's headers, a mark of authenticity, UDP, and IP once more.
 WIREGUARD_V4, WIREGUARD_V6 = 60, 80
+# Tunnels take any packet that IP allows, whatever the underlay does.
+TUNNEL_MTU = 65_535
 MTU_MIN = 576
 NOWHERE_MAC = "02:43"  # first bytes for a bridge that has no address to go by
 
@@ -135,7 +137,8 @@ class Steps(Struct, frozen=True):
 def mtu_of(table: NetworkTable, underlay: Underlay) -> int:
     """The largest packet a task may send: what the underlay leaves, or less if the network says."""
     is_v4 = ip_address(underlay.address).version == IPV4
-    left = underlay.mtu - (OVERHEAD_V4 if is_v4 else OVERHEAD_V6)
+    whole = TUNNEL_MTU if table.mechanism is Mechanism.TUNNEL else underlay.mtu
+    left = whole - (OVERHEAD_V4 if is_v4 else OVERHEAD_V6)
     if table.mechanism is Mechanism.IPSEC:
         left = (left - OVERHEAD_IPSEC) // ALIGNMENT_IPSEC * ALIGNMENT_IPSEC
     elif table.mechanism is Mechanism.WIREGUARD:

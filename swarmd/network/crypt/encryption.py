@@ -148,7 +148,7 @@ class Encryption:
     async def resize(self, mtu: int) -> None:
         """The underlay takes packets of another size from now on."""
         async with self._lock:
-            self.tunnel.resize(mtu)
+            self._underlay = replace(self._underlay, mtu=mtu)
             if self._tables:
                 await self._bring()
 

@@ -19,13 +19,32 @@ from swarmd.network.kernel import iptables, netns, nft
 
 TABLE = "swarmd_crypt"
 CHAIN = "SWARMD-CRYPT"
-DEVICE = "swcrypt"  # the tunnel's
 WIREGUARD_DEVICES = "swwg"  # and a digit
-# Marks of packets on their way to a mechanism.
+# Marks of packets on their way to a mechanism. Those of tunnels take another namespace's.
 MARKS = {
     Mechanism.IPSEC: 0x5357_0001,
-    Mechanism.TUNNEL: 0x5357_0002,
     Mechanism.WIREGUARD: 0x5357_0003,
+}
+# How packets that have not gone, or come, by their mechanism are known.
+_NFT_OUT = {
+    Mechanism.IPSEC: "rt ipsec missing",
+    Mechanism.WIREGUARD: f'oifname != "{WIREGUARD_DEVICES}*"',
+    Mechanism.TUNNEL: "",
+}
+_NFT_IN = {
+    Mechanism.IPSEC: "meta ipsec missing",
+    Mechanism.WIREGUARD: f'iifname != "{WIREGUARD_DEVICES}*"',
+    Mechanism.TUNNEL: "",
+}
+_IPTABLES_OUT = {
+    Mechanism.IPSEC: "-m policy --dir out --pol none",
+    Mechanism.WIREGUARD: f"! -o {WIREGUARD_DEVICES}+",
+    Mechanism.TUNNEL: "",
+}
+_IPTABLES_IN = {
+    Mechanism.IPSEC: "-m policy --dir in --pol none",
+    Mechanism.WIREGUARD: f"! -i {WIREGUARD_DEVICES}+",
+    Mechanism.TUNNEL: "",
 }
 _HOOKS = {"mangle": ("OUTPUT", "POSTROUTING", "INPUT", "PREROUTING")}
 
@@ -114,17 +133,13 @@ def nft_text(family: str, guarded: Guarded, table: str = TABLE) -> str:
             continue
         # The VXLAN id is behind eight bytes of UDP and four of VXLAN.
         packets = f"udp dport {VXLAN_PORT} @th,96,24 {{ {ids} }}"
-        lead.append(f"{packets} meta mark set {MARKS[mechanism]:#x}")
-        if mechanism is Mechanism.IPSEC:
-            leave.append(f"rt ipsec missing {packets} drop")
-            arrive.append(f"meta ipsec missing {packets} drop")
-            continue
-        device = DEVICE if mechanism is Mechanism.TUNNEL else f"{WIREGUARD_DEVICES}*"
-        leave.append(f'oifname != "{device}" {packets} drop')
-        arrive.append(f'iifname != "{device}" {packets} drop')
+        if mechanism in MARKS:
+            lead.append(f"{packets} meta mark set {MARKS[mechanism]:#x}")
+        leave.append(f"{_NFT_OUT[mechanism]} {packets} drop")
+        arrive.append(f"{_NFT_IN[mechanism]} {packets} drop")
         if mechanism is Mechanism.WIREGUARD:
             # WireGuard sees to it who sends, and this that it is nothing else.
-            enter.append(f'iifname "{device}" {packets} accept')
+            enter.append(f'iifname "{WIREGUARD_DEVICES}*" {packets} accept')
     enter.append(f'iifname "{WIREGUARD_DEVICES}*" drop')
     lines = (
         f"table {family} {table} {{",
@@ -157,13 +172,11 @@ def iptables_rules(tool: str, guarded: Guarded) -> iptables.Rules:
             # An IPv4 header says how long it is; that of IPv6 has 40 bytes.
             at = "0>>22&0x3C@12" if tool == iptables.V4 else "52"
             packets = f"-p udp --dport {VXLAN_PORT} -m u32 --u32 {at}&0xFFFFFF00={number << 8:#x}"
-            out, into = "-m policy --dir out --pol none", "-m policy --dir in --pol none"
-            if mechanism is not Mechanism.IPSEC:
-                device = DEVICE if mechanism is Mechanism.TUNNEL else f"{WIREGUARD_DEVICES}+"
-                out, into = f"! -o {device}", f"! -i {device}"
+            out, into = _IPTABLES_OUT[mechanism], _IPTABLES_IN[mechanism]
+            if mechanism in MARKS:
+                lead.append(f"{packets} -j MARK --set-mark {MARKS[mechanism]:#x}")
             if mechanism is Mechanism.WIREGUARD:
-                enter.append(f"-i {device} {packets} -j RETURN")
-            lead.append(f"{packets} -j MARK --set-mark {MARKS[mechanism]:#x}")
+                enter.append(f"-i {WIREGUARD_DEVICES}+ {packets} -j RETURN")
             leave.append(f"{out} {packets} -j DROP")
             arrive.append(f"{into} {packets} -j DROP")
     enter.append(f"-i {WIREGUARD_DEVICES}+ -j DROP")

@@ -1,12 +1,15 @@
-"""Encryption by this process: VXLAN packets within TLS, where the kernel can't encrypt by itself.
+"""Encryption by this machine's daemon: VXLAN packets in streams between nodes, sealed.
 
-    VXLAN ─► guard's mark ─► interface `swcrypt` ─► stream to the peer ═══ TLS ═══► its `swcrypt`
+    VXLAN ─► interface `swcrypt` ─► carrier ═══ stream ═══ its carrier ─► `swcrypt` ─► VXLAN
 
 There is one stream between two nodes, for all their networks. The one with the lower id opens it,
 at the other's remote port; certificates say who is there. A stream is replaced before it is ended
 when keys or certificates change, so packets under way arrive.
 
-All of it runs in the daemon's event loop: while the daemon restarts, these networks stand still.
+VXLANs of such networks send from a namespace that has nothing but the interface, so there is no
+other way for their packets, and no limit to their size but that of IP: the larger they are, the
+less each byte costs. Packets are carried by a process of its own (`carrier`), which ends with the
+daemon: while that restarts, these networks stand still.
 """
 
 from __future__ import annotations
@@ -14,41 +17,32 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import socket
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from ipaddress import IPv4Interface, ip_address
+from ipaddress import ip_interface
 from pathlib import Path
 from random import Random
 from ssl import SSLError
 
 from swarmd.model.ids import NodeId
-from swarmd.model.network import Mechanism
-from swarmd.network.core.encryption import Peer, target_of, vxlan_between
-from swarmd.network.core.overlay_plan import Underlay
-from swarmd.network.crypt.guard import DEVICE, MARKS
-from swarmd.network.crypt.stream import Stream
-from swarmd.network.kernel import links, sysctl
+from swarmd.network.core.encryption import Peer
+from swarmd.network.core.overlay_plan import TUNNEL_MTU, Underlay
+from swarmd.network.crypt import orders
+from swarmd.network.crypt.carrying import Carrying
+from swarmd.network.crypt.greeting import Greeting
+from swarmd.network.kernel import links, netns, sysctl
 from swarmd.network.kernel.netlink import open_netlink
 from swarmd.network.kernel.netns import inside
-from swarmd.network.kernel.routing import (
-    Route,
-    Rule,
-    delete_rule,
-    put_address,
-    put_route,
-    put_rule,
-)
+from swarmd.network.kernel.routing import MAIN_TABLE, Route, put_address, put_route
 from swarmd.network.kernel.tun import open_tun
 from swarmd.runtime.supervise import Supervisor
 
 log = logging.getLogger(__name__)
 
-ROUTING_TABLE, RULE_PRIORITY = 20_583, 89
-PACKETS_PER_TURN = 64  # then others get their turn in the event loop
+DEVICE = "swcrypt"
 OPEN_S_MAX = 5.0
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 3.0
-# Nobody ever sees it; but without any address there can't be loose checks of senders.
-_ADDRESS = IPv4Interface("169.254.77.9/32")
 _EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
 
 Dial = Callable[[Peer, Callable[[], asyncio.Protocol]], Awaitable[None]]
@@ -60,7 +54,7 @@ class Tunnel:
     Args:
         dial: connects to where a peer takes streams, proves who we are, sees to it that it is the
             peer, and has the connection served by the given protocol. Raises: OSError.
-        node: the node's own namespace; None: the one this process lives in.
+        namespace: where the VXLANs send from; made when it is needed, gone when it isn't.
     """
 
     def __init__(
@@ -70,25 +64,24 @@ class Tunnel:
         *,
         dial: Dial,
         rng: Random,
-        node: Path | None = None,
+        namespace: Path,
     ) -> None:
         self.on_use: Callable[[], None] = lambda: None  # told when `is_used` has changed
+        self.namespace = namespace
         self.dropped = 0  # packets for peers that could not be sent to
         self.refused = 0  # packets from peers that may not send them
         self._node_id = node_id
         self._underlay = underlay
-        self._mtu = underlay.mtu
-        self._own = ip_address(underlay.address).packed
         self._dial = dial
         self._rng = rng
-        self._node = node
         self._descriptor: int | None = None
-        self._is_unrouted = False  # an earlier daemon may have left a rule
+        self._carrying: Carrying | None = None
         self._ids: frozenset[bytes] = frozenset()
         self._peers: dict[NodeId, Peer] = {}
-        self._by_address: dict[bytes, NodeId] = {}
-        self._current: dict[NodeId, Stream] = {}
-        self._streams: set[Stream] = set()
+        self._number = 0
+        self._streams: dict[int, NodeId] = {}
+        self._newest: dict[NodeId, int] = {}
+        self._current: dict[NodeId, int] = {}  # those that packets go by
         self._dialling: dict[NodeId, Supervisor] = {}
         self._changed: dict[NodeId, asyncio.Event] = {}
         self._reasons: dict[NodeId, str] = {}
@@ -108,6 +101,11 @@ class Tunnel:
         """Whether there are networks that it carries."""
         return bool(self._ids)
 
+    @property
+    def carrier_pid(self) -> int | None:
+        """The process that carries the packets, if there is one."""
+        return self._carrying.pid if self._carrying is not None else None
+
     async def use(self, peers: Iterable[Peer], ids: Iterable[int]) -> bool:
         """Carry the packets of these VXLANs to these peers, and nothing else.
 
@@ -121,19 +119,17 @@ class Tunnel:
         if was_used != self.is_used:
             self.on_use()
         before, self._peers = self._peers, {peer.node_id: peer for peer in peers}
-        self._by_address = {
-            ip_address(peer.underlay).packed: peer.node_id for peer in self._peers.values()
-        }
         for node_id, old in before.items():
             if self._peers.get(node_id) != old:
                 await self._leave(node_id)
-        is_missing = self._descriptor is None or await self._is_gone()
+        is_missing = self._carrying is None or await self._is_gone()
         if self._ids and is_missing:
-            self._close_device()
+            await self._close_device()
             await self._open()
-        elif not self._ids and not self._is_unrouted:
-            self._close_device()
-            await asyncio.to_thread(self._unroute)
+        elif not self._ids:
+            await self._close_device()
+            await asyncio.to_thread(netns.remove, self.namespace)
+        self._tell_whom()
         for node_id, peer in self._peers.items():
             if self._node_id < node_id and node_id not in self._dialling:
                 self._changed[node_id] = asyncio.Event()
@@ -143,31 +139,22 @@ class Tunnel:
 
     def accept(self, node_id: NodeId) -> asyncio.Protocol:
         """What serves a connection that a node has opened, whose certificate was verified."""
-        return self._stream(node_id)
+        return Greeting(node_id, begins=False, on_agreed=self._hand_over)
 
     def renew(self) -> None:
         """Replace all streams that this node has opened: keys or certificates have changed."""
         for changed in self._changed.values():
             changed.set()
 
-    def resize(self, mtu: int) -> None:
-        """The underlay takes packets of another size; the next `use` makes the interface anew."""
-        if mtu != self._mtu:
-            self._mtu = mtu
-            self._close_device()
-
     async def close(self) -> None:
-        """End everything of this process; the guard's rules stay."""
+        """End everything of this process; the namespace stays, and nothing leads out of it."""
         self._ids = frozenset()
         for node_id in tuple(self._peers):
             await self._leave(node_id)
-        self._peers, self._by_address = {}, {}
-        self._close_device()
+        self._peers = {}
+        await self._close_device()
 
     # --- streams
-
-    def _stream(self, node_id: NodeId) -> Stream:
-        return Stream(node_id, on_made=self._made, on_packets=self._take, on_lost=self._lost)
 
     async def _keep_stream(self, peer: Peer) -> None:
         """Have a stream to a peer, and another when it is lost, or to be replaced."""
@@ -175,9 +162,14 @@ class Tunnel:
         pause_s = PAUSE_S_MIN
         while True:
             changed.clear()
+            greeting = Greeting(peer.node_id, begins=True, on_agreed=self._hand_over)
             try:
                 async with asyncio.timeout(OPEN_S_MAX):
-                    await self._dial(peer, lambda: self._stream(peer.node_id))
+                    await self._dial(peer, lambda greeting=greeting: greeting)  # type: ignore[misc]
+                    await greeting.ended.wait()
+                if not greeting.is_agreed:
+                    # It hasn't heard of the network yet, or not any more; don't pester it.
+                    raise OSError("it takes no stream from here yet")
             except (OSError, SSLError, TimeoutError) as error:
                 self._reasons[peer.node_id] = str(error) or "it does not answer"
                 log.debug("tunnel.not_open peer=%s reason=%s", peer.node_id, error)
@@ -186,28 +178,50 @@ class Tunnel:
                 continue
             pause_s = PAUSE_S_MIN
             await changed.wait()
-            # Whoever takes no part (any more) closes the connection at once; don't pester it.
             await asyncio.sleep(PAUSE_S_MIN * self._rng.random())
 
-    def _made(self, stream: Stream) -> None:
-        self._streams.add(stream)
-        if stream.node_id not in self._peers or self._descriptor is None:
-            stream.abort()  # this node hasn't heard of the peer yet; it tries again
-            return
-        old = self._current.get(stream.node_id)
-        self._current[stream.node_id] = stream
-        self._reasons.pop(stream.node_id, None)
-        if old is not None:
-            old.finish()
-        log.info("tunnel.open peer=%s replaces=%s", stream.node_id, old is not None)
+    def _hand_over(self, greeting: Greeting, connection: socket.socket) -> None:
+        """Give the carrier a connection on which there are keys now."""
+        with connection:
+            if greeting.node_id not in self._peers or self._carrying is None:
+                return  # this node hasn't heard of the peer yet; it tries again
+            self._number += 1
+            self._streams[self._number] = greeting.node_id
+            self._newest[greeting.node_id] = self._number
+            order = orders.Stream(
+                number=self._number,
+                node_id=greeting.node_id,
+                send_key=greeting.send_key,
+                receive_key=greeting.receive_key,
+                begins=greeting.begins,
+            )
+            self._carrying.tell(order, connection.fileno())
 
-    def _lost(self, stream: Stream) -> None:
-        self._streams.discard(stream)
-        if self._current.get(stream.node_id) is not stream:
+    def _on_report(self, report: orders.Report) -> None:
+        match report:
+            case orders.Counted(dropped, refused):
+                self.dropped += dropped
+                self.refused += refused
+            case orders.Ready(number):
+                node_id = self._streams[number]
+                replaces = node_id in self._current
+                self._current[node_id] = number
+                self._reasons.pop(node_id, None)
+                log.info("tunnel.open peer=%s replaces=%s", node_id, replaces)
+            case orders.Lost(number, reason):
+                self._lost(number, reason)
+
+    def _lost(self, number: int, reason: str) -> None:
+        node_id = self._streams.pop(number)
+        if self._current.get(node_id) == number:
+            del self._current[node_id]
+        if self._newest.get(node_id) != number:
             return
-        del self._current[stream.node_id]
-        log.info("tunnel.lost peer=%s", stream.node_id)
-        changed = self._changed.get(stream.node_id)
+        del self._newest[node_id]
+        if reason:
+            self._reasons[node_id] = reason
+        log.info("tunnel.lost peer=%s reason=%s", node_id, reason)
+        changed = self._changed.get(node_id)
         if changed is not None:
             changed.set()
 
@@ -217,108 +231,66 @@ class Tunnel:
         self._reasons.pop(node_id, None)
         if supervisor is not None:
             await supervisor.stop()
-        self._current.pop(node_id, None)
-        for stream in [stream for stream in self._streams if stream.node_id == node_id]:
-            stream.abort()
+        if self._carrying is not None:
+            self._carrying.tell(orders.End(node_id))
 
-    # --- packets
-
-    def _read(self) -> None:
-        descriptor = self._descriptor
-        if descriptor is None:
-            return
-        size = self._mtu
-        waiting: dict[bytes, list[bytes]] = {}
-        try:
-            for _ in range(PACKETS_PER_TURN):
-                packet = os.read(descriptor, size)
-                waiting.setdefault(target_of(packet), []).append(packet)
-        except BlockingIOError:
-            pass  # that was all
-        except OSError as error:
-            log.warning("tunnel.interface_lost reason=%s", error)
-            self._close_device()  # the next `use` makes it anew
-        for address, packets in waiting.items():
-            stream = self._current.get(self._by_address.get(address, NodeId("")))
-            if stream is None or not stream.send(packets):
-                self.dropped += len(packets)
-
-    def _take(self, stream: Stream, packets: list[memoryview]) -> None:
-        peer, descriptor = self._peers.get(stream.node_id), self._descriptor
-        if peer is None or descriptor is None:
-            return
-        source = ip_address(peer.underlay).packed
-        for packet in packets:
-            if vxlan_between(packet, source, self._own) not in self._ids:
-                self.refused += 1
-                continue
-            try:
-                os.write(descriptor, packet)
-            except OSError:  # the interface is down, or out of memory: as any network does
-                self.dropped += 1
-
-    # --- the interface
+    # --- the interface, and who carries its packets
 
     async def _open(self) -> None:
-        descriptor = await asyncio.to_thread(open_tun, DEVICE, node=self._node)
+        self._descriptor = await asyncio.to_thread(self._make)
+        self._carrying = Carrying(on_report=self._on_report, on_end=self._on_end)
+        self._carrying.tell(orders.Device(), self._descriptor)
+
+    def _make(self) -> int:
+        netns.create(self.namespace)
+        inside(self.namespace, lambda: sysctl.put(_SETTINGS))
+        descriptor = open_tun(DEVICE, node=self.namespace)
         try:
-            await asyncio.to_thread(self._route)
+            own = ip_interface(self._underlay.address)
+            everything = _EVERYTHING[own.version]
+            with open_netlink(self.namespace) as netlink:
+                index = links.index_of(netlink, DEVICE)
+                netlink.do(
+                    links.change(index, up=True, mtu=TUNNEL_MTU),
+                    put_address(index, own),
+                    put_route(Route(everything, index=index, table=MAIN_TABLE)),
+                )
         except BaseException:
             os.close(descriptor)
             raise
-        self._descriptor = descriptor
-        asyncio.get_running_loop().add_reader(descriptor, self._read)
+        return descriptor
 
-    def _close_device(self) -> None:
+    def _tell_whom(self) -> None:
+        if self._carrying is not None:
+            peers = {str(peer.node_id): peer.underlay for peer in self._peers.values()}
+            own = self._underlay.address
+            self._carrying.tell(orders.Carry(own, tuple(sorted(self._ids)), peers))
+
+    def _on_end(self) -> None:
+        """The carrier has died, and all streams with it; the next `use` starts another."""
+        self._carrying = None
+        for number in tuple(self._streams):
+            self._lost(number, "what carries packets on this node has ended")
+
+    async def _close_device(self) -> None:
+        carrying, self._carrying = self._carrying, None
+        if carrying is not None:
+            await carrying.close()
+        for number in tuple(self._streams):
+            self._lost(number, "")
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
-            asyncio.get_running_loop().remove_reader(descriptor)
             os.close(descriptor)
 
     async def _is_gone(self) -> bool:
         def look() -> bool:
-            with open_netlink(self._node) as netlink:
+            if not netns.exists(self.namespace):
+                return True
+            with open_netlink(self.namespace) as netlink:
                 link = links.links(netlink).get(DEVICE)
                 return link is None or not link.is_up
 
         return await asyncio.to_thread(look)
 
-    def _route(self) -> None:
-        """Lead what the guard has marked to the interface."""
-        self._is_unrouted = False
-        inside(self._node, lambda: sysctl.put(_SETTINGS))
-        with open_netlink(self._node) as netlink:
-            index = links.index_of(netlink, DEVICE)
-            netlink.do(
-                links.change(index, up=True, mtu=self._mtu),
-                put_address(index, _ADDRESS),
-                put_route(
-                    Route(_EVERYTHING[self._version], index=index, table=ROUTING_TABLE),
-                ),
-                put_rule(self._rule),
-            )
 
-    def _unroute(self) -> None:
-        with open_netlink(self._node) as netlink:
-            netlink.do(delete_rule(self._rule), links.delete(DEVICE))
-        self._is_unrouted = True
-
-    @property
-    def _version(self) -> int:
-        return ip_address(self._underlay.address).version
-
-    @property
-    def _rule(self) -> Rule:
-        return Rule(
-            family=self._version,
-            mark=MARKS[Mechanism.TUNNEL],
-            table=ROUTING_TABLE,
-            priority=RULE_PRIORITY,
-        )
-
-
-_SETTINGS = {
-    # Senders are reached by the underlay, not by the way their packets come.
-    f"ipv4/conf/{DEVICE}/rp_filter": "2",
-    f"ipv6/conf/{DEVICE}/addr_gen_mode": "1",
-}
+_SETTINGS = {"ipv6/conf/default/addr_gen_mode": "1"}

@@ -67,7 +67,7 @@ def swarm() -> Iterator[Swarm]:
             yield swarm
         finally:
             swarm.stop()
-            left += made.mounts()
+            left += made.left()
             for machine in made.nodes():
                 left += machine.run(["nft", "list", "ruleset"]).stdout.splitlines()
                 left += [
@@ -105,7 +105,8 @@ def ask(swarm: Swarm, task: str, name: str, times: int) -> int:
 
 
 def wire(machine: Machine) -> Path:
-    return Path(machine.command([])[-1].removeprefix("--net="))
+    [word] = [word for word in machine.command([]) if word.startswith("--net=")]
+    return Path(word.removeprefix("--net="))
 
 
 def test_nobody_on_the_wire_can_read_an_encrypted_network(swarm: Swarm) -> None:

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
 
 import pytest
 from msgspec.structs import replace
 
 from swarmd.model.ids import NodeId
 from swarmd.model.network import Mechanism
-from swarmd.network.crypt.guard import DEVICE, TABLE
+from swarmd.network.crypt.guard import TABLE
+from swarmd.network.crypt.tunnel import DEVICE
 from swarmd.network.kernel import links, netns, nft, tun
 from swarmd.network.kernel.netlink import open_netlink
 from tests.support.crypt_contract import TEXT, CryptContract, Flow, Member, crypt_world
@@ -28,7 +30,7 @@ class TestTunnel(CryptContract):
     mechanism = Mechanism.TUNNEL
 
     def break_it(self, member: Member) -> None:
-        with open_netlink(member.path) as netlink:
+        with open_netlink(member.tunnel.namespace) as netlink:
             netlink.do(links.delete(DEVICE))
 
 
@@ -82,3 +84,20 @@ async def test_a_network_whose_mechanism_is_missing_is_refused_with_the_reason()
         assert "doesn't know" in one.refused[table.network_id]
         clear = replace(w.table, mechanism=None, encrypted=False)
         assert await one.apply({table.network_id: clear}) == {table.network_id: clear}
+
+
+async def test_packets_go_on_when_what_carries_them_was_killed() -> None:
+    async with crypt_world(Mechanism.TUNNEL) as w:
+        await w.settle()
+        one = w.members["n1"].encryption
+        pid = one.tunnel.carrier_pid
+        assert pid is not None
+        os.kill(pid, signal.SIGKILL)
+        async with asyncio.timeout(5):
+            while one.tunnel.carrier_pid is not None:
+                await asyncio.sleep(0.01)
+        assert any("has ended" in problem for problem in one.tunnel.problems)
+        await one.tend()
+        await w.settle()
+        assert one.repaired == 1
+        assert one.tunnel.problems == ()
