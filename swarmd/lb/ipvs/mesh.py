@@ -43,7 +43,7 @@ class IpvsMesh:
     def __init__(self, ingress: Path, *, node: Path | None = None) -> None:
         self._ingress = ingress
         self._node = node
-        self._is_set = False
+        self._set_up_in: int | None = None  # the namespace that has its settings
         self._has_zones = False
         self._services: dict[MarkedService, Targets] | None = None  # None: not known
         self._rules: dict[
@@ -52,10 +52,7 @@ class IpvsMesh:
 
     def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
         """See `MeshKernel.apply`."""
-        if not self._is_set:
-            set_up(self._ingress, node=self._node, more=_SETTINGS)
-            self._has_zones = netns.inside(self._ingress, has_zones)
-            self._is_set = True
+        self._set_up()
         bring_ways(self._ingress, state)
         known, self._services = self._services, None
         self._services = netns.inside(self._ingress, lambda: _balance(known, _wanted(state)))
@@ -82,6 +79,7 @@ class IpvsMesh:
 
     def repair(self, state: MeshState) -> int:
         """See `MeshKernel.repair`."""
+        self._set_up()
         repaired = int(bring_ways(self._ingress, state) > 0)
         for path, (given, listed) in list(self._rules.items()):
             if netns.inside(path, _listing) != listed:
@@ -102,6 +100,14 @@ class IpvsMesh:
 
         self._rules.pop(self._node, None)
         netns.inside(self._node, lambda: iptables.remove(iptables.V4, text.CHAIN, text.HOOKS))
+
+    def _set_up(self) -> None:
+        """Have the settings of both namespaces, again where the ingress namespace is another."""
+        found = netns.inode(self._ingress)
+        if found != self._set_up_in:
+            set_up(self._ingress, node=self._node, more=_SETTINGS)
+            self._has_zones = netns.inside(self._ingress, has_zones)
+            self._set_up_in = found
 
     def _fill(self, path: Path | None, rules: Rules) -> None:
         before = self._rules.pop(path, None)

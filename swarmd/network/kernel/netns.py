@@ -41,6 +41,9 @@ def create(path: Path) -> bool:
     if exists(path):
         return False
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    # One that was unmounted here lives on in the mount namespaces that have inherited it, with
+    # all that it holds, until its file goes.
+    path.unlink(missing_ok=True)
     path.touch(mode=0o600)
     try:
         _elsewhere(lambda: _make(path))
@@ -59,6 +62,18 @@ def keep(path: Path, *, pid: int) -> None:
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     path.touch(mode=0o600)
     _mount(f"/proc/{pid}/ns/net", path)
+
+
+def process_in(namespace: int) -> int | None:
+    """A process of the namespace with this inode; None if there is none. Looks at all there are."""
+    for process in Path("/proc").iterdir():
+        if process.name.isdigit():
+            try:
+                if os.stat(process / "ns" / "net").st_ino == namespace:
+                    return int(process.name)
+            except OSError:
+                continue  # it has ended
+    return None
 
 
 def remove(path: Path) -> None:
