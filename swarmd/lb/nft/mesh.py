@@ -69,6 +69,7 @@ class NftMesh:
     def __init__(self, ingress: Path, *, node: Path | None = None) -> None:
         self._ingress = ingress
         self._node = node
+        self._set_up_in: int | None = None  # the namespace that has its settings
         self._at_node = _Space(node)
         self._at_ingress = _Space(ingress)
 
@@ -82,8 +83,7 @@ class NftMesh:
         Raises:
             NftError, OSError: the kernel refuses; the next attempt begins anew.
         """
-        if self._at_ingress.rules is None:
-            set_up(self._ingress, node=self._node)
+        self._set_up()
         bring_ways(self._ingress, state)
         self._at_ingress.bring(text.at_ingress(state))
         self._at_node.bring(text.at_node(ports))
@@ -98,8 +98,17 @@ class NftMesh:
 
     def repair(self, state: MeshState) -> int:
         """Put back what somebody else has changed; how many things that were."""
+        self._set_up()
         repaired = self._at_node.repair() + self._at_ingress.repair()
         return repaired + (bring_ways(self._ingress, state) > 0)
+
+    def _set_up(self) -> None:
+        """Have the settings of both namespaces, again where the ingress namespace is another."""
+        found = netns.inode(self._ingress)
+        if found != self._set_up_in:
+            set_up(self._ingress, node=self._node)
+            self._set_up_in = found
+            self._at_ingress.generation = -1
 
     def close(self) -> None:
         """Published ports answer no more."""
