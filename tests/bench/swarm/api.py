@@ -109,6 +109,16 @@ class Api:
             await asyncio.sleep(HEAVY_POLL_S)
 
     async def until_tasks(self, service_id: str, count: int) -> None:
-        """Wait until a service has no more than `count` tasks of any state."""
-        while len(await self.tasks(service_id)) > count:
+        """Wait until a service has no more than `count` tasks, those that are to go included.
+
+        What slots remember of tasks that failed stays as long as the slots do.
+        """
+        while True:
+            tasks = await self.tasks(service_id)
+            left = sum(
+                task.status.state <= types.RUNNING or task.desired_state == types.REMOVE
+                for task in tasks
+            )
+            if left <= count:
+                return
             await asyncio.sleep(HEAVY_POLL_S)
