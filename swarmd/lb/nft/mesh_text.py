@@ -50,7 +50,15 @@ def at_ingress(state: MeshState) -> Ruleset:
     chains |= {
         _rescue_chain(address): (_lead_on(targets),) for address, targets in state.rescue.items()
     }
-    targets = dict.fromkeys(address for port in state.ports for address in port.targets)
+    # Tasks that leave stay among them: a packet that has chosen one by the rules of before is
+    # still translated.
+    targets = dict.fromkeys(
+        (
+            *(address for port in state.ports for address in port.targets),
+            *state.ways,
+            *state.rescue,
+        )
+    )
     numbers = {mac_of(peer.address): str(peer.number) for peer in state.peers}
     return Ruleset(
         name=TABLE,

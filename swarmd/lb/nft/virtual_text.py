@@ -47,7 +47,8 @@ def families(services: Iterable[VirtualService]) -> frozenset[str]:
 def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str]) -> str:
     """The batch that brings a namespace on by one change.
 
-    `arrived` and `left` are the addresses that no service led to before, or after.
+    `arrived` are the addresses that no service led to before, `left` those that none leads to any
+    more, and none did in the batch before.
     """
     lines = _targets("add", arrived)
     for row in change.removed:
