@@ -25,7 +25,7 @@ from swarmd.rpc.client_connection import ClientCall, ClientConnection
 from swarmd.rpc.errors import RpcError, unavailable
 from swarmd.rpc.h2.hpack_encoder import encode
 from swarmd.rpc.h2.limits import TRUSTED, Limits
-from swarmd.rpc.h2.text import format_timeout
+from swarmd.rpc.h2.text import format_timeout, rounded_timeout
 from swarmd.rpc.metadata import EMPTY, Metadata, Pairs, metadata_of
 from swarmd.rpc.methods import SERVICES, Method
 from swarmd.rpc.tls import ClientTls, client_context, unverified_context
@@ -33,7 +33,6 @@ from swarmd.rpc.two_way import TwoWayCall
 from swarmd.runtime.clock import Clock, SystemClock
 
 CONNECT_TIMEOUT_S = 5.0
-_MILLISECOND_NS = 1_000_000
 
 
 class Channel:
@@ -123,9 +122,8 @@ class Channel:
         return await only_answer(call, path)
 
     def _block(self, path: str, timeout_ns: int | None) -> bytes:
-        # Whole milliseconds are precise enough and make the blocks repeat.
         if timeout_ns is not None:
-            timeout_ns = -(-timeout_ns // _MILLISECOND_NS) * _MILLISECOND_NS
+            timeout_ns = rounded_timeout(timeout_ns)
         key = (path, timeout_ns)
         block = self._blocks.get(key)
         if block is None:

@@ -27,7 +27,8 @@ _TABLE_SIZE = 4096
 # Longer strings are rare, and a stranger could fill the cache with them.
 _CACHED_STRING = 128
 _CACHED_BLOCK = 512
-_BLOCKS_MAX = 1024
+# Calls that are passed on name their caller: a block per node and method, some 3 kB each.
+_BLOCKS_MAX = 2048
 
 
 def _broken(reason: str) -> ConnectionViolation:

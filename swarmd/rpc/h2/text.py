@@ -22,6 +22,16 @@ def parse_timeout_ns(value: bytes) -> int | None:
     return None if unit is None else int(digits) * unit
 
 
+def rounded_timeout(timeout_ns: int) -> int:
+    """A round figure of at least `timeout_ns`, as the client's own timer is exact anyway.
+
+    So header blocks repeat, which saves the server decoding them, even where a relay passes on what
+    is left of a timeout.
+    """
+    step = _UNITS_NS[ord("m")] * (1 if timeout_ns < _UNITS_NS[ord("S")] else 100)
+    return -(-timeout_ns // step) * step
+
+
 def format_timeout(timeout_ns: int) -> bytes:
     """A `grpc-timeout` of at least `timeout_ns`, in the finest unit that has room for it."""
     timeout_ns = max(timeout_ns, 1)

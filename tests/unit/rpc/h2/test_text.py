@@ -4,7 +4,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from swarmd.rpc.h2.text import escape, format_timeout, parse_timeout_ns, unescape
+from swarmd.rpc.h2.text import (
+    escape,
+    format_timeout,
+    parse_timeout_ns,
+    rounded_timeout,
+    unescape,
+)
 
 
 @pytest.mark.parametrize(
@@ -55,3 +61,14 @@ def test_any_message_survives_as_printable_ascii(message: str) -> None:
 )
 def test_what_is_no_escape_stands_for_itself(value: bytes, expected: str) -> None:
     assert unescape(value) == expected
+
+
+def test_what_is_left_of_a_timeout_is_rounded_to_the_same_figure() -> None:
+    assert {rounded_timeout(5_000_000_000 - spent) for spent in (0, 700, 60_000_000)} == {
+        5_000_000_000
+    }
+
+
+def test_a_short_timeout_is_rounded_up_to_a_millisecond() -> None:
+    assert rounded_timeout(20_100_000) == 21_000_000
+    assert rounded_timeout(1) == 1_000_000
