@@ -21,7 +21,7 @@ from swarmd.network.core.tables import Endpoint, NetworkTable, ServiceRow
 from swarmd.network.dns.server import Client, NameServer
 from swarmd.network.dns.upstream import UNDER_WAY_PER_TASK, Upstream
 from swarmd.network.kernel import netns, nft
-from tests.support.virtual_contract import ip_commands
+from tests.support.virtual_world import ip_commands
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
