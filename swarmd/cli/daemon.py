@@ -36,8 +36,8 @@ def daemon(
     from swarmd.model.image_disk import DEFAULT_IMAGE_DISK
     from swarmd.model.mirrors import parse_mirror
     from swarmd.node.config import DaemonConfig
-    from swarmd.node.daemon import run
     from swarmd.node.paths import default_state_dir
+    from swarmd.node.running import run
 
     try:
         resources = offered_resources(generic_resource)

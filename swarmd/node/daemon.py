@@ -9,11 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import resource
 import secrets
-import shutil
 import signal
-import sys
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -23,7 +20,6 @@ from swarmd.agent.executors.keeper_link import KeeperLost
 from swarmd.agent.state_db import StateLost, StateUnwritable
 from swarmd.ca.credentials import NodeCredentials
 from swarmd.ca.founding import found
-from swarmd.ca.keystore import Keystore
 from swarmd.ca.problems import KeystoreProblem
 from swarmd.model.cluster import (
     DEFAULT_ADDRESS_POOL,
@@ -41,14 +37,11 @@ from swarmd.rpc.channel import Channel
 from swarmd.rpc.relay import LeaderRelay
 from swarmd.rpc.router import NOT_A_MANAGER, Router
 from swarmd.rpc.server import Server
-from swarmd.runtime import log as logging_setup
 from swarmd.runtime.chance import RandomIds, system_rng
 from swarmd.runtime.clock import SystemClock
-from swarmd.runtime.garbage import leave_out_code
 from swarmd.runtime.supervise import Supervisor
 from swarmd.store.changes import Create, Transaction
 
-from . import settings as settings_file
 from .address import advertised, check_is_local, split, with_port
 from .config import DaemonConfig
 from .enrolment import Enrolment
@@ -57,7 +50,7 @@ from .image_service import IMAGES, ImageService
 from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
-from .memory import recall
+from .memory import Memory
 from .moving import Whereabouts, moved
 from .new_cluster import ingress_network
 from .paths import Paths
@@ -97,7 +90,7 @@ class Daemon:
         self.error = ""  # why the node could not resume
         self.joining = False
         self._state = StateDir(self.paths)
-        self._keystore = Keystore(self.paths.certificates)
+        self._memory = Memory(self.paths)
         self._clock = SystemClock()
         self._rng: Random = system_rng()
         self._ids = RandomIds()
@@ -217,8 +210,7 @@ class Daemon:
             try:
                 async with asyncio.timeout(FOUND_TIMEOUT_S):
                     await member.found(str(secrets.randbelow((1 << 63) - 1) + 1), transaction)
-                self._keystore.save(founding.credentials)
-                settings_file.save(self.paths.settings, settings)
+                self._memory.keep(founding.credentials, settings)
             except BaseException as error:
                 await self._abandon(member)
                 raise _explained(error) from error
@@ -255,7 +247,7 @@ class Daemon:
             try:
                 stand_alone(self.paths.raft, node_id, settings.advertise_addr)
                 own = Remote(node_id, settings.advertise_addr)
-                settings_file.save(self.paths.settings, replace(settings, remotes=(own,)))
+                self._memory.keep_settings(replace(settings, remotes=(own,)))
             except RaftError as error:
                 raise failed_precondition(str(error)) from error
             finally:
@@ -314,9 +306,8 @@ class Daemon:
             member = self._member(credentials, settings)
             self.member = member
             try:
-                self._wipe_raft()
-                settings_file.save(self.paths.settings, settings)
-                self._keystore.save(credentials)
+                self._memory.wipe_raft()
+                self._memory.keep(credentials, settings)
                 await member.start()
             except BaseException as error:
                 # The managers have a record of this node by now.
@@ -330,7 +321,7 @@ class Daemon:
         """End this node's membership: its tasks move at once, its state is forgotten."""
         async with self._changing:
             member = self.member
-            if member is None and not self.error and not self._keystore.exists():
+            if member is None and not self.error and self._memory.is_empty:
                 raise failed_precondition(
                     "this node is not part of a swarm; there is none to leave"
                 )
@@ -342,7 +333,7 @@ class Daemon:
                 await member.stop(keep_tasks=False)
             self.member = None
             self.error = ""
-            self._forget()
+            self._memory.forget()
             return notes
 
     # --- inside
@@ -372,12 +363,12 @@ class Daemon:
             await member.stop(keep_tasks=True)
             self.member = None
             settings = moved(member.settings, member.security.node_id, data_addr)
-            settings_file.save(self.paths.settings, settings)
+            self._memory.keep_settings(settings)
             await self._resume()
 
     async def _resumed(self) -> bool:
         try:
-            remembered = recall(self.paths, self._keystore)
+            remembered = self._memory.recall()
             if remembered is not None:
                 self.member = self._member(*remembered)
                 await self.member.resume()
@@ -403,7 +394,7 @@ class Daemon:
                     return
 
     def _member(self, credentials: NodeCredentials, settings: Settings) -> ClusterMember:
-        security = SecurityContext(credentials, self._keystore)
+        security = SecurityContext(credentials, self._memory.keystore)
         security.subscribe(lambda _: self._reconnect())
         return ClusterMember(
             security=security,
@@ -423,24 +414,14 @@ class Daemon:
     async def _abandon(self, member: ClusterMember) -> None:
         await member.stop(keep_tasks=False)
         self.member = None
-        self._forget()
-
-    def _forget(self) -> None:
-        self._keystore.forget()
-        self.paths.settings.unlink(missing_ok=True)
-        self._wipe_raft()
-        self.paths.endpoints.unlink(missing_ok=True)
-
-    def _wipe_raft(self) -> None:
-        shutil.rmtree(self.paths.raft, ignore_errors=True)
-        self.paths.raft.mkdir(mode=0o700, exist_ok=True)
+        self._memory.forget()
 
     def _require_free(self) -> None:
         if self.error:
             raise failed_precondition(
                 f"this node has the remains of a swarm in its state directory: {self.error}"
             )
-        if self.member is not None or self._keystore.exists():
+        if self.member is not None or not self._memory.is_empty:
             raise failed_precondition(
                 "this node is already part of a swarm; use `swarmd leave` to leave it first"
             )
@@ -503,26 +484,3 @@ def _explained(error: BaseException) -> BaseException:
     if isinstance(error, RESUME_FAILURES):
         return failed_precondition(str(error))
     return error
-
-
-def run(config: DaemonConfig) -> None:
-    """Run a daemon to its end; a start that fails prints `Error: sentence` and exits with 1."""
-    logging_setup.configure(level=config.log_level, as_json=config.log_json)
-    _raise_file_limit()
-    leave_out_code()
-    try:
-        asyncio.run(_run(config))
-    except StateDirError as error:
-        print(f"Error: {error}", file=sys.stderr)
-        sys.exit(1)
-
-
-async def _run(config: DaemonConfig) -> None:
-    await Daemon(config).run()
-
-
-def _raise_file_limit() -> None:
-    """Agents, tasks and proxied connections each take descriptors: have all we may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    if soft != hard:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
