@@ -202,14 +202,20 @@ class CryptWorld:
 
 @contextlib.asynccontextmanager
 async def crypt_world(
-    mechanism: Mechanism, *, strangers: frozenset[str] = frozenset(), ipv6: bool = False
+    mechanism: Mechanism | None,
+    *,
+    strangers: frozenset[str] = frozenset(),
+    ipv6: bool = False,
+    mtu: int = 0,
 ) -> AsyncIterator[CryptWorld]:
+    """Without a mechanism the network is in the clear."""
     directory = Path("/run") / f"swarmd-test-{run_id()}"
     with nodes(directory, 2, ipv6=ipv6) as made:
         table = a_table(made, {"n1": ("n1", ("10.0.0.11",)), "n2": ("n2", ("10.0.0.12",))})
         table = replace(
             table,
-            encrypted=True,
+            encrypted=mechanism is not None,
+            mtu=mtu,
             mechanism=mechanism,
             peers={
                 key: replace(row, stream=f"{row.underlay}:{TUNNEL_PORT}")

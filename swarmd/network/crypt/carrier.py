@@ -67,7 +67,10 @@ class Carrier:
     # --- the daemon
 
     def _obey(self, _events: int) -> None:
-        data, descriptors, _, _ = socket.recv_fds(self._control, orders.MESSAGE_BYTES_MAX, 1)
+        try:
+            data, descriptors, _, _ = socket.recv_fds(self._control, orders.MESSAGE_BYTES_MAX, 1)
+        except ConnectionResetError:  # it went without having read all
+            data, descriptors = b"", []
         if not data:
             self._is_over = True
             return
