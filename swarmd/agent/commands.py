@@ -2,8 +2,9 @@
 streams, what they use, their files.
 
 The node listens at the manager of its session for orders; each is served by a call of its own. A
-call that ends, for whatever reason, ends its command, and a command its call. Nothing here touches
-the task, but for what a client attached to it says and sends.
+call that ends, for whatever reason, ends its command, and a command its call, unless the client has
+let go of it: then it goes on for as long as the task and this daemon do. Nothing here touches the
+task, but for what a client attached to it says and sends.
 """
 
 from __future__ import annotations
@@ -75,10 +76,15 @@ class CommandServer:
                 except NoSession as error:
                     await _conclude(call, pb.ExecOutput(error=str(error)))
                     return
+                detached = False
                 try:
-                    await converse(session, call)
+                    detached = await converse(session, call)
                 finally:
-                    await session.close()
+                    if not detached:
+                        await session.close()
+                if detached:
+                    name = f"left.{order.session_id}"
+                    self._listener.tasks.spawn(_see_out(session), name=name)
         except RpcError as error:
             log.info("command.cut_off session=%s reason=%s", order.session_id, error.message)
 
@@ -113,8 +119,11 @@ class CommandServer:
         raise NoSession("this node is of a version that can't do that")
 
 
-async def converse(session: Conversation, call: Any) -> None:
+async def converse(session: Conversation, call: Any) -> bool:
     """Pass everything both ways until the command or the call has ended.
+
+    Returns:
+        Whether the client has let go of the command, which goes on.
 
     Raises:
         RpcError: the call was lost.
@@ -127,10 +136,31 @@ async def converse(session: Conversation, call: Any) -> None:
         for task in (hearing, speaking):
             task.cancel()
     for task in (hearing, speaking):
-        if not task.cancelled() and (error := task.result()) is not None:
-            raise error
+        if task.cancelled():
+            continue
+        match task.result():
+            case RpcError() as error:
+                raise error
+            case Detached():
+                await _conclude(call, pb.ExecOutput(detached=True))
+                return True
     if not speaking.cancelled():
         await _conclude(call, pb.ExecOutput(exit_code=await session.wait()))
+    return False
+
+
+class Detached(Exception):
+    """The client lets go."""
+
+
+async def _see_out(session: Conversation) -> None:
+    """Let a command that nobody listens to come to its end."""
+    try:
+        while await session.read() is not None:
+            continue
+        await session.wait()
+    finally:
+        await session.close()
 
 
 async def _speak(session: Conversation, call: Any) -> None:
@@ -155,15 +185,17 @@ async def _hear(call: Any, session: Conversation) -> None:
                 await session.resize(min(rows, SIZE_MAX), min(columns, SIZE_MAX))
             case "signal" if 0 < message.signal <= SIGNAL_MAX:
                 await session.signal(message.signal)
+            case "detach":
+                raise Detached
             case _:
                 continue  # of a later version
 
 
-async def _outcome(work: Awaitable[None]) -> RpcError | None:
+async def _outcome(work: Awaitable[None]) -> RpcError | Detached | None:
     """How the work ended; kept out of the group, which would wrap it."""
     try:
         await work
-    except RpcError as error:
+    except (RpcError, Detached) as error:
         return error
     return None
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from swarmd.cli.completion import service_names
+from swarmd.cli.params import KEYS
 from swarmd.cli.target import Target
 
 
@@ -13,13 +14,18 @@ from swarmd.cli.target import Target
 @click.option(
     "--sig-proxy/--no-sig-proxy", default=True, help="Pass signals on to the task [they are]."
 )
+@click.option(
+    "--detach-keys", type=KEYS, default="ctrl-p,ctrl-q", help="Let go by them; none: by no keys."
+)
 @click.argument("word", metavar="TASK|SERVICE.SLOT", shell_complete=service_names)
 @click.pass_context
-def attach(ctx: click.Context, no_stdin: bool, sig_proxy: bool, word: str) -> None:
+def attach(
+    ctx: click.Context, no_stdin: bool, sig_proxy: bool, detach_keys: bytes, word: str
+) -> None:
     """See what a task prints from now on, and type into it if its input is open.
 
     Ctrl-C goes to the task, unless --no-sig-proxy is given. A task with a terminal is let go of by
-    Ctrl-P Ctrl-Q. The exit code is the task's.
+    Ctrl-P Ctrl-Q, or the keys that are given. The exit code is the task's.
     """
     import sys
 
@@ -37,7 +43,7 @@ def attach(ctx: click.Context, no_stdin: bool, sig_proxy: bool, word: str) -> No
         tty = spec is not None and spec.tty
         rows, columns = terminal_size() if tty else (0, 0)
         wanted = pb.ExecAttach(stdin=stdin, rows=rows, columns=columns)
-        manner = Manner(stdin=stdin, tty=tty, signals=sig_proxy, detachable=True)
+        manner = Manner(stdin=stdin, tty=tty, signals=sig_proxy, detach_keys=detach_keys)
         with Terminal(raw=tty and stdin and sys.stdin.isatty()):
             return await converse(client, pb.ExecStart(task_id=task_id, attach=wanted), manner)
 

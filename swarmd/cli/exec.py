@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from swarmd.cli.completion import service_names
+from swarmd.cli.params import KEYS
 from swarmd.cli.target import Target
 
 
@@ -14,6 +15,10 @@ from swarmd.cli.target import Target
 @click.option("-e", "--env", multiple=True, metavar="NAME=VALUE", help="Set a variable.")
 @click.option("-w", "--workdir", default="", metavar="DIR", help="Working directory [the task's].")
 @click.option("-u", "--user", default="", metavar="USER[:GROUP]", help="User [the task's].")
+@click.option("-d", "--detach", is_flag=True, help="Leave it running, as long as the daemon does.")
+@click.option(
+    "--detach-keys", type=KEYS, default="ctrl-p,ctrl-q", help="Let go by them; none: by no keys."
+)
 @click.argument("word", metavar="TASK|SERVICE.SLOT", shell_complete=service_names)
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @click.pass_context
@@ -24,12 +29,15 @@ def exec_(
     env: tuple[str, ...],
     workdir: str,
     user: str,
+    detach: bool,
+    detach_keys: bytes,
     word: str,
     command: tuple[str, ...],
 ) -> None:
     """Run COMMAND beside a task, with the task's rights and surroundings.
 
-    The exit code is the command's; 126 means that it could not be run.
+    The exit code is the command's; 126 means that it could not be run. A command with a terminal is
+    let go of by Ctrl-P Ctrl-Q, or the keys that are given, and goes on.
     """
     import sys
 
@@ -40,6 +48,8 @@ def exec_(
     for item in env:
         if not item.partition("=")[0] or "=" not in item:
             raise click.UsageError(f"{item!r} is no variable; write NAME=VALUE")
+    if detach and (tty or interactive):
+        raise click.UsageError("a command that is left alone has neither input nor terminal")
     if tty and interactive and not sys.stdin.isatty():
         raise click.UsageError("the input is no terminal; leave out -t")
     rows, columns = terminal_size() if tty else (0, 0)
@@ -60,7 +70,8 @@ def exec_(
         task_id = await find_task(client, word)
         with Terminal(raw=tty and interactive):
             start = pb.ExecStart(task_id=task_id, command=wanted)
-            return await converse(client, start, Manner(stdin=interactive, tty=tty))
+            manner = Manner(stdin=interactive, tty=tty, detach_keys=detach_keys, leave=detach)
+            return await converse(client, start, manner)
 
     target: Target = ctx.obj
     ctx.exit(run(target, work))

@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from typing import IO, Any, NamedTuple
 
 from swarmd.cli.client import Client
+from swarmd.cli.detaching import DetachKeys
 from swarmd.cli.errors import CliError
 from swarmd.cli.subject import find_subject
 from swarmd.cli.terminal import terminal_size
@@ -21,7 +22,7 @@ from swarmd.rpc.pb import exec_ as pb
 EXEC = "swarmd.v1.Exec"
 NOT_RUN = 126
 CHUNK_BYTES = 64 * 1024
-DETACH_KEYS = b"\x10\x11"  # Ctrl-P Ctrl-Q
+DETACH_S = 5.0  # for the node to agree
 # Passed on to a command without a terminal; with one, the terminal makes them of keys.
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT)
 
@@ -54,7 +55,8 @@ class Manner(NamedTuple):
     stdin: bool = False
     tty: bool = False
     signals: bool = True  # pass on those that this program gets
-    detachable: bool = False  # by Ctrl-P Ctrl-Q, or without signals by Ctrl-C
+    detach_keys: bytes = b""  # let go when they are typed into a terminal
+    leave: bool = False  # let go as soon as it runs
 
 
 async def converse(client: Client, start: pb.ExecStart, manner: Manner) -> int:
@@ -68,21 +70,12 @@ async def converse(client: Client, start: pb.ExecStart, manner: Manner) -> int:
         await call.send(pb.ExecInput(start=start))
         try:
             last = await _converse(call, manner)
-        except Detached:
-            return 0
         except BaseExceptionGroup as group:
-            cause = cause_of(group)
-            if isinstance(cause, Detached):
-                return 0
-            raise cause from None
+            raise cause_of(group) from None
     if last.WhichOneof("what") == "error":
         raise CliError(last.error, exit_code=NOT_RUN)
-    code: int = last.exit_code
+    code: int = last.exit_code  # 0 when detached
     return code
-
-
-class Detached(Exception):
-    """The person has let go of the task."""
 
 
 async def _converse(call: Any, manner: Manner) -> pb.ExecOutput:
@@ -93,7 +86,7 @@ async def _converse(call: Any, manner: Manner) -> pb.ExecOutput:
             talking = [tasks.create_task(_pass_on(events, call))]
             if manner.stdin:
                 talking.append(tasks.create_task(_send_input(call, manner)))
-            last = await _show(call)
+            last = await _show(call, manner)
             for task in talking:
                 task.cancel()
     return last
@@ -106,7 +99,7 @@ def cause_of(error: BaseException) -> BaseException:
     return error
 
 
-async def _show(call: Any) -> pb.ExecOutput:
+async def _show(call: Any, manner: Manner) -> pb.ExecOutput:
     """Print what comes; returns the last message, which says how it ended."""
     out, err = sys.stdout.buffer, sys.stderr.buffer
     async for message in call:
@@ -115,7 +108,9 @@ async def _show(call: Any) -> pb.ExecOutput:
                 await asyncio.to_thread(_write, out, message.stdout)
             case "stderr":
                 await asyncio.to_thread(_write, err, message.stderr)
-            case "exit_code" | "error":
+            case "started" if manner.leave:
+                await call.send(pb.ExecInput(detach=True))
+            case "exit_code" | "error" | "detached":
                 return message  # type: ignore[no-any-return]
     return pb.ExecOutput(error="the command's end was not told")
 
@@ -126,13 +121,26 @@ def _write(stream: IO[bytes], data: bytes) -> None:
 
 
 async def _send_input(call: Any, manner: Manner) -> None:
-    before = b""
+    keys = DetachKeys(manner.detach_keys if manner.tty else b"")
     async for data in _input():
-        if manner.detachable and manner.tty and DETACH_KEYS in before + data:
-            raise Detached
-        before = data[-1:]
-        await call.send(pb.ExecInput(data=data))
+        passed, detach = keys.typed(data)
+        if passed:
+            await call.send(pb.ExecInput(data=passed))
+        if detach:
+            await _detach(call)
+    if rest := keys.rest():
+        await call.send(pb.ExecInput(data=rest))
     await call.send(pb.ExecInput(end=True))
+
+
+async def _detach(call: Any) -> None:
+    """Ask to be let go; whoever reads the answers learns of it."""
+    await call.send(pb.ExecInput(detach=True))
+    await asyncio.sleep(DETACH_S)
+    raise CliError(
+        "the node did not let go",
+        hint="it may be of an earlier version; what runs there ends with this command",
+    )
 
 
 async def _pass_on(events: asyncio.Queue[pb.ExecInput], call: Any) -> None:

@@ -102,6 +102,12 @@ def _short_mount(text: str) -> Any:
     return short_mount(text)
 
 
+def _keys(text: str) -> bytes:
+    from swarmd.cli.detaching import parse_keys
+
+    return parse_keys(text)
+
+
 DURATION = Reads("duration", _duration)
 CPUS = Reads("cpus", _cpus)
 SIZE = Reads("size", _size)
@@ -118,3 +124,4 @@ COUNT = click.IntRange(min=0)
 OVERSELL = click.FloatRange(0.0, 100.0)
 RATIO = click.FloatRange(0.0, 1.0)
 MIRROR = Reads("mirror", _mirror)
+KEYS = Reads("keys", _keys)

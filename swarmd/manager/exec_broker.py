@@ -103,7 +103,7 @@ class ExecBroker:
             pump = self._pumps.spawn(_pump(requests, session.inputs), name=f"in.{session.id}")
             async for output in session.outputs:
                 yield output
-                if output.WhichOneof("what") in ("exit_code", "error"):
+                if output.WhichOneof("what") in ("exit_code", "error", "detached"):
                     return
             raise Rejection(
                 Code.UNAVAILABLE, f"node {task.node_id} was lost, and the command with it"

@@ -107,31 +107,35 @@ class ExecSize(_message.Message):
     def __init__(self, rows: _Optional[int] = ..., columns: _Optional[int] = ...) -> None: ...
 
 class ExecInput(_message.Message):
-    __slots__ = ("start", "data", "end", "resize", "signal")
+    __slots__ = ("start", "data", "end", "resize", "signal", "detach")
     START_FIELD_NUMBER: _ClassVar[int]
     DATA_FIELD_NUMBER: _ClassVar[int]
     END_FIELD_NUMBER: _ClassVar[int]
     RESIZE_FIELD_NUMBER: _ClassVar[int]
     SIGNAL_FIELD_NUMBER: _ClassVar[int]
+    DETACH_FIELD_NUMBER: _ClassVar[int]
     start: ExecStart
     data: bytes
     end: bool
     resize: ExecSize
     signal: int
-    def __init__(self, start: _Optional[_Union[ExecStart, _Mapping]] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ..., resize: _Optional[_Union[ExecSize, _Mapping]] = ..., signal: _Optional[int] = ...) -> None: ...
+    detach: bool
+    def __init__(self, start: _Optional[_Union[ExecStart, _Mapping]] = ..., data: _Optional[bytes] = ..., end: _Optional[bool] = ..., resize: _Optional[_Union[ExecSize, _Mapping]] = ..., signal: _Optional[int] = ..., detach: _Optional[bool] = ...) -> None: ...
 
 class ExecOutput(_message.Message):
-    __slots__ = ("session_id", "stdout", "stderr", "exit_code", "error", "started")
+    __slots__ = ("session_id", "stdout", "stderr", "exit_code", "error", "started", "detached")
     SESSION_ID_FIELD_NUMBER: _ClassVar[int]
     STDOUT_FIELD_NUMBER: _ClassVar[int]
     STDERR_FIELD_NUMBER: _ClassVar[int]
     EXIT_CODE_FIELD_NUMBER: _ClassVar[int]
     ERROR_FIELD_NUMBER: _ClassVar[int]
     STARTED_FIELD_NUMBER: _ClassVar[int]
+    DETACHED_FIELD_NUMBER: _ClassVar[int]
     session_id: str
     stdout: bytes
     stderr: bytes
     exit_code: int
     error: str
     started: bool
-    def __init__(self, session_id: _Optional[str] = ..., stdout: _Optional[bytes] = ..., stderr: _Optional[bytes] = ..., exit_code: _Optional[int] = ..., error: _Optional[str] = ..., started: _Optional[bool] = ...) -> None: ...
+    detached: bool
+    def __init__(self, session_id: _Optional[str] = ..., stdout: _Optional[bytes] = ..., stderr: _Optional[bytes] = ..., exit_code: _Optional[int] = ..., error: _Optional[str] = ..., started: _Optional[bool] = ..., detached: _Optional[bool] = ...) -> None: ...
