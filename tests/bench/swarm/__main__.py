@@ -12,6 +12,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
+import signal
 import subprocess
 import sys
 import tempfile
@@ -65,8 +66,21 @@ def in_own_process(peer: str) -> list[Figure]:
     with tempfile.TemporaryDirectory(prefix="swarmd-bench-") as directory:
         path = Path(directory) / "figures.json"
         argv = [sys.executable, "-m", "tests.bench.swarm", *sys.argv[1:]]
-        subprocess.run([*argv, "--peer", peer, "--figures", str(path)], check=True)
+        _run([*argv, "--peer", peer, "--figures", str(path)])
         return [Figure(*row) for row in json.loads(path.read_text())]
+
+
+def _run(argv: list[str]) -> None:
+    """Run to the end; an interrupt is passed on, and waited for until all is cleaned up."""
+    with subprocess.Popen(argv, start_new_session=True) as child:
+        try:
+            code = child.wait()
+        except KeyboardInterrupt:
+            child.send_signal(signal.SIGINT)
+            child.wait()
+            raise
+    if code:
+        raise SystemExit(code)
 
 
 if __name__ == "__main__":
