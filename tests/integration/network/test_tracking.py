@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import socket
 from collections.abc import Iterator
@@ -48,30 +49,45 @@ def tracked(space: Path) -> set[tuple[str, str]]:
     }
 
 
-def talk(space: Path, kind: socket.SocketKind, address: str) -> None:
-    def exchange() -> None:
-        with socket.socket(socket.AF_INET, kind) as server, socket.socket(type=kind) as client:
-            server.bind((address, 0))
-            if kind is socket.SOCK_STREAM:
-                server.listen()
-            client.connect(server.getsockname())
-            if kind is socket.SOCK_DGRAM:
-                client.send(b"?")
+@contextlib.contextmanager
+def talking(space: Path, kind: socket.SocketKind, address: str) -> Iterator[None]:
+    """A connection to this address, open in the meantime."""
 
-    netns.inside(space, exchange)
+    def connect() -> tuple[socket.socket, socket.socket]:
+        server, client = socket.socket(type=kind), socket.socket(type=kind)
+        server.bind((address, 0))
+        if kind is socket.SOCK_STREAM:
+            server.listen()
+        client.connect(server.getsockname())
+        if kind is socket.SOCK_DGRAM:
+            client.send(b"?")
+        return server, client
+
+    server, client = netns.inside(space, connect)
+    with server, client:
+        yield
 
 
 def test_connections_are_forgotten_by_where_they_lead_or_by_their_mark(space: Path) -> None:
-    talk(space, socket.SOCK_DGRAM, FIRST)
-    for address in (FIRST, SECOND):
-        talk(space, socket.SOCK_STREAM, address)
-    assert tracked(space) == {("udp", FIRST), ("tcp", FIRST), ("tcp", SECOND)}
-    netns.inside(space, lambda: conntrack.flush_udp(7, socket.AF_INET))
-    assert tracked(space) == {("tcp", FIRST), ("tcp", SECOND)}
+    with (
+        talking(space, socket.SOCK_DGRAM, FIRST),
+        talking(space, socket.SOCK_STREAM, FIRST),
+        talking(space, socket.SOCK_STREAM, SECOND),
+    ):
+        assert tracked(space) == {("udp", FIRST), ("tcp", FIRST), ("tcp", SECOND)}
+        netns.inside(space, lambda: conntrack.flush_udp(7, socket.AF_INET))
+        assert tracked(space) == {("tcp", FIRST), ("tcp", SECOND)}
+        netns.inside(space, lambda: conntrack.flush_to(FIRST))
+        assert tracked(space) == {("tcp", SECOND)}
+        netns.inside(space, lambda: conntrack.flush(0))
+        assert tracked(space) == set()
+
+
+def test_connections_that_are_over_are_left_to_end_by_themselves(space: Path) -> None:
+    with talking(space, socket.SOCK_STREAM, FIRST):
+        pass
     netns.inside(space, lambda: conntrack.flush_to(FIRST))
-    assert tracked(space) == {("tcp", SECOND)}
-    netns.inside(space, lambda: conntrack.flush(0))
-    assert tracked(space) == set()
+    assert tracked(space) == {("tcp", FIRST)}
 
 
 def test_a_socket_for_datagrams_is_seen_unless_it_is_bound_to_loopback(space: Path) -> None:
