@@ -25,11 +25,12 @@ class Swarm:
     def __init__(self, machines: Machines) -> None:
         self.machines = machines
         self.daemons: dict[str, subprocess.Popen[bytes]] = {}
+        self.program = "swarmd.cli"  # the module that daemons are started from
         self.daemon_flags: dict[str, tuple[str, ...]] = {}  # of `swarmd daemon`, by machine
 
     def start_daemon(self, machine: Machine) -> None:
         """Start the daemon of a machine and wait until it takes commands."""
-        argv = [sys.executable, "-m", "swarmd.cli", "--state-dir", str(machine.state_dir)]
+        argv = [sys.executable, "-m", self.program, "--state-dir", str(machine.state_dir)]
         with (machine.directory / "daemon.log").open("ab") as output:
             command = [*argv, "daemon", *self.daemon_flags.get(machine.name, ())]
             self.daemons[machine.name] = machine.start(command, output=output)
