@@ -17,12 +17,15 @@ from swarmd.model.states import Strategy
 from swarmd.model.task import Task
 from swarmd.orchestrator.rebalance.leveling import Step
 from swarmd.orchestrator.rebalance.movable import Guests, Mover
+from swarmd.orchestrator.rebalance.portions import Portions
 from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 from swarmd.orchestrator.scheduler.order import order_for
 from swarmd.orchestrator.scheduler.statics import judge
 from swarmd.store.view import View
+
+ASKED = 4  # a node that is asked for room takes as long as so many that are looked at
 
 
 class Emptier:
@@ -50,18 +53,27 @@ class Emptier:
             for task in mover.tasks
         }
 
-    def steps(self, view: View) -> Iterator[Step]:
+    def steps(self, view: View) -> Iterator[Step | int]:
+        """Moves, each counted on the fleet before it is handed out; and how much was looked at."""
         if not self._tasks:
             return
-        used = {info.id: info for info in self._fleet if self._residents(info, view)}
-        for info in sorted(
-            used.values(), key=lambda one: (len(self._residents(one, view)), one.id)
-        ):
+        used: dict[NodeId, NodeInfo] = {}
+        fewest: list[tuple[int, NodeId]] = []
+        for info in self._fleet:
             residents = self._residents(info, view)
-            if info.id not in used or not all(task_id in self._tasks for task_id in residents):
+            if residents:
+                used[info.id] = info
+                fewest.append((len(residents), info.id))
+            yield 1 + len(info.loads)
+        for _, node_id in sorted(fewest):
+            info = used[node_id]
+            residents = self._residents(info, view)
+            yield 1 + len(info.loads)
+            if not all(task_id in self._tasks for task_id in residents):
                 continue
-            others = {node_id: other for node_id, other in used.items() if node_id != info.id}
-            steps = self._emptied(info, [self._tasks[task_id] for task_id in residents], others)
+            others = {other_id: other for other_id, other in used.items() if other_id != info.id}
+            tasks = [self._tasks[task_id] for task_id in residents]
+            steps = yield from self._emptied(info, tasks, others)
             if steps:
                 del used[info.id]
                 self._homes.update((step.task.id, step.target.id) for step in steps)
@@ -77,12 +89,13 @@ class Emptier:
 
     def _emptied(
         self, info: NodeInfo, tasks: list[Task], others: Mapping[NodeId, NodeInfo]
-    ) -> list[Step]:
+    ) -> Portions[list[Step]]:
         """The moves that empty a node, counted; none if a task finds no room."""
         steps: list[Step] = []
         tasks.sort(key=lambda task: (-_size(task, info), task.id))
         for task in tasks:
             target = self._room(task, info, others)
+            yield ASKED * len(others)
             if target is None:
                 for step in steps:
                     self._fleet.track(replace(step.task, node_id=info.id))

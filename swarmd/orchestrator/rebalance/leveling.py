@@ -31,6 +31,8 @@ Path = tuple[str, ...]
 Worth = tuple[int, ...]
 _Entry = tuple[int, int, int, NodeId, NodeInfo]  # wishes missed, the loads, the node
 
+GLANCES = 8  # so many nodes are glanced at in the time that one is looked at
+
 
 class Step(NamedTuple):
     """One task from one node to another, and what gets better by it."""
@@ -65,26 +67,43 @@ class Leveler:
         self._packed = packed
         self._levels = mover.requirement.preferences
         self._misses: dict[NodeId, int] = {}
+        self._by_node: dict[NodeId, list[Task]] = {}  # where only this leveler puts them
         self._able: list[tuple[NodeInfo, int, tuple[Path, ...]]] | None = None
 
-    def steps(self, *, whole: bool) -> Iterator[Step]:
-        """Moves, each counted on the fleet before it is handed out.
+    def steps(self, *, whole: bool) -> Iterator[Step | int]:
+        """Moves, each counted on the fleet before it is handed out; and how much was looked at.
 
         Args:
             whole: also for the sake of all tasks on a node, not only of those of the service.
         """
+        yield len(self._fleet) // GLANCES
         if not self._promising(whole):
             return
         places = _Places(self._nodes(), self._load)
         counts = self._counts()
+        if not self._by_node:
+            for task in self._mover.tasks:
+                self._by_node.setdefault(task.node_id, []).append(task)
+        yield len(self._fleet) + len(self._mover.tasks)
         while (step := self._next(places, counts, whole)) is not None:
-            self._fleet.track(replace(step.task, node_id=step.target.id))
-            self._homes[step.task.id] = step.target.id
+            self._settle(step)
             for info, change in ((step.source, -1), (step.target, 1)):
                 places.refresh(info)
                 for path in self._paths(info):
                     counts[path] = counts.get(path, 0) + change
             yield step
+            yield len(self._by_node)
+
+    def _settle(self, step: Step) -> None:
+        """Have a task where it is moved to."""
+        task, target = step.task, step.target.id
+        self._fleet.track(replace(task, node_id=target))
+        self._homes[task.id] = target
+        left = self._by_node[step.source.id]
+        left.remove(task)
+        if not left:
+            del self._by_node[step.source.id]
+        self._by_node.setdefault(target, []).append(task)
 
     def _promising(self, whole: bool) -> bool:
         """Whether the fullest place is worse than the best that could be; cheap, and never wrong.
@@ -121,11 +140,8 @@ class Leveler:
 
     def _sources(self, counts: dict[Path, int]) -> list[tuple[NodeInfo, list[Task]]]:
         """Nodes with tasks that can be moved, the worst place first."""
-        by_node: dict[NodeId, list[Task]] = {}
-        for task in self._mover.tasks:
-            by_node.setdefault(self._homes.get(task.id, task.node_id), []).append(task)
         ranked = []
-        for node_id, tasks in by_node.items():
+        for node_id, tasks in self._by_node.items():
             info = self._fleet.find(node_id)
             if info is not None:
                 ranked.append((self._worth(info, counts), node_id, info, tasks))

@@ -7,7 +7,7 @@ being left anyway. A node on which the service failed lately is no goal.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,6 +18,7 @@ from swarmd.model.instant import Instant
 from swarmd.model.service import Service
 from swarmd.model.states import Strategy, TaskState, UpdateState
 from swarmd.model.task import Task
+from swarmd.orchestrator.rebalance.portions import Portions, portions_of
 from swarmd.orchestrator.restart import seen_at
 from swarmd.orchestrator.scheduler.company import concerns
 from swarmd.orchestrator.scheduler.failures import WINDOW_NS
@@ -55,7 +56,7 @@ def find_movable(
     *,
     services: Collection[ServiceId] = (),
     not_to: Collection[NodeId] = (),
-) -> Movable:
+) -> Portions[Movable]:
     """All that can be moved; of the services named, if any are.
 
     `fleet` is made to count tasks of moves under way where they go to, and only there.
@@ -63,19 +64,27 @@ def find_movable(
     movers, under_way, notes = [], [], []
     for service in view.services():
         tasks = view.tasks_of_service(service.id)
-        moving = [task for task in tasks if is_move(task, view)]
-        under_way += moving
-        for task in moving:
-            fleet.forget(task.replaces)
+        failing: set[NodeId] = set()
+        for some in portions_of(tasks):
+            moving = [task for task in some if is_move(task, view)]
+            under_way += moving
+            for task in moving:
+                fleet.forget(task.replaces)
+            failing.update(
+                task.node_id
+                for task in some
+                if task.status.state in _FAILED and seen_at(task) > now - WINDOW_NS
+            )
+            yield len(some)
         if service.spec.mode.replicated is None or (services and service.id not in services):
             continue
         status = service.update_status
         if (status.state if status else None) not in _AT_REST:
             notes.append(f"{service.spec.name} is left alone: it is being updated")
             continue
-        found = tuple(_of_service(service, tasks, view, fleet))
+        found = yield from _of_service(service, tasks, view, fleet)
         if found:
-            movers.append(_mover(service, found, tasks, view, fleet, now, not_to))
+            movers.append(_mover(service, found, view, fleet, failing.union(not_to)))
     return Movable(tuple(movers), tuple(under_way), tuple(notes))
 
 
@@ -88,29 +97,33 @@ def is_move(task: Task, view: View) -> bool:
 
 
 def _of_service(
-    service: Service, tasks: Iterable[Task], view: View, fleet: Fleet
-) -> Iterable[Task]:
+    service: Service, tasks: Sequence[Task], view: View, fleet: Fleet
+) -> Portions[tuple[Task, ...]]:
     wanted: dict[int, list[Task]] = {}
-    for task in tasks:
-        if task.desired_state <= TaskState.RUNNING:
-            wanted.setdefault(task.slot, []).append(task)
+    for some in portions_of(tasks):
+        for task in some:
+            if task.desired_state <= TaskState.RUNNING:
+                wanted.setdefault(task.slot, []).append(task)
+        yield len(some) // 2
     judge = SpecJudge(service)
-    for first, *others in wanted.values():
-        info = fleet.find(first.node_id)
-        if others or info is None or not info.ready or first.id not in info.loads:
-            continue
-        if first.status.state is TaskState.RUNNING and not judge.is_dirty(first, view):
-            yield first
+    found = []
+    for slots in portions_of(list(wanted.values())):
+        for first, *others in slots:
+            info = fleet.find(first.node_id)
+            if others or info is None or not info.ready or first.id not in info.loads:
+                continue
+            if first.status.state is TaskState.RUNNING and not judge.is_dirty(first, view):
+                found.append(first)
+        yield len(slots)
+    return tuple(found)
 
 
 def _mover(
     service: Service,
     movable: tuple[Task, ...],
-    tasks: Iterable[Task],
     view: View,
     fleet: Fleet,
-    now: Instant,
-    not_to: Collection[NodeId],
+    shunned: Iterable[NodeId],
 ) -> Mover:
     sample = replace(
         movable[0],
@@ -124,11 +137,7 @@ def _mover(
         requirement,
         requirement.strategy or fleet.scheduling.strategy,
         movable,
-        frozenset(not_to).union(
-            task.node_id
-            for task in tasks
-            if task.status.state in _FAILED and seen_at(task) > now - WINDOW_NS
-        ),
+        frozenset(shunned),
     )
 
 

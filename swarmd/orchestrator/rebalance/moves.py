@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator
+from itertools import chain
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -18,6 +19,7 @@ from swarmd.orchestrator.new_task import new_task
 from swarmd.orchestrator.rebalance.emptying import Emptier
 from swarmd.orchestrator.rebalance.leveling import Leveler, Step
 from swarmd.orchestrator.rebalance.movable import Guests, Movable, find_movable
+from swarmd.orchestrator.rebalance.portions import Portions, at_once, portions_of
 from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.store.view import View
@@ -52,12 +54,29 @@ def plan_moves(
     """The moves that bring tasks to where the scheduler would rather have them; none if it is fine.
 
     Args:
+        view: it must not change meanwhile.
         services: only tasks of these are moved; of all if none are named.
         not_to: nodes to which nothing is moved.
         limit: plan no more than so many moves, those under way among them.
     """
-    fleet = Fleet.of(view)
-    movable = find_movable(view, fleet, now, services=services, not_to=not_to)
+    return at_once(look_for_moves(view, now, services=services, not_to=not_to, limit=limit))
+
+
+def look_for_moves(
+    view: View,
+    now: Instant,
+    *,
+    services: Collection[ServiceId] = (),
+    not_to: Collection[NodeId] = (),
+    limit: int = MOVES_MAX,
+) -> Portions[Planned]:
+    """`plan_moves` in portions, between which the store may change.
+
+    Each service is seen as it is when its turn comes. A move that has become wrong meanwhile is
+    refused when it is begun or placed.
+    """
+    fleet = yield from _fleet_of(view)
+    movable = yield from find_movable(view, fleet, now, services=services, not_to=not_to)
     room = limit - len(movable.under_way)
     if room <= 0 or not movable.movers:
         return Planned((), movable.under_way, movable.notes)
@@ -65,6 +84,9 @@ def plan_moves(
     moves: dict[TaskId, Move] = {}
     moved_on = False
     for step in _steps(view, fleet, movable):
+        if isinstance(step, int):
+            yield step
+            continue
         before = moves.pop(step.task.id, None)  # moved on: one move instead of two
         moved_on = moved_on or before is not None
         if step.target.id != step.task.node_id:
@@ -75,16 +97,32 @@ def plan_moves(
             break
     found = list(moves.values())
     if moved_on:
-        found = _in_order(found, view, movable)
+        found = yield from _in_order(found, view, movable)
     return Planned(tuple(found), movable.under_way, movable.notes)
 
 
-def _in_order(moves: list[Move], view: View, movable: Movable) -> list[Move]:
+def _fleet_of(view: View) -> Portions[Fleet]:
+    """A fleet of one's own."""
+    cluster = view.find_cluster()
+    fleet = Fleet(cluster.spec.scheduling if cluster else None)
+    for nodes in portions_of(view.nodes()):
+        for node in nodes:
+            fleet.put_node(node)
+        yield len(nodes)
+    for service_id in view.services_with_tasks():
+        for tasks in portions_of(view.tasks_of_service(service_id)):
+            for task in tasks:
+                fleet.track(task)
+            yield len(tasks)
+    return fleet
+
+
+def _in_order(moves: list[Move], view: View, movable: Movable) -> Portions[list[Move]]:
     """The moves in an order in which each finds the room that it needs.
 
     Those that wait for each other are left out; they are planned again when the others are made.
     """
-    fleet = Fleet.of(view)
+    fleet = yield from _fleet_of(view)
     for task in movable.under_way:
         fleet.forget(task.replaces)
     requirements = {mover.service.id: mover.requirement for mover in movable.movers}
@@ -100,6 +138,7 @@ def _in_order(moves: list[Move], view: View, movable: Movable) -> list[Move]:
                 ordered.append(move)
             else:
                 left.append(move)
+        yield len(waiting)
         if len(left) == len(waiting):
             break
         waiting = left
@@ -121,7 +160,7 @@ def begun(move: Move, service: Service, cluster: Cluster | None, env: Env) -> tu
     return task, f"takes over from task {move.task.id}: {move.reason}"
 
 
-def _steps(view: View, fleet: Fleet, movable: Movable) -> Iterator[Step]:
+def _steps(view: View, fleet: Fleet, movable: Movable) -> Iterator[Step | int]:
     """Evening out and freeing in turns until there is nothing left to do.
 
     It ends, as freeing takes no notice of what is evened out, and nothing becomes uneven by it.
@@ -137,17 +176,14 @@ def _steps(view: View, fleet: Fleet, movable: Movable) -> Iterator[Step]:
     emptier = Emptier({mover.service.id: mover for mover in movable.movers}, fleet, guests, homes)
     while True:
         moved = False
-        for step in _level(levelers):
-            moved = True
-            yield step
-        for step in emptier.steps(view):
-            moved = True
+        for step in chain(_level(levelers), emptier.steps(view)):
+            moved = moved or not isinstance(step, int)
             yield step
         if not moved:
             return
 
 
-def _level(levelers: list[Leveler]) -> Iterator[Step]:
+def _level(levelers: list[Leveler]) -> Iterator[Step | int]:
     """First what matters to services, then the loads of nodes."""
     for whole in (False, True):
         moved = True
@@ -155,7 +191,7 @@ def _level(levelers: list[Leveler]) -> Iterator[Step]:
             moved = False
             for leveler in levelers:
                 for step in leveler.steps(whole=whole):
-                    moved = True
+                    moved = moved or not isinstance(step, int)
                     yield step
 
 

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from msgspec.structs import replace
 
 from swarmd.model.cluster import RebalanceConfig
-from swarmd.model.ids import ServiceId
+from swarmd.model.ids import NodeId, ServiceId
 from swarmd.model.instant import MINUTE, SECOND
 from swarmd.model.spec import RestartPolicy
-from swarmd.model.states import TaskState
+from swarmd.model.states import NodeState, TaskState
 from swarmd.model.task import Task
+from swarmd.orchestrator.rebalance import policy as policy_module
 from swarmd.orchestrator.rebalance.movable import is_move
-from swarmd.orchestrator.rebalance.policy import LOOK_PAUSE_NS
-from swarmd.store.changes import Update
+from swarmd.orchestrator.rebalance.moves import Move, begun, plan_moves
+from swarmd.orchestrator.rebalance.policy import LOOK_PAUSE_NS, PORTION_PAUSE_NS
+from swarmd.store.changes import Create, Update
 from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
 
 
@@ -172,15 +176,133 @@ def test_moves_count_as_no_attempts_of_a_service() -> None:
     assert len(swarm.running(web)) == 2
 
 
+@pytest.fixture
+def small_portions(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Looks at few tasks are taken in as many portions as there can be."""
+    monkeypatch.setattr(policy_module, "PORTION_MAX", 1)
+
+
+def go_on_looking(swarm: Swarm, portions: int = 1000) -> int:
+    """Have the look that has begun go on, at most so many portions; how many there were."""
+    for number in range(portions):
+        if swarm.deadline is None or not 0 < swarm.deadline - swarm.now <= PORTION_PAUSE_NS:
+            return number
+        swarm.now = swarm.deadline
+        swarm.settle()
+    return portions
+
+
 def test_with_many_tasks_looks_are_apart_however_many_nodes_join() -> None:
     swarm, web = a_swarm(1_000, cooldown_ns=0, max_moves=100)
     swarm.advance(LOOK_PAUSE_NS)
     join(swarm, "n3")
+    began = swarm.now
     swarm.settle()
+    go_on_looking(swarm)
     assert swarm.nodes_of(web)["n3"] == 100, "the first look is taken at once"
     for number in range(4, 9):
         join(swarm, f"n{number}")
         swarm.settle()
-    assert swarm.deadline == swarm.now + LOOK_PAUSE_NS
+    assert swarm.deadline == began + LOOK_PAUSE_NS
     swarm.advance(LOOK_PAUSE_NS)
+    go_on_looking(swarm)
     assert set(swarm.nodes_of(web)) > {"n1", "n2", "n3"}
+
+
+@pytest.mark.usefixtures("small_portions")
+def test_a_look_at_many_tasks_leaves_pauses_for_others() -> None:
+    swarm, web = a_swarm(cooldown_ns=0)
+    join(swarm, "n3")
+    swarm.settle()
+    swarm.report(swarm.running(web)[-1], TaskState.FAILED, "boom")
+    swarm.settle()
+    assert len(swarm.wanted(web)) == 6, "its successor does not wait for the look"
+    assert not moving(swarm)
+    assert go_on_looking(swarm) > 3
+    assert moving(swarm)
+
+
+def remove_the_service(swarm: Swarm, web: ServiceId) -> None:
+    swarm.remove(web)
+
+
+def lose_the_goal(swarm: Swarm, web: ServiceId) -> None:
+    swarm.remove_node("n3")
+
+
+def lose_a_source(swarm: Swarm, web: ServiceId) -> None:
+    swarm.set_node("n1", state=NodeState.DOWN)
+
+
+def have_nearly_all_fail(swarm: Swarm, web: ServiceId) -> None:
+    for task in swarm.running(web)[2:]:
+        swarm.report(task, TaskState.FAILED, "boom")
+
+
+def scale_down(swarm: Swarm, web: ServiceId) -> None:
+    swarm.scale(web, 3)
+
+
+def move_some_by_hand(swarm: Swarm, web: ServiceId) -> None:
+    service = swarm.store.get_service(web)
+    for task in swarm.running(web):
+        if task.slot % 2 == 0:
+            move = Move(task, NodeId("n3"), "by hand", service.spec_version)
+            swarm.accept(Create(begun(move, service, swarm.store.find_cluster(), swarm.env)[0]))
+
+
+def elect(swarm: Swarm, web: ServiceId) -> None:
+    swarm.elect()
+
+
+def switch_it_off(swarm: Swarm, web: ServiceId) -> None:
+    cluster = swarm.store.cluster()
+    scheduling = replace(cluster.spec.scheduling, rebalance=RebalanceConfig(enabled=False))
+    new = replace(cluster, spec=replace(cluster.spec, scheduling=scheduling))
+    swarm.accept(Update(new, cluster.version))
+
+
+@pytest.mark.usefixtures("small_portions")
+@pytest.mark.parametrize("portions", range(12))
+@pytest.mark.parametrize(
+    "change",
+    [
+        remove_the_service,
+        lose_the_goal,
+        lose_a_source,
+        have_nearly_all_fail,
+        scale_down,
+        move_some_by_hand,
+        elect,
+        switch_it_off,
+    ],
+)
+def test_whatever_changes_in_the_middle_of_a_look_it_ends_well(
+    change: Callable[[Swarm, ServiceId], None], portions: int
+) -> None:
+    swarm, web = a_swarm(9, cooldown_ns=0, max_moves=5)
+    swarm.create(a_service_spec("other", replicas=3))
+    swarm.converge()
+    join(swarm, "n3")
+    swarm.settle()
+    go_on_looking(swarm, portions)
+    change(swarm, web)
+    swarm.converge()
+    assert not moving(swarm)
+    assert len(swarm.running(web)) == len(swarm.wanted(web))
+    if change in (elect, move_some_by_hand, lose_a_source):
+        assert len(swarm.running(web)) == 9
+        counts = [count for count in swarm.nodes_of(web).values() if count]
+        assert max(counts) - min(counts) <= 1
+        assert not plan_moves(swarm.store, swarm.now).moves
+
+
+@pytest.mark.usefixtures("small_portions")
+def test_a_look_that_is_lost_with_its_leader_is_taken_by_the_next() -> None:
+    swarm, web = a_swarm(cooldown_ns=0)
+    join(swarm, "n3")
+    swarm.settle()
+    assert go_on_looking(swarm, 3) == 3
+    swarm.elect()
+    swarm.converge()
+    assert swarm.nodes_of(web) == {"n1": 2, "n2": 2, "n3": 2}
