@@ -22,6 +22,9 @@ from swarmd.network.underlay import find_underlay
 
 CLAIM = "\0swarmd-dataplane"
 SCRATCH_VXLAN = 2**24 - 1
+_RIGHTS = (
+    "it takes root, or a user namespace with a network of its own (unshare -Urnm swarmd daemon …)"
+)
 _RULES = """
 table ip scratch {
   chain c {
@@ -103,7 +106,7 @@ def _try(underlay: Underlay, scratch: Path) -> str:
         netns.inside(scratch, lambda: nft.run(_RULES))
     except (OSError, nft.NftError) as error:
         if isinstance(error, PermissionError):
-            return "it takes root, or a user namespace with a network of its own"
+            return _RIGHTS
         return f"the kernel has no {step} ({error})"
     finally:
         _remove(scratch)
