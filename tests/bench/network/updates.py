@@ -2,21 +2,24 @@
 
     python -m tests.bench.network.updates [--updates 100] [--order start-first stop-first] [--late]
 
-Three daemons; clients with kept connections, with a connection for each request, and over UDP ask
-through the mesh (by two nodes each) and by the virtual address, while all tasks of their service
-are replaced one after another, time and again. With `--late` the daemon of one node stands still
-for a second, again and again: it learns of everything that much later.
+Three daemons, and a service for each order of updates, at the same time; clients with kept
+connections, with a connection for each request, and over UDP ask through the mesh (by two nodes
+each) and by the virtual address, while all tasks of their service are replaced one after another,
+time and again. With `--late` the daemon of one node stands still for a second, again and again: it
+learns of everything that much later.
 """
 
 from __future__ import annotations
 
 import argparse
 import contextlib
+import itertools
 import os
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from tests.bench.network.ground import NAMES, PUBLISHED, Ground, ground
@@ -27,7 +30,7 @@ LATE = "w2"
 STILL_S, MOVING_S = 1.0, 0.5
 PAUSE_US = 10_000
 CONNECTIONS = 4
-DRAIN = "3s"
+DRAIN = "1s"
 
 
 class Row(NamedTuple):
@@ -37,10 +40,10 @@ class Row(NamedTuple):
     client: Client
 
 
-def clients(ground: Ground) -> list[Row]:
-    """All clients at work at once."""
+def clients(ground: Ground, service: str, published: int) -> list[Row]:
+    """All clients of a service, at work at once."""
     outside = ground.swarm.machines.client
-    virtual_ip = ground.virtual_ip("web")
+    virtual_ip = ground.virtual_ip(service)
 
     def a_client(mode: str, prefix: list[str], address: str, port: int) -> Client:
         return Client(
@@ -57,7 +60,7 @@ def clients(ground: Ground) -> list[Row]:
     for mode in MODES:
         for name in NAMES[1:]:
             entry = ground.swarm.machines.by_name[name].address
-            client = a_client(mode, outside.command([]), entry, PUBLISHED)
+            client = a_client(mode, outside.command([]), entry, published)
             rows.append(Row(f"mesh by {name}, {mode}", client))
             client = a_client(mode, ground.asker(name), virtual_ip, PORT)
             rows.append(Row(f"virtual address on {name}, {mode}", client))
@@ -88,26 +91,54 @@ def standing_still(ground: Ground, is_late: bool) -> Iterator[None]:
             thread.join()
 
 
-def run(ground: Ground, order: str, updates: int, *, is_late: bool) -> int:
-    """So many updates; answers how many requests failed."""
-    ground.command("service", "update", "-q", "--update-order", order, "web")
-    rows = clients(ground)
-    took = []
+class Run(NamedTuple):
+    """What became of all updates of one order, and of the requests meanwhile."""
+
+    order: str
+    took_s: list[float]
+    outcomes: dict[str, Outcome]
+
+    @property
+    def failed(self) -> int:
+        return sum(outcome.errors for outcome in self.outcomes.values())
+
+
+def run(ground: Ground, order: str, published: int, updates: int) -> Run:
+    """Make a service that is updated in this order, and update it so often under load."""
+    ports = (f"{published}:{PORT}", f"{published}:{PORT}/udp")
+    ground.serve(
+        order,
+        *("--replicas", "3", "--drain-timeout", DRAIN, "--stop-grace-period", "5s"),
+        *("--update-monitor", "100ms", "--update-order", order),
+        *(word for port in ports for word in ("--publish", port)),
+    )
+    rows = clients(ground, order, published)
+    took_s = []
     try:
-        with standing_still(ground, is_late):
-            for _ in range(updates):
-                begun = time.monotonic()
-                ground.command("service", "update", "-q", "--force", "web")
-                took.append(time.monotonic() - begun)
-        outcomes = {row.name: row.client.end() for row in rows}
+        for _ in range(updates):
+            begun = time.monotonic()
+            ground.command("service", "update", "-q", "--force", order)
+            took_s.append(time.monotonic() - begun)
+        return Run(order, took_s, {row.name: row.client.end() for row in rows})
     finally:
         for row in rows:
             row.client.kill()
+
+
+def run_all(ground: Ground, orders: Sequence[str], updates: int, *, is_late: bool) -> list[Run]:
+    """All orders side by side."""
+    with standing_still(ground, is_late), ThreadPoolExecutor() as pool:
+        ports = itertools.count(PUBLISHED)
+        begun = [pool.submit(run, ground, order, next(ports), updates) for order in orders]
+        return [one.result() for one in begun]
+
+
+def show(run: Run, *, is_late: bool) -> None:
     late = ", one node a second late" if is_late else ""
-    print(f"{order}{late}: {updates} updates of 3 tasks, {sum(took) / len(took):.1f} s each")
-    for name, outcome in outcomes.items():
+    each_s = sum(run.took_s) / len(run.took_s)
+    print(f"{run.order}{late}: {len(run.took_s)} updates of 3 tasks, {each_s:.1f} s each")
+    for name, outcome in run.outcomes.items():
         print(f"  {name:32} {describe(outcome)}", flush=True)
-    return sum(outcome.errors for outcome in outcomes.values())
 
 
 def describe(outcome: Outcome) -> str:
@@ -129,17 +160,12 @@ def main() -> None:
     parser.add_argument("--order", nargs="+", default=["start-first", "stop-first"])
     parser.add_argument("--late", action="store_true")
     wanted = parser.parse_args()
-    failed = 0
     with ground() as made:
-        made.serve(
-            "web",
-            *("--replicas", "3", "--publish", f"{PUBLISHED}:{PORT}"),
-            *("--publish", f"{PUBLISHED}:{PORT}/udp", "--drain-timeout", DRAIN),
-            *("--stop-grace-period", "5s", "--update-monitor", "100ms"),
-        )
-        for order in wanted.order:
-            failed += run(made, order, wanted.updates, is_late=wanted.late)
-    print(f"failed: {failed}")
+        runs = run_all(made, wanted.order, wanted.updates, is_late=wanted.late)
+    for run in runs:
+        show(run, is_late=wanted.late)
+    asked = sum(outcome.requests for run in runs for outcome in run.outcomes.values())
+    print(f"failed: {sum(run.failed for run in runs)} of {asked}")
 
 
 if __name__ == "__main__":
