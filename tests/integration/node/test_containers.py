@@ -19,6 +19,15 @@ pytestmark = pytest.mark.skipif(bool(why_none()), reason=why_none() or "-")
 
 FETCH = "import sys, urllib.request as r; print(r.urlopen(sys.argv[1], timeout=2).read().decode())"
 SERVE = "mkdir /www; hostname > /www/index.html; echo here is $HOSTNAME; exec httpd -f -h /www"
+SERVE_WHEN_TOLD = """
+mkdir /www; echo $VERSION > /www/index.html
+[ "$WELL" = no ] || { sleep $DELAY; touch /www/healthz; }
+exec httpd -f -h /www
+"""
+OFTEN = (
+    *("--health-interval", "300ms", "--health-start-interval", "100ms", "--health-retries", "10"),
+    *("--stop-grace-period", "100ms"),
+)
 NAMES = ("m1", "w1")
 
 
@@ -123,6 +132,52 @@ def test_containers_outlive_their_daemon(swarm: Swarm) -> None:
     wait_until(lambda: running(swarm) == "2/2", what="both containers running")
     assert task_ids(swarm) == before
     assert shims(swarm) == pids
+
+
+def test_updates_wait_for_containers_to_be_well_and_those_that_never_are_roll_back(
+    swarm: Swarm,
+) -> None:
+    first = swarm.machines.by_name["m1"]
+    probes = {
+        "by-command": ("--health-cmd", "test -e /www/healthz"),
+        "by-port": ("--health-tcp", "80"),
+    }
+    for name, probe in probes.items():
+        swarm.command(
+            first,
+            *("service", "create", "--detach", "--name", name, *probe, *OFTEN),
+            *("--env", "DELAY=1", "box:1", "sh", "-c", SERVE_WHEN_TOLD),
+        )
+    swarm.command(
+        first,
+        *("service", "create", "--name", "web", "--replicas", "2", "--publish", "8080:80"),
+        *("--health-http", "80/healthz", *OFTEN, "--env", "VERSION=1", "--env", "DELAY=0"),
+        *("--update-parallelism", "1", "--update-failure-action", "rollback"),
+        *("--update-monitor", "100ms", "box:1", "sh", "-c", SERVE_WHEN_TOLD),
+    )
+    old = task_ids(swarm)
+    assert answer(swarm, first) == "1"
+    # A second goes by before a new task is well; until then the next one may not be touched.
+    swarm.command(
+        first, "service", "update", "--env-add", "VERSION=2", "--env-add", "DELAY=1", "web"
+    )
+    new = [swarm.json(first, "task", "inspect", task_id)[0] for task_id in task_ids(swarm)]
+    assert not {str(task["ID"]) for task in new} & set(old)
+    earlier, later = sorted(new, key=lambda task: str(task["CreatedAt"]))
+    assert str(earlier["Status"]["Timestamp"]) <= str(later["CreatedAt"]), (earlier, later)
+    assert answer(swarm, first) == "2"
+    with pytest.raises(CommandFailed, match="rolled back"):
+        swarm.command(
+            first,
+            *("service", "update", "--env-add", "VERSION=3", "--env-add", "WELL=no"),
+            *("--health-retries", "2", "web"),
+        )
+    rows = swarm.rows(first, "service", "ps", "web")
+    assert any("unhealthy: /healthz answered 404" in str(row["Error"]) for row in rows)
+    wait_until(lambda: answer(swarm, first) == "2", what="an answer of the version before")
+    for name in probes:
+        rows = swarm.rows(first, "service", "ls", "--filter", f"name={name}")
+        assert [row["Replicas"] for row in rows] == ["1/1"]
 
 
 def shims(swarm: Swarm) -> list[int]:
