@@ -133,6 +133,7 @@ class Rebalancing:
         except StopIteration as done:
             planned: Planned = done.value
             self._looking = None
+            self._looked_at = now
             self._moves = deque(planned.moves)
             self._under_way |= {task.id: True for task in planned.under_way}
             if self._look:  # something happened meanwhile
