@@ -11,6 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Event, Thread
 from typing import Any
 
+from backports import zstd
+
 from swarmd.agent.images.manifest import MANIFESTS
 from tests.support import images
 
@@ -37,8 +39,19 @@ class FalseRegistry(ThreadingHTTPServer):
     def host(self) -> str:
         return f"127.0.0.1:{self.server_address[1]}"
 
-    def add(self, repository: str, layers: list[bytes], *, config: bytes | None = None) -> str:
+    def add(
+        self,
+        repository: str,
+        layers: list[bytes],
+        *,
+        config: bytes | None = None,
+        by_zstd: bool = False,
+    ) -> str:
         """An image in a repository of the server; returns its name."""
+        packing = "zstd" if by_zstd else "gzip"
+
+        def packed(data: bytes) -> bytes:
+            return zstd.compress(data, 1) if by_zstd else gzip.compress(data, 1, mtime=0)
 
         def blob(data: bytes, kind: str) -> dict[str, Any]:
             self.blobs[images.digest(data)] = data
@@ -48,10 +61,7 @@ class FalseRegistry(ThreadingHTTPServer):
             "schemaVersion": 2,
             "mediaType": MANIFESTS[0],
             "config": blob(config or images.a_config(layers), f"{KIND}.config.v1+json"),
-            "layers": [
-                blob(gzip.compress(data, 1, mtime=0), f"{KIND}.layer.v1.tar+gzip")
-                for data in layers
-            ],
+            "layers": [blob(packed(data), f"{KIND}.layer.v1.tar+{packing}") for data in layers],
         }
         self.manifests[repository] = json.dumps(manifest).encode()
         return f"{self.host}/{repository}:1"

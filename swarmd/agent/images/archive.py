@@ -28,11 +28,11 @@ from swarmd.agent.images.manifest import (
     Descriptor,
     Manifest,
 )
+from swarmd.agent.images.packing import packing_of
 from swarmd.agent.images.problems import BadImage
 from swarmd.model import reference
 from swarmd.model.spec import Platform
 
-GZIP_MAGIC = b"\x1f\x8b"
 ENTRIES_MAX = 100_000
 LINKS_MAX = 8
 _NAMES = ("io.containerd.image.name", "org.opencontainers.image.ref.name")
@@ -148,13 +148,12 @@ class Archive:
     def _describe(self, entry: str, media_type: str) -> Descriptor:
         digest, size = hashlib.sha256(), 0
         with self.open(entry) as file:
-            start = file.read(len(GZIP_MAGIC))
-            file.seek(0)
+            packing = packing_of(file)
             while chunk := file.read(_CHUNK_BYTES):
                 digest.update(chunk)
                 size += len(chunk)
-        if media_type == LAYER_TYPE and start == GZIP_MAGIC:
-            media_type += "+gzip"
+        if media_type == LAYER_TYPE and packing:
+            media_type += f"+{packing}"
         return Descriptor(media_type=media_type, digest=f"sha256:{digest.hexdigest()}", size=size)
 
     def _read(self, entry: str) -> bytes:

@@ -8,33 +8,28 @@ that differs from what was built.
 from __future__ import annotations
 
 import tarfile
-import zlib
 from typing import BinaryIO
 
+from swarmd.agent.images.packing import DAMAGED, unpacked
 from swarmd.agent.images.problems import BadImage
 
-ZSTD_MAGIC = b"\x28\xb5\x2f\xfd"
 _WHITEOUT = ".wh."
 _OPAQUE = ".wh..wh."
 
 
 def check_layer(stream: BinaryIO) -> None:
-    """Read a whole layer; blocks. A layer packed by zstd is left to containerd's own care.
+    """Read a whole layer, packed or not; blocks.
 
     Raises:
         BadImage: it is no tar archive, it is cut off, or an entry points out of it.
     """
-    start = stream.read(len(ZSTD_MAGIC))
-    stream.seek(0)
-    if start == ZSTD_MAGIC:
-        return
     try:
-        with tarfile.open(fileobj=stream, mode="r|*") as archive:
+        with tarfile.open(fileobj=unpacked(stream), mode="r|") as archive:
             for entry in archive:
                 _check(entry)
                 # The archive remembers every entry, which nobody will ask for again.
                 archive.members.clear()  # type: ignore[attr-defined]
-    except (tarfile.TarError, EOFError, OSError, zlib.error) as error:
+    except (tarfile.TarError, *DAMAGED) as error:
         raise BadImage(f"a layer of the image is damaged: {error}") from None
 
 

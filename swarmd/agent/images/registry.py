@@ -111,10 +111,11 @@ class Registry:
                 while chunk := file.read(CHUNK_BYTES):
                     digest.update(chunk)
                     size += len(chunk)
+        earlier = size
         if size < blob.size:
             with self._open_blob(blob, path, size) as answer:
                 if size and answer.status != http.client.PARTIAL_CONTENT:
-                    digest, size = hashlib.sha256(), 0
+                    digest, size, earlier = hashlib.sha256(), 0, 0
                 with path.open("r+b" if size else "wb") as file:
                     file.seek(size)
                     try:
@@ -132,6 +133,8 @@ class Registry:
                         ) from None
         if size != blob.size or f"sha256:{digest.hexdigest()}" != blob.digest:
             path.unlink()
+            if earlier:  # perhaps of somebody else, who is to blame
+                raise Unreachable(f"what had come of {blob.digest} was damaged; will try again")
             if size < blob.size:
                 raise BadImage(f"{self.name} sent {size} of the {blob.size} bytes of {blob.digest}")
             raise BadImage(f"{self.name} sent something else than {blob.digest} promises")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import hashlib
 import shlex
 from collections.abc import Iterable
@@ -12,7 +11,7 @@ from typing import Any, BinaryIO
 import msgspec
 
 from swarmd.agent.images import manifest as documents
-from swarmd.agent.images.archive import GZIP_MAGIC, Archived
+from swarmd.agent.images.archive import Archived
 from swarmd.agent.images.manifest import (
     CONFIG_TYPE,
     LAYER_TYPE,
@@ -20,6 +19,7 @@ from swarmd.agent.images.manifest import (
     Descriptor,
     Manifest,
 )
+from swarmd.agent.images.packing import DAMAGED, packing_of, unpacked
 from swarmd.agent.images.problems import BadImage
 from swarmd.model.spec import Platform
 
@@ -75,9 +75,9 @@ def image_of(
         BadImage, OSError
     """
     with tar.open("rb") as file:
-        packed = file.read(len(GZIP_MAGIC)) == GZIP_MAGIC
+        packing = packing_of(file)
     digest, size = _digest(tar)
-    diff_id = _digest_unpacked(tar) if packed else digest
+    diff_id = _digest_unpacked(tar) if packing else digest
     os, architecture = documents.normal(platform)
     config = msgspec.json.encode(
         {
@@ -92,7 +92,7 @@ def image_of(
     config_file.write_bytes(config)
     described = Manifest(
         config=Descriptor(CONFIG_TYPE, documents.digest_of(config), len(config)),
-        layers=(Descriptor(LAYER_TYPE + ("+gzip" if packed else ""), digest, size),),
+        layers=(Descriptor(f"{LAYER_TYPE}+{packing}" if packing else LAYER_TYPE, digest, size),),
     )
     document = {
         "schemaVersion": 2,
@@ -135,13 +135,13 @@ def _digest(path: Path) -> tuple[str, int]:
 
 def _digest_unpacked(path: Path) -> str:
     try:
-        with gzip.open(path, "rb") as file:
+        with path.open("rb") as packed, unpacked(packed) as file:
             return _digest_of(file)[0]
-    except (EOFError, gzip.BadGzipFile) as error:
+    except DAMAGED as error:
         raise BadImage(f"the root filesystem is damaged: {error}") from None
 
 
-def _digest_of(file: BinaryIO | gzip.GzipFile) -> tuple[str, int]:
+def _digest_of(file: BinaryIO) -> tuple[str, int]:
     digest, size = hashlib.sha256(), 0
     while chunk := file.read(_CHUNK_BYTES):
         digest.update(chunk)

@@ -80,6 +80,9 @@ async def test_what_is_wrong_with_an_image_is_said_and_leaves_nothing(
             registry.add("link", harmful(images.a_link("l", "../../etc/passwd", hard=True))): (
                 "links 'l' to '../../etc/passwd', which leads out of it"
             ),
+            registry.add("zstd", harmful(images.a_file("a/../../out")), by_zstd=True): (
+                "'a/../../out', which leads out of it"
+            ),
             registry.add("whiteout", harmful(images.a_file(".wh..."))): "removes '..'",
             registry.add(
                 "other", good("other"), config=images.a_config([b"x"])
@@ -198,6 +201,21 @@ async def test_a_full_disk_of_containerd_delays_a_pull_as_well(tmp_path: Path) -
             assert await extracts(worker) == [task_id]
     finally:
         mount_calls.unmount(str(small))
+
+
+async def test_links_in_an_image_lead_nowhere_beyond_its_root(
+    worker: ContainerWorker, tmp_path: Path
+) -> None:
+    with a_false_registry() as registry:
+        linked = images.layer([images.a_link("way", str(tmp_path)), images.a_link("up", "../..")])
+        through = images.layer(
+            [images.a_file("way/there", b"by way"), images.a_file("up/there", b"by up")]
+        )
+        name = registry.add("links", [images.busybox_layer(), linked, through], by_zstd=True)
+        output = await worker.run_to_end("cat", "/way/there", "/up/there", image=name)
+    assert output.strip() == "by wayby up"
+    assert not (tmp_path / "there").exists()
+    assert not Path("/there").exists()
 
 
 async def test_devices_in_an_image_are_of_no_use(worker: ContainerWorker) -> None:

@@ -7,6 +7,7 @@ import io
 import random
 
 import pytest
+from backports import zstd
 
 from swarmd.agent.images.layers import check_layer
 from swarmd.agent.images.problems import BadImage
@@ -28,9 +29,19 @@ FINE = layer(
 NOISE = layer([a_file("noise", random.Random(1).randbytes(20_000))])
 
 
-@pytest.mark.parametrize("data", [FINE, gzip.compress(FINE)], ids=["plain", "gzip"])
-def test_an_ordinary_layer_passes(data):
-    check_layer(io.BytesIO(data))
+PACKINGS = pytest.mark.parametrize(
+    "pack", [bytes, gzip.compress, zstd.compress], ids=["plain", "gzip", "zstd"]
+)
+
+
+@PACKINGS
+def test_an_ordinary_layer_passes(pack):
+    check_layer(io.BytesIO(pack(FINE)))
+
+
+def test_frames_of_zstd_one_after_the_other_are_one_layer():
+    frames = zstd.compress(FINE[:3000]) + zstd.compress(FINE[3000:])
+    check_layer(io.BytesIO(frames))
 
 
 @pytest.mark.parametrize(
@@ -43,16 +54,24 @@ def test_an_ordinary_layer_passes(data):
         (a_file(".wh."), "removes ''"),
     ],
 )
-def test_an_entry_that_leads_out_is_named(entry, sentence):
+@PACKINGS
+def test_an_entry_that_leads_out_is_named(pack, entry, sentence):
     with pytest.raises(BadImage) as refusal:
-        check_layer(io.BytesIO(layer([a_file("fine", b"1"), entry])))
+        check_layer(io.BytesIO(pack(layer([a_file("fine", b"1"), entry]))))
     assert sentence in str(refusal.value)
 
 
 @pytest.mark.parametrize(
     "data",
-    [gzip.compress(NOISE)[:-9000], b"no archive at all" * 100, gzip.compress(b"x" * 2000)],
-    ids=["cut off", "no archive", "packed nonsense"],
+    [
+        gzip.compress(NOISE)[:-9000],
+        b"no archive at all" * 100,
+        gzip.compress(b"x" * 2000),
+        zstd.compress(NOISE)[:-9000],
+        zstd.compress(b"x" * 2000),
+        zstd.compress(NOISE)[:4] + b"garbage" * 100,
+    ],
+    ids=["cut off", "no archive", "packed nonsense", "zstd cut off", "nonsense", "no frame"],
 )
 def test_a_damaged_layer_is_refused(data):
     with pytest.raises(BadImage, match="damaged"):

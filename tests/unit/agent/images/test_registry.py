@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 
 import pytest
 
@@ -93,6 +93,66 @@ def test_a_registry_that_cannot_resume_starts_over(server: Scripted, tmp_path: P
     server.answer = lambda asked: asked.reply(200, CONTENT)
     server.registry().fetch(BLOB, path)
     assert path.read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("bad", [b"!" * 77, b"!" * len(CONTENT), CONTENT + b"!"])
+def test_a_registry_is_not_blamed_for_what_came_before(
+    server: Scripted, tmp_path: Path, bad: bytes
+) -> None:
+    path = tmp_path / "blob"
+    path.write_bytes(bad)
+
+    def answer(asked: Asked) -> None:
+        begin = int(asked.headers.get("Range", "bytes=0-")[6:-1])
+        asked.reply(206 if begin else 200, CONTENT[begin:])
+
+    server.answer = answer
+    with pytest.raises(Unreachable, match="was damaged; will try again"):
+        server.registry().fetch(BLOB, path)
+    server.registry().fetch(BLOB, path)
+    assert path.read_bytes() == CONTENT
+
+
+def test_a_registry_that_has_less_than_has_come_is_asked_anew(
+    server: Scripted, tmp_path: Path
+) -> None:
+    path = tmp_path / "blob"
+    path.write_bytes(CONTENT[:77])
+    server.answer = lambda asked: (
+        asked.reply(416) if "Range" in asked.headers else asked.reply(200, CONTENT[:50])
+    )
+    with pytest.raises(Unreachable, match="answers 416"):
+        server.registry().fetch(BLOB, path)
+    with pytest.raises(BadImage, match=f"sent 50 of the {len(CONTENT)} bytes of sha256:"):
+        server.registry().fetch(BLOB, path)
+    assert not path.exists()
+
+
+def test_a_part_that_is_missing_is_named(server: Scripted, tmp_path: Path) -> None:
+    server.answer = lambda asked: asked.reply(404)
+    with pytest.raises(NoSuchImage, match=r"lacks sha256:.* a part of 127"):
+        server.registry().fetch(BLOB, tmp_path / "blob")
+
+
+@pytest.mark.parametrize("spoken", [b"", CONTENT[:3000]], ids=["at once", "in the middle"])
+def test_silence_is_not_waited_for_for_ever(
+    server: Scripted, tmp_path: Path, spoken: bytes
+) -> None:
+    over = Event()
+
+    def answer(asked: Asked) -> None:
+        if spoken:
+            asked.reply(200, spoken, length=len(CONTENT))
+            asked.wfile.flush()
+        over.wait(10)
+
+    server.answer = answer
+    registry = Registry(parse(f"{server.host}/app:1"), silence_s=0.1)
+    with pytest.raises(Unreachable, match=r"said nothing for 0\.1 s|fell silent after 3000 of"):
+        registry.fetch(BLOB, tmp_path / "blob")
+    with pytest.raises(Unreachable, match=r"said nothing for 0\.1 s|fell silent in the middle"):
+        registry.manifest("1")
+    over.set()
 
 
 @pytest.mark.parametrize(
