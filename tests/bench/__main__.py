@@ -20,6 +20,7 @@ BENCHES = (
     "tests.bench.network",
     "tests.bench.network.rules",
     "tests.bench.network.paths",
+    "tests.bench.network.proxied",
     "tests.bench.network.changes",
     "tests.bench.network.updates",
 )
