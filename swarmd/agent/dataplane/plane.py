@@ -122,6 +122,7 @@ class DataPlane:
         self._withdrawn: frozenset[TaskId] = frozenset()
         self._known = False  # whether any tables were told
         self._again = asyncio.Event()
+        self._all_again = False  # or only the balancers
         self._changed = asyncio.Event()  # somebody may have left
         self._lock = asyncio.Lock()
         self._virtual_problems: tuple[str, ...] = ()
@@ -242,6 +243,7 @@ class DataPlane:
         """Encrypt by this ring of keys from now on."""
         encryption = self._kernel.encryption if self._kernel is not None else None
         if encryption is not None and encryption.use_keys(keys):
+            self._all_again = True
             self._again.set()
 
     async def addresses_changed(self) -> None:
@@ -328,7 +330,8 @@ class DataPlane:
         mesh = kernel.mesh.moving if kernel is not None else 0
         return {PUBLISHED: TableReport(self._port_problems, self._repaired, mesh), **reports}
 
-    async def _bring(self) -> None:
+    async def _bring(self, *, only_balance: bool = False) -> None:
+        """Have everything in force, or only the balancers; networks and names are as they were."""
         self._withdrawn = named(self._withdrawn, self._published, self._tables)
         published = here(unpublished(self._withdrawn, self._published), self.networks.node_id)
         if is_located(published):
@@ -336,13 +339,17 @@ class DataPlane:
             published = located(published, self._interfaces)
         kernel = self._kernel
         if kernel is not None:
-            await self._apply_networks(kernel)
-            kernel.names.use(self._tables)
-            await self._balance(kernel)
+            if not only_balance:
+                await self._apply_networks(kernel)
+                kernel.names.use(self._tables)
             tables = self._balanced()
             await kernel.mesh.use(next((row for row in tables.values() if row.ingress), None))
+        # Before virtual addresses: other nodes, too, lead to tasks of this one by the mesh, and
+        # are led on to others from here when a task has ended by itself.
         if self._ports is not None:
             self._port_problems = (await self._ports.apply(published)).problems
+        if kernel is not None:
+            await self._balance(kernel)
         self._changed.set()
 
     async def _keep(self) -> None:
@@ -358,8 +365,9 @@ class DataPlane:
                 continue
             self._again.clear()
             async with self._lock:
+                whole, self._all_again = self._all_again, False
                 if self._known:
-                    await self._bring()
+                    await self._bring(only_balance=not whole)
             self._tell()
 
     async def _forget(self, kernel: Kernel) -> None:
