@@ -73,6 +73,7 @@ class MeshBalancer:
         self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
         self._leaving = Leaving()
         self._problem = ""
+        self._crowded: tuple[str, ...] = ()
         self._report = BalancerReport(version=0)
         self._verified_at = Instant(0)
         self._at_work = asyncio.Lock()
@@ -107,6 +108,8 @@ class MeshBalancer:
                 elif self._state is not None and now - self._verified_at >= VERIFY_EVERY_NS:
                     self._verified_at = Instant(now)
                     repaired = await asyncio.to_thread(self._mesh.repair, self._state)
+                    self._crowded = await asyncio.to_thread(self._mesh.crowded)
+                    self._publish()
             except (NftError, OSError) as error:
                 self._problem = f"published ports are not up to date: {error}"
                 self._publish()
@@ -195,7 +198,9 @@ class MeshBalancer:
         self._publish()
 
     def _publish(self) -> None:
-        problems = dict.fromkeys((*self._four.report.problems, *self._six.report.problems))
+        problems = dict.fromkeys(
+            (*self._four.report.problems, *self._six.report.problems, *self._crowded)
+        )
         if self._problem:
             problems[self._problem] = None
         report = BalancerReport(self._published.version, tuple(problems))

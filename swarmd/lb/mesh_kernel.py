@@ -31,6 +31,10 @@ class MeshKernel(Protocol):
         """Put back what somebody else has changed; how many things that were."""
         ...
 
+    def crowded(self) -> tuple[str, ...]:
+        """Sentences on namespaces in which hardly any connection can be tracked any more."""
+        ...
+
     def close(self) -> None:
         """Published ports answer no more."""
         ...

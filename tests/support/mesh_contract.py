@@ -137,6 +137,11 @@ class MeshContract:
             assert ask(w.client, node.underlay) == ("a", CLIENT)
             assert node.mesh.repair(state) == 0
 
+    def test_room_for_connections_is_no_problem(self) -> None:
+        with mesh_world(self.make, a="n1") as w:
+            w.apply()
+            assert w.nodes["n1"].mesh.crowded() == ()
+
     def test_a_port_that_is_no_longer_published_answers_no_more(self) -> None:
         with mesh_world(self.make, a="n1") as w:
             w.apply()

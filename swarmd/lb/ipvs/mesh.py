@@ -14,6 +14,7 @@ from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import MeshPort, MeshState
 from swarmd.lb.ipvs import mesh_text as text
 from swarmd.lb.mesh_ways import bring_ways, set_up
+from swarmd.lb.tracking import crowded
 from swarmd.network.kernel import conntrack, iptables, netns
 from swarmd.network.kernel.iptables import Rules
 from swarmd.network.kernel.ipvs import Ipvs, MarkedService
@@ -94,6 +95,10 @@ class IpvsMesh:
                 self._services = netns.inside(self._ingress, lambda: _balance(None, anew))
                 repaired += 1
         return repaired
+
+    def crowded(self) -> tuple[str, ...]:
+        """See `MeshKernel.crowded`."""
+        return crowded({"the node": self._node, "its ingress namespace": self._ingress})
 
     def close(self) -> None:
         """Published ports answer no more."""

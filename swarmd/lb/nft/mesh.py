@@ -15,6 +15,7 @@ from swarmd.lb.mesh_ways import bring_ways, set_up
 from swarmd.lb.nft import mesh_text as text
 from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.nft.ruleset import Ruleset, gone, step, whole
+from swarmd.lb.tracking import crowded
 from swarmd.network.kernel import netns, nft
 
 
@@ -109,6 +110,10 @@ class NftMesh:
             set_up(self._ingress, node=self._node)
             self._set_up_in = found
             self._at_ingress.generation = -1
+
+    def crowded(self) -> tuple[str, ...]:
+        """See `MeshKernel.crowded`."""
+        return crowded({"the node": self._node, "its ingress namespace": self._ingress})
 
     def close(self) -> None:
         """Published ports answer no more."""
