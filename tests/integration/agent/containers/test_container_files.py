@@ -218,6 +218,42 @@ async def test_a_volume_with_options_shows_its_file_system_while_it_is_used(
     )
 
 
+async def test_a_part_of_a_volume_is_mounted_and_nothing_beyond_it(
+    worker: ContainerWorker,
+) -> None:
+    volumes = worker.node_executor.volumes
+    await volumes.create("data", labels={}, options={})
+    data = volumes.path("data")
+    (data / "part" / "deep").mkdir(parents=True)
+    (data / "part" / "deep" / "file").write_text("of the volume")
+    (data / "out").symlink_to("/etc")
+
+    def part(path: str) -> Mount:
+        options = VolumeOptions(subpath=path, no_copy=True)
+        return Mount(type=MountType.VOLUME, source="data", target="/part", volume_options=options)
+
+    script = "ls -A /part; cat /part/file; echo; echo more > /part/more"
+    output = await worker.run_to_end("sh", "-c", script, mounts=(part("part/deep"),))
+    assert output.splitlines() == ["file", "of the volume"]
+    assert (data / "part" / "deep" / "more").read_text() == "more\n"
+    wanted = {
+        "subpath none of volume data": part("none"),
+        "subpath out of volume data": part("out"),
+        # Nobody can make a directory there.
+        "bind source path /proc/nothing can't be made on node host1": Mount(
+            source="/proc/nothing",
+            target="/in",
+            bind_options=BindOptions(create_mountpoint=True),
+        ),
+    }
+    tasks = {words: a_container(an_id(), "true", mounts=(one,)) for words, one in wanted.items()}
+    worker.assign(*tasks.values())
+    for words, task in tasks.items():
+        status = await worker.ends(task.id)
+        assert status.state is TaskState.REJECTED, status
+        assert words in status.err
+
+
 async def test_a_volume_without_a_name_goes_with_its_task(worker: ContainerWorker) -> None:
     task_id = an_id()
     mounts = (Mount(type=MountType.VOLUME, target="/data"),)
