@@ -8,12 +8,14 @@ others until the next election, and what they don't hold is given away twice.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Set
+from typing import TypeAlias
 
+from swarmd.model.ids import ServiceId
 from swarmd.model.network import has_addresses
 from swarmd.model.node import Node
 from swarmd.model.service import Service
-from swarmd.model.states import PublishMode, TaskState
+from swarmd.model.states import Protocol, PublishMode, TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.allocator.books import Books
 from swarmd.orchestrator.allocator.pool import Holder
@@ -21,6 +23,8 @@ from swarmd.orchestrator.allocator.wanted import attachments_of
 from swarmd.orchestrator.endpoint import is_allocated
 from swarmd.store.held_addresses import bare, held_addresses
 from swarmd.store.store import Store
+
+Port: TypeAlias = tuple[ServiceId, Protocol, int]
 
 
 def network_problems(store: Store) -> Iterator[str]:
@@ -57,10 +61,15 @@ def book_problems(books: Books, store: Store) -> Iterator[str]:
         for port in (service.endpoint.ports if service.endpoint is not None else ())
         if port.publish_mode is PublishMode.INGRESS
     }
-    for service_id, protocol, number in books.ports.held() - ports:
+    held = books.ports.held()
+    for service_id, protocol, number in _in_order(held - ports):
         yield f"port {number}/{protocol.value} is kept for {service_id}, which does not have it"
-    for service_id, protocol, number in ports - books.ports.held():
+    for service_id, protocol, number in _in_order(ports - held):
         yield f"service {service_id} has port {number}/{protocol.value}, which counts as free"
+
+
+def _in_order(ports: Set[Port]) -> list[Port]:
+    return sorted(ports, key=lambda port: (port[0], port[1].value, port[2]))
 
 
 def _task(task: Task, service: Service, store: Store) -> Iterator[str]:
