@@ -19,7 +19,7 @@ demo: setup ## five nodes on this machine, a service, a dead leader, a dead work
 	@$(PY) -m demo
 
 test: setup-test ## everything that must hold before a change lands
-	@$(MAKE) --no-print-directory check unit sim conformance integration test-ipvs
+	@$(MAKE) --no-print-directory check unit sim conformance integration test-ipvs test-kernels
 
 check: setup-test ## format, lint, types, layers, generated code
 	$(PY) -m ruff format --check .
@@ -48,6 +48,9 @@ integration: setup-test ## real processes, sockets, namespaces
 
 test-ipvs: setup-test ## virtual addresses by IPVS, in user-mode Linux where this kernel has none
 	@scripts/test-ipvs
+
+test-kernels: setup-test ## containers under AppArmor and cgroup v2, in user-mode Linux (KINDS="v2 hybrid v1" for every arrangement)
+	@KINDS="$(KINDS)" scripts/test-kernels
 
 test-vm: setup-test ## encrypted networks on Debian's kernel in qemu, as root; minutes: for the night
 	@scripts/test-vm

@@ -49,8 +49,8 @@ def swarm() -> Iterator[Swarm]:
             yield swarm
         finally:
             swarm.stop()
-            left = leftovers(made.directory)
-        assert not left
+    left = leftovers(made.directory)
+    assert not left
 
 
 def leftovers(directory: Path) -> list[str]:

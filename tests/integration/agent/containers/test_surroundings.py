@@ -13,6 +13,7 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.agent.executors.containerd.node_access import find_init
+from swarmd.agent.oci.security import MASKED, READ_ONLY
 from swarmd.model.host_access import Device, HostAccess, Privileges, Seccomp
 from swarmd.model.spec import (
     DnsConfig,
@@ -137,6 +138,29 @@ async def test_bounds_rights_and_the_first_process(worker: ContainerWorker) -> N
     assert status.container is not None
     assert status.container.exit_code == 128 + signal.SIGTERM
     assert not alive(pid)
+
+
+async def test_what_tells_of_the_node_is_hidden_and_what_acts_on_it_can_not_be_written_to(
+    worker: ContainerWorker,
+) -> None:
+    hidden = " ".join(MASKED)
+    script = (
+        f"for path in {hidden}; do "
+        "[ -d $path ] && echo $path $(ls $path | wc -l); [ -f $path ] && echo $path; "
+        "[ -c $path ] && echo $path $(cat $path | wc -c); done; echo over"
+    )
+    read_only = (
+        f'for path in {" ".join(READ_ONLY)}; do grep " $path proc ro" /proc/mounts; done; true'
+    )
+    lines = await seen(worker, a_container(an_id(), "sh", "-c", f"{script}; {read_only}"))
+    at = lines.index("over")
+    # Whatever of it this kernel has: an empty directory, or a device that has nothing to say.
+    assert "/proc/keys 0" in lines
+    assert "/sys/firmware 0" in lines
+    assert all(line.endswith(" 0") for line in lines[:at])
+    assert {line.split()[1] for line in lines[at + 1 :]} == {
+        path for path in READ_ONLY if Path(path).exists()
+    }
 
 
 async def test_nothing_of_the_node_is_given_that_is_not_allowed(worker: ContainerWorker) -> None:
