@@ -193,7 +193,9 @@ def _protocol(word: str, text: str) -> Protocol:
     try:
         return Protocol(word.lower())
     except ValueError:
-        raise ValueError(f"{text!r} has the unknown protocol {word!r}; use tcp or udp") from None
+        raise ValueError(
+            f"{text!r} has the unknown protocol {word!r}; use tcp, udp or sctp"
+        ) from None
 
 
 def _range(text: str, whole: str) -> list[int]:
