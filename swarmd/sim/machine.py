@@ -76,12 +76,12 @@ class Machine:
         self.block_s = (0.0005, 0.004)
         self.repeating = 0.0  # share of repeatable calls that arrive twice
         self.fatal = ""  # why its manager half has stopped
+        self.leaving = False  # its daemon is about to be no node any more
         self._timeline, self._network = timeline, network
         self._managers = managers
         self._raft_config = raft_config
         self._on_manager = on_manager
         self._on_left = on_left
-        self.leaving = False
         self._workers: list[SimWorker] = []
 
     @property
