@@ -6,12 +6,15 @@ import json
 import shutil
 import subprocess
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from demo.machines import Machine, machines, namespaces_available, stop
 from demo.swarm import Swarm, wait_until
+from tests.support import images
+from tests.support.containers import why_none
 
 
 def missing() -> str | None:
@@ -93,7 +96,29 @@ def row_of(swarm: Swarm, node_id: str) -> dict[str, Any]:
     return next(row for row in rows if row["ID"] == node_id)
 
 
-def test_an_engine_joins_takes_tasks_and_leaves(engine_and_swarm: tuple[Engine, Swarm]) -> None:
+def archives_travel_both_ways(engine: Engine, swarm: Swarm, directory: Path) -> None:
+    """What `image save` writes the engine loads and runs, and the other way round."""
+    first, made = swarm.machines.by_name["m1"], directory / "made.tar"
+    layers = [images.busybox_layer(), images.layer([images.a_file("word", b"travelled")])]
+    images.oci_archive(made, "docker.io/library/trip:1", layers)
+    swarm.command(first, "image", "load", str(made))
+    (before,) = swarm.rows(first, "image", "ls")
+    there, back = directory / "there.tar", directory / "back.tar"
+    swarm.command(first, "image", "save", "-o", str(there), "trip:1")
+    assert "trip:1" in engine.command("load", "-i", str(there))
+    assert engine.command("image", "inspect", "-f", "{{.Id}}", "trip:1").strip() == before["ID"]
+    said = engine.command("run", "--rm", "--network", "none", "trip:1", "cat", "/word")
+    assert said == "travelled"
+    engine.command("save", "-o", str(back), "trip:1")
+    swarm.command(first, "image", "rm", "trip:1")
+    assert "trip:1" in swarm.command(first, "image", "load", str(back))
+    (after,) = swarm.rows(first, "image", "ls")
+    assert after["ID"] == before["ID"]
+
+
+def test_an_engine_joins_takes_tasks_and_leaves(
+    engine_and_swarm: tuple[Engine, Swarm], tmp_path: Path
+) -> None:
     engine, swarm = engine_and_swarm
     first = swarm.machines.by_name["m1"]
     address = swarm.machines.by_name["engine"].address
@@ -124,6 +149,9 @@ def test_an_engine_joins_takes_tasks_and_leaves(engine_and_swarm: tuple[Engine, 
         lambda: "No such image" in swarm.command(first, "service", "ps", "img"),
         what="the engine to report on its task",
     )
+
+    if engine.manager is first and not why_none():
+        archives_travel_both_ways(engine, swarm, tmp_path)
 
     engine.command("swarm", "leave")
     wait_until(
