@@ -87,7 +87,7 @@ def _run(world: World, plan: Plan) -> Result:
     faults = Faults(world, plan.faults, every_s=plan.fault_every_s)
     faults.begin()
     _admit(world, plan)
-    _part(world, plan)
+    _let_go(world, plan)
     world.run(plan.turmoil_s)
     faults.heal()
     timeline.tell("world", "healed")
@@ -153,7 +153,7 @@ def _admit(world: World, plan: Plan) -> None:
         world.timeline.call_at(at, partial(world.admit, role))
 
 
-def _part(world: World, plan: Plan) -> None:
+def _let_go(world: World, plan: Plan) -> None:
     """Have workers leave during the turmoil; they come back as other nodes."""
     rng = world.timeline.rng("leavers")
 
@@ -172,13 +172,17 @@ def _demand_runs(world: World) -> None:
     store = world.store()
     assert store is not None
     since = followed(store)
+    if not since:
+        return
 
     def are_late() -> list[str]:
         present = world.store()
         return list(unfollowed(present, since)) if present is not None else ["nobody leads"]
 
-    if since:
+    try:
         _demand(world, RUNS_S, lambda: not are_late(), "schedules are not followed")
+    except Violation as violation:
+        raise Violation(f"{violation}: {'; '.join(are_late())}") from None
 
 
 def _demand(world: World, within_s: float, condition: Callable[[], bool], complaint: str) -> None:
