@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from swarmd.agent.errands import ErrandServer
+from swarmd.manager.cluster_images import ClusterImages
 from swarmd.manager.cluster_volumes import ClusterVolumes
 from swarmd.manager.errands import Errands
 from swarmd.model.errors import Code, Rejection
@@ -19,7 +20,7 @@ from swarmd.rpc.call import Call, Peer
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.identity import WORKER, Identity
 from swarmd.rpc.pb import errands as pb
-from swarmd.rpc.pb import volumes
+from swarmd.rpc.pb import images, volumes
 from swarmd.runtime.chance import RandomIds
 from swarmd.runtime.supervise import Supervisor
 from tests.support.manager import LEADER, a_manager
@@ -43,6 +44,13 @@ class Volumes:
             raise Rejection(Code.NOT_FOUND, f"this node has no volume {request.name}")
         self.names.remove(request.name)
         return volumes.RemoveVolumeResponse()
+
+
+class Images:
+    """The part of a node's images that managers may ask."""
+
+    async def List(self, call: Call, request: images.ListImagesRequest) -> Any:
+        return images.ListImagesResponse(images=[images.Image(name="a:1", size_bytes=7)])
 
 
 class Stub:
@@ -75,10 +83,11 @@ class Scene:
             await asyncio.sleep(0)
 
         self.volumes = ClusterVolumes(self.store, self.errands, read_barrier=barrier)
+        self.images = ClusterImages(self.store, self.errands, read_barrier=barrier)
 
-    async def join(self, node: str, service: object) -> Stub:
+    async def join(self, node: str, service: object, *, name: str = "swarmd.v1.Volumes") -> Stub:
         stub = Stub(self.errands, node)
-        server = ErrandServer({"swarmd.v1.Volumes": service}, rng=random.Random(1))
+        server = ErrandServer({name: service}, rng=random.Random(1))
         server.follow(stub)
         self.tasks.keep(server.run, name=node)
         for _ in range(20):
@@ -158,4 +167,19 @@ async def test_volumes_of_all_nodes_are_listed_with_the_names_of_those_that_are_
         remove.node_id = "n9"
         with pytest.raises(Rejection) as refused:
             await scene.volumes.Remove(LOCAL, remove)
+        assert refused.value.code is Code.NOT_FOUND
+
+
+async def test_images_of_all_nodes_are_listed_and_nothing_else_is_done_with_them() -> None:
+    async with a_scene() as scene:
+        await scene.join("n2", Images(), name="swarmd.v1.Images")
+        listed = await scene.images.List(LOCAL, images.ListClusterImagesRequest())
+        assert [(row.node_id, row.image.name, row.image.size_bytes) for row in listed.images] == [
+            ("n2", "a:1", 7)
+        ]
+        assert [row.node_id for row in listed.absent] == ["n1"]
+        with pytest.raises(Rejection, match="does not serve"):
+            await scene.ask(N2, "/swarmd.v1.Images/Remove")
+        with pytest.raises(Rejection) as refused:
+            await scene.images.List(LOCAL, images.ListClusterImagesRequest(node_ids=["n9"]))
         assert refused.value.code is Code.NOT_FOUND

@@ -131,6 +131,7 @@ async def test_a_container_whose_shim_is_killed_fails_and_leaves_nothing(
     os.kill(parent_of(pid), signal.SIGKILL)
     status = await worker.ends(task_id)
     assert status.state == TaskState.FAILED
+    assert "unseen" in status.err
     await eventually(lambda: not alive(pid), "the end of its processes")
 
 
