@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -12,7 +13,9 @@ from typing import Any
 from demo import power
 from demo.machines import Machine, Machines, stop
 
-COMMAND_TIMEOUT_S = 90
+# How many times longer everything may take: machines that are emulated have their own pace.
+PATIENCE = float(os.environ.get("SWARMD_DEMO_PATIENCE", "1"))
+COMMAND_TIMEOUT_S = 90 * PATIENCE
 
 
 class CommandFailed(Exception):
@@ -107,7 +110,7 @@ def wait_until(condition: Callable[[], bool], *, what: str, timeout_s: float = 6
     """Poll until `condition` holds; how many seconds it took."""
     begun = time.monotonic()
     while not condition():
-        if time.monotonic() - begun > timeout_s:
+        if time.monotonic() - begun > timeout_s * PATIENCE:
             raise TimeoutError(f"waited {timeout_s:g} s for {what}")
         time.sleep(0.02)
     return time.monotonic() - begun

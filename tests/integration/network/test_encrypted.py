@@ -37,7 +37,7 @@ pytestmark = [
 NAMES = ("m1", "w1", "w2")
 SECRET = b"open-sesame"
 VXLAN_PORT = 4789
-PATIENCE_S = 30 * EVERY_S
+PATIENCE_S = 20 * EVERY_S
 SERVE = f"""
 import socketserver
 class Handler(socketserver.StreamRequestHandler):
