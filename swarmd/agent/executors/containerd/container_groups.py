@@ -5,6 +5,7 @@ A container has a group of one path in every hierarchy of the machine.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 from swarmd.agent.executors import groups
@@ -33,6 +34,11 @@ def remove_shared(node_id: str) -> None:
                 break
 
 
+@functools.cache
 def _trees() -> list[tuple[str, bool, frozenset[str]]]:
+    """The hierarchies of this machine, which stay as they are while it runs.
+
+    Kept, since every container adds to the mounts among which they are found.
+    """
     with open("/proc/mounts") as file:
         return groups.parse_mounts(file.read())
