@@ -42,14 +42,16 @@ class Swarm:
             what=f"the daemon on {machine.name} to start",
         )
 
-    def command(self, machine: Machine, *arguments: str) -> str:
+    def command(
+        self, machine: Machine, *arguments: str, timeout_s: float = COMMAND_TIMEOUT_S
+    ) -> str:
         """Run `swarmd …` on a machine and return what it prints.
 
         Raises:
             CommandFailed: it ended with another status than 0.
         """
         argv = [sys.executable, "-m", "swarmd.cli", "--state-dir", str(machine.state_dir)]
-        done = machine.run([*argv, *arguments], timeout=COMMAND_TIMEOUT_S)
+        done = machine.run([*argv, *arguments], timeout=timeout_s)
         if done.returncode != 0:
             raise CommandFailed(f"swarmd {' '.join(arguments)}: {done.stderr or done.stdout}")
         return done.stdout

@@ -26,7 +26,8 @@ _HEADER = struct.Struct("=IHHII")
 _QUESTION = struct.Struct("=BBBxI48x")
 _ANSWER = struct.Struct("=BBBB2s2s16s16s12xIII8x")  # up to the queues, user and inode left out
 _ATTRIBUTE = struct.Struct("=HH")
-_LAST = struct.Struct("=44xI4xI")  # of what TCP tells: data sent and received, milliseconds ago
+# Of what TCP tells: data sent, data received, data of ours confirmed; milliseconds ago.
+_LAST = struct.Struct("=44xI4xII")
 _BUFFER_BYTES = 256 * 1024
 
 
@@ -88,9 +89,11 @@ def _idle_ns(attributes: memoryview) -> int:
     while len(attributes) >= _ATTRIBUTE.size:
         length, kind = _ATTRIBUTE.unpack_from(attributes)
         if kind == _INFO:
-            sent_ms, received_ms = _LAST.unpack_from(attributes, _ATTRIBUTE.size)
-            # Whoever was asked later than it last answered is still at work.
-            return int(sent_ms) * MILLISECOND if sent_ms <= received_ms else 0
+            sent_ms, received_ms, confirmed_ms = _LAST.unpack_from(attributes, _ATTRIBUTE.size)
+            # Whoever was asked later than it last answered is still at work. The kernel's clock
+            # may be too coarse to tell; a confirmation that came by itself was no next question.
+            is_last = sent_ms < received_ms or confirmed_ms < sent_ms == received_ms
+            return int(sent_ms) * MILLISECOND if is_last else 0
         attributes = attributes[(length + 3) & ~3 :]
     return 0
 

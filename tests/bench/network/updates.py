@@ -1,6 +1,7 @@
 """Rolling updates under load: how many requests fail.
 
     python -m tests.bench.network.updates [--updates 100] [--order start-first stop-first] [--late]
+                                          [--within SECONDS]
 
 Three daemons, and a service for each order of updates, at the same time; clients with kept
 connections, with a connection for each request, and over UDP ask through the mesh (by two nodes
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import itertools
+import math
 import os
 import signal
 import threading
@@ -29,6 +31,7 @@ MODES = ("keep", "close", "udp")
 LATE = "w2"
 STILL_S, MOVING_S = 1.0, 0.5
 PAUSE_US = 10_000
+UPDATE_LONGEST_S = 300.0
 CONNECTIONS = 4
 DRAIN = "1s"
 
@@ -103,8 +106,11 @@ class Run(NamedTuple):
         return sum(outcome.errors for outcome in self.outcomes.values())
 
 
-def run(ground: Ground, order: str, published: int, updates: int) -> Run:
-    """Make a service that is updated in this order, and update it so often under load."""
+def run(ground: Ground, order: str, published: int, updates: int, end_at_s: float) -> Run:
+    """Make a service that is updated in this order, and update it so often under load.
+
+    No update begins after `end_at_s` of the monotonic clock.
+    """
     ports = (f"{published}:{PORT}", f"{published}:{PORT}/udp")
     ground.serve(
         order,
@@ -115,9 +121,11 @@ def run(ground: Ground, order: str, published: int, updates: int) -> Run:
     rows = clients(ground, order, published)
     took_s = []
     try:
-        for _ in range(updates):
-            begun = time.monotonic()
-            ground.command("service", "update", "-q", "--force", order)
+        while len(took_s) < updates and (begun := time.monotonic()) < end_at_s:
+            ground.swarm.command(
+                *(ground.first, "service", "update", "-q", "--force", order),
+                timeout_s=UPDATE_LONGEST_S,
+            )
             took_s.append(time.monotonic() - begun)
         return Run(order, took_s, {row.name: row.client.end() for row in rows})
     finally:
@@ -125,11 +133,21 @@ def run(ground: Ground, order: str, published: int, updates: int) -> Run:
             row.client.kill()
 
 
-def run_all(ground: Ground, orders: Sequence[str], updates: int, *, is_late: bool) -> list[Run]:
+def run_all(
+    ground: Ground,
+    orders: Sequence[str],
+    updates: int,
+    *,
+    is_late: bool,
+    within_s: float = math.inf,
+) -> list[Run]:
     """All orders side by side."""
+    end_at_s = time.monotonic() + within_s
     with standing_still(ground, is_late), ThreadPoolExecutor() as pool:
         ports = itertools.count(PUBLISHED)
-        begun = [pool.submit(run, ground, order, next(ports), updates) for order in orders]
+        begun = [
+            pool.submit(run, ground, order, next(ports), updates, end_at_s) for order in orders
+        ]
         return [one.result() for one in begun]
 
 
@@ -159,9 +177,12 @@ def main() -> None:
     parser.add_argument("--updates", type=int, default=50, help="of each order")
     parser.add_argument("--order", nargs="+", default=["start-first", "stop-first"])
     parser.add_argument("--late", action="store_true")
+    parser.add_argument("--within", type=float, default=math.inf, help="seconds; then no more")
     wanted = parser.parse_args()
     with ground() as made:
-        runs = run_all(made, wanted.order, wanted.updates, is_late=wanted.late)
+        runs = run_all(
+            made, wanted.order, wanted.updates, is_late=wanted.late, within_s=wanted.within
+        )
     for run in runs:
         show(run, is_late=wanted.late)
     asked = sum(outcome.requests for run in runs for outcome in run.outcomes.values())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ pytestmark = [
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
 ]
+TICK_S = 0.03  # the kernel's clock has moved on after so long
 FIRST, SECOND = "127.0.0.2", "127.0.0.3"
 TRACKING = """
 table ip t {
@@ -113,11 +115,16 @@ def test_a_connection_is_idle_once_its_client_has_the_answer(space: Path) -> Non
                         pass
                     assert [one.idle_ns for one in _at(port)] == [0], "unread"
                     accepted.recv(1)
+                    time.sleep(TICK_S)
                     accepted.send(b"!")
                     client.recv(1)
                     while not [one for one in _at(port) if one.idle_ns > 0]:
                         pass
                     assert [one.internal for one in _at(port)] == [True]
+                    time.sleep(TICK_S)
+                    client.send(b"?")
+                    accepted.recv(1)
+                    assert [one.idle_ns for one in _at(port)] == [0], "not answered yet"
 
     netns.inside(space, look)
 

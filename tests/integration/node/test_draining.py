@@ -27,14 +27,17 @@ class Server(socketserver.ThreadingTCPServer):
 time.sleep(1)
 Server(("", int(os.environ["PORT"])), Echo).serve_forever()
 """
-# Asks once, says who answered, and holds the connection until it is told to ask again.
+# Asks once, says who answered, and begins to ask again, which it ends when it is told to: a
+# connection on which nobody owes the other anything would not be waited for.
 CLIENT = """
 import socket, sys
 peer = socket.create_connection((sys.argv[1], int(sys.argv[2])), timeout=20)
 answers = peer.makefile()
+peer.sendall(b"wh")
 for _ in range(2):
-    peer.sendall(b"who?\\n")
+    peer.sendall(b"o?\\n")
     print(answers.readline().strip(), flush=True)
+    peer.sendall(b"wh")
     sys.stdin.readline()
 """
 
