@@ -16,6 +16,7 @@ from swarmd.network.kernel import netns, sysctl
 from swarmd.network.kernel.links import find
 from swarmd.network.kernel.netlink import Request, open_netlink
 from swarmd.network.kernel.routing import (
+    MAIN_TABLE,
     Route,
     Rule,
     delete_route,
@@ -28,6 +29,8 @@ from swarmd.network.kernel.routing import (
 
 ROUTING_TABLES = 10_000  # of peers: this and their number
 RULE_PRIORITY = 90
+# Before the rules of peers, of which there may be hundreds: most packets have no mark.
+UNMARKED = Rule(family=4, mark=0, table=MAIN_TABLE, priority=RULE_PRIORITY - 1)
 _NODE_SETTINGS = {
     "ipv4/ip_forward": "1",
     # 127.0.0.1 as a destination is led out of the node's own namespace, and back.
@@ -94,13 +97,15 @@ def bring_ways(ingress: Path, state: MeshState) -> int:
                 priority=RULE_PRIORITY,
             )
             for peer in state.peers
-        }
+        } | {UNMARKED}
         actual_routes = {
             route
             for route in routes(netlink)
             if route.table >= ROUTING_TABLES or route.destination.endswith("/32")
         }
-        actual_rules = {rule for rule in rules(netlink) if rule.priority == RULE_PRIORITY}
+        actual_rules = {
+            rule for rule in rules(netlink) if rule.priority in (RULE_PRIORITY, UNMARKED.priority)
+        }
         replaced = {(route.destination, route.table) for route in wanted_routes}
         requests: list[Request] = [
             *(put_route(route) for route in sorted(wanted_routes - actual_routes)),

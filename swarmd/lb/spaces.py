@@ -74,7 +74,7 @@ class NamespaceBalancer:
         self._tables: Mapping[NetworkId, NetworkTable] = {}
         self._services: dict[NetworkId, tuple[NetworkTable, Services]] = {}
         self._merged: dict[tuple[NetworkId, ...], tuple[tuple[Services, ...], Services]] = {}
-        self._members: Mapping[Path, tuple[NetworkId, ...]] = {}
+        self._members: dict[Path, tuple[NetworkId, ...]] = {}
         self._spaces: dict[Path, Space] = {}
         self._leaving = Leaving()
         self._verified_at = Instant(0)
@@ -84,13 +84,13 @@ class NamespaceBalancer:
         tables: Mapping[NetworkId, NetworkTable],
         members: Mapping[Path, tuple[NetworkId, ...]],
     ) -> tuple[str, ...]:
-        self._members = members
+        self._members = dict(members)
         self._services = {
             network_id: self._services_of(table) for network_id, table in tables.items()
         }
         self._merged = {networks: self._merge(networks) for networks in set(members.values())}
         self._spaces = {path: self._spaces.get(path) or self._make_space(path) for path in members}
-        problems = await asyncio.to_thread(lambda: tuple(self._bring()))
+        problems = await asyncio.to_thread(lambda: tuple(self._bring(self._members)))
         # Not before the rules are in force: until then new connections lead to those who leave.
         now = Instant(self._clock.monotonic())
         before, after = self._tables, tables
@@ -101,6 +101,12 @@ class NamespaceBalancer:
         )
         self._tables = tables
         return problems
+
+    async def attend(self, path: Path, networks: tuple[NetworkId, ...]) -> tuple[str, ...]:
+        self._members[path] = networks
+        self._merged[networks] = self._merge(networks)
+        self._spaces[path] = self._make_space(path)
+        return await asyncio.to_thread(lambda: tuple(self._bring({path: networks})))
 
     async def tend(self) -> Tended:
         now = self._clock.monotonic()
@@ -139,9 +145,9 @@ class NamespaceBalancer:
             return known
         return parts, {address: row for part in parts for address, row in part.items()}
 
-    def _bring(self) -> Iterator[str]:
-        """Bring all namespaces in line; yields a sentence for each that could not be."""
-        for path, networks in self._members.items():
+    def _bring(self, members: Mapping[Path, tuple[NetworkId, ...]]) -> Iterator[str]:
+        """Bring namespaces in line; yields a sentence for each that could not be."""
+        for path, networks in members.items():
             try:
                 self._spaces[path].bring(self._merged[networks][1])
             except (NftError, OSError) as error:

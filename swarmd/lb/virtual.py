@@ -41,6 +41,13 @@ class VirtualBalancer(Protocol):
         """
         ...
 
+    async def attend(self, path: Path, networks: tuple[NetworkId, ...]) -> tuple[str, ...]:
+        """Have one namespace more, which nothing is known of, by the tables told last.
+
+        What `apply` would do for it, at the cost of one, however many there are; answers problems.
+        """
+        ...
+
     async def tend(self) -> Tended:
         """To be called each second: repairs what drifted."""
         ...

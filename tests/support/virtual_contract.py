@@ -108,6 +108,16 @@ class VirtualContract:
             with pytest.raises(ConnectionRefusedError):
                 ask(w.client, address)
 
+    async def test_a_namespace_that_comes_later_has_what_the_others_have_and_follows(self) -> None:
+        with world("ab") as w:
+            balancer = self.balancer()
+            first = {path: networks for path, networks in w.members.items() if path != w.client}
+            await balancer.apply(table(w, ready="a"), first)
+            assert await balancer.attend(w.client, (NETWORK,)) == ()
+            assert ask(w.client, ADDRESSES[0]) == "a"
+            await balancer.apply(table(w, ready="b", version=2), w.members)
+            assert ask(w.client, ADDRESSES[0]) == "b"
+
     async def test_datagrams_of_one_client_stay_with_a_task_until_it_is_gone(self) -> None:
         with world("ab") as w:
             balancer = self.balancer()

@@ -305,7 +305,7 @@ class DataPlane:
         client = Client(key=task.id, networks=visible, upstream=outside)
         await kernel.names.serve(client, place.namespace)
         async with self._lock:
-            await self._balance(kernel)
+            await self._balance_one(kernel, place)
         return Home(place=place, address=address, nameserver=ADDRESS)
 
     def _tell(self) -> None:
@@ -420,6 +420,18 @@ class DataPlane:
         problems = await kernel.virtual.apply(
             tables, {path: networks for path, networks in members.items() if networks}
         )
+        self._note(problems)
+
+    async def _balance_one(self, kernel: Kernel, place: Place) -> None:
+        """Have the virtual addresses of a task that has just come; the tables are in force."""
+        networks = tuple(
+            one for one in place.networks if one in self._tables and not self._tables[one].ingress
+        )
+        if networks:
+            problems = await kernel.virtual.attend(place.namespace, networks)
+            self._note((*self._virtual_problems, *problems))
+
+    def _note(self, problems: tuple[str, ...]) -> None:
         for problem in set(problems) - set(self._virtual_problems):
             log.warning("virtual.problem %s", problem)
         self._virtual_problems = problems

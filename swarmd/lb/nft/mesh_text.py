@@ -72,7 +72,8 @@ def at_ingress(state: MeshState) -> Ruleset:
             "remember": (
                 "type filter hook prerouting priority mangle; policy accept;",
                 f'iifname "{BRIDGE}" ct state new ct mark set ether saddr map @peers',
-                "ct direction reply ct mark != 0 meta mark set ct mark",
+                # Where the mark is a peer's: tasks' marks are their addresses, which are larger.
+                "ct direction reply ct mark & 0xff000000 == 0 meta mark set ct mark",
             ),
             "enter": (
                 "type nat hook prerouting priority dstnat; policy accept;",

@@ -175,11 +175,12 @@ def rules(netlink: Netlink) -> set[Rule]:
             if payload[0] != family:
                 continue
             known = attributes(payload, 12)
-            if _FRA_FWMARK in known:
+            if _FRA_FWMASK in known:
                 found.add(
                     Rule(
                         family=version,
-                        mark=_int(known[_FRA_FWMARK]),
+                        # The kernel doesn't tell one of 0.
+                        mark=_int(known[_FRA_FWMARK]) if _FRA_FWMARK in known else 0,
                         table=_int(known[_FRA_TABLE]),
                         priority=_int(known[_FRA_PRIORITY]),
                         mask=_int(known[_FRA_FWMASK]),

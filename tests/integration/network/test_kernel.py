@@ -128,7 +128,11 @@ def test_addresses_routes_and_rules_are_put_found_and_removed(spaces: Spaces):
         Route("0.0.0.0/0", bridge, "10.0.0.9", table=0x5700_0001),
         Route("fd01::/64", bridge, "fd00::9"),
     }
-    rules = {Rule(4, 0x5700_0001, 0x5700_0001, 1000), Rule(6, 7, 70, 1001, mask=0xFF)}
+    rules = {
+        Rule(4, 0x5700_0001, 0x5700_0001, 1000),
+        Rule(6, 7, 70, 1001, mask=0xFF),
+        Rule(4, 0, 71, 999),
+    }
     for _ in range(2):
         spaces.network.do(
             *(routing.put_address(bridge, address) for address in addresses),

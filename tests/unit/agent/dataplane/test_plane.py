@@ -85,6 +85,9 @@ class Virtual:
         self.applied.set()
         return ()
 
+    async def attend(self, path: Path, networks: tuple[NetworkId, ...]) -> tuple[str, ...]:
+        return ()
+
     async def tend(self) -> Tended:
         return Tended()
 
