@@ -119,7 +119,7 @@ def run(ground: Ground, order: str, published: int, updates: int, end_at_s: floa
         *(word for port in ports for word in ("--publish", port)),
     )
     rows = clients(ground, order, published)
-    took_s = []
+    took_s: list[float] = []
     try:
         while len(took_s) < updates and (begun := time.monotonic()) < end_at_s:
             ground.swarm.command(
