@@ -42,7 +42,7 @@ MUTATIONS = (
     Mutation(decisions.leaked_port, planned("loss", operators=2, theme="ports"), seed=4),
     Mutation(decisions.leaked_address, planned("loss", operators=2, turmoil_s=60.0), seed=3),
     Mutation(decisions.lease_ignored, planned("isolate", theme="stateful", **BUSY), seed=7),
-    Mutation(decisions.lost_update_progress, planned("kill", "blackout", **BUSY), seed=7),
+    Mutation(decisions.lost_update_progress, planned("kill", "blackout", **BUSY), seed=22),
     Mutation(decisions.restart_without_waiting, planned("executor"), seed=3),
     Mutation(decisions.node_changes_missed, planned("power", "isolate"), seed=3),
     Mutation(decisions.too_few_left, CROWDED),
@@ -58,11 +58,11 @@ MUTATIONS = (
     Mutation(
         nodes.secret_removed_in_use, planned("loss", theme="files", keepers=("archivist",)), seed=2
     ),
-    Mutation(nodes.heartbeats_ignored, planned("loss"), seed=2),
+    Mutation(nodes.heartbeats_ignored, planned("loss"), seed=3),
     Mutation(nodes.session_not_fenced, planned("pause", "isolate")),
-    Mutation(nodes.removal_not_propagated, planned("loss")),
+    Mutation(nodes.removal_not_propagated, planned("loss"), seed=2),
     Mutation(nodes.reports_lost, planned("isolate", "split", "kill"), seed=2),
-    Mutation(nodes.unclaimed_kept, planned("isolate", "power", "kill")),
+    Mutation(nodes.unclaimed_kept, planned("isolate", "power", "kill"), seed=3),
     Mutation(nodes.illness_ignored, planned("loss", theme="health")),
     Mutation(decisions.run_lost, TIMED),
     Mutation(decisions.moments_not_awaited, TIMED),
