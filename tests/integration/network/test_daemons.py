@@ -2,131 +2,41 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from ipaddress import ip_network
-from pathlib import Path
 
 import pytest
 
-from demo.machines import Machine, machines, namespaces_available
 from demo.swarm import CommandFailed, Swarm, wait_until
-from swarmd.network.kernel import nft
+from tests.support.network_swarm import (
+    FETCH,
+    LOOK_UP,
+    NAMES,
+    OWN_ADDRESS,
+    create,
+    from_client,
+    in_namespace,
+    inside,
+    is_in_touch,
+    lacking,
+    namespaces,
+    network_swarm,
+    ready,
+    tasks,
+    warnings,
+)
 
 pytestmark = [
     pytest.mark.root,
-    pytest.mark.skipif(
-        bool(namespaces_available() or nft.missing()),
-        reason=namespaces_available() or nft.missing() or "-",
-    ),
+    pytest.mark.skipif(bool(lacking()), reason=lacking() or "-"),
 ]
-
-NAMES = ("m1", "w1", "w2")
-SERVE = """
-import http.server, os
-class Handler(http.server.BaseHTTPRequestHandler):
-    protocol_version = "HTTP/1.1"
-    def do_GET(self):
-        body = f"{os.environ['SLOT']} {self.client_address[0]}".encode()
-        self.send_response(200)
-        self.send_header("content-length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-    def log_message(self, *words):
-        pass
-http.server.ThreadingHTTPServer(("", int(os.environ["PORT"])), Handler).serve_forever()
-"""
-FETCH = """
-import sys, urllib.request
-for url in sys.argv[1:]:
-    try:
-        print(urllib.request.urlopen(url, timeout=3).read().decode())
-    except OSError as error:
-        print("error", error)
-"""
-LOOK_UP = """
-import socket, sys
-for name in sys.argv[1:]:
-    try:
-        print(*sorted({row[4][0] for row in socket.getaddrinfo(name, 80)}))
-    except OSError as error:
-        print("error", error)
-"""
-OWN_ADDRESS = """
-import socket, sys
-sock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-sock.connect((sys.argv[1], 80))
-print(sock.getsockname()[0])
-"""
 
 
 @pytest.fixture
 def swarm() -> Iterator[Swarm]:
-    """A manager and two workers; afterwards nothing of their networks may be left."""
-    left: list[str] = []
-    with machines(NAMES) as made:
-        swarm = Swarm(made)
-        try:
-            swarm.init(made.by_name["m1"])
-            for name in NAMES[1:]:
-                swarm.join(made.by_name[name], made.by_name["m1"], "worker")
-            yield swarm
-        finally:
-            swarm.stop()
-            left += made.mounts()
-            for machine in made.nodes():
-                left += machine.run(["nft", "list", "ruleset"]).stdout.splitlines()
-                names = links_of(machine)
-                left += [f"{machine.name}: {name}" for name in names if name not in ("lo", "eth0")]
-    assert not left
-
-
-def links_of(machine: Machine) -> list[str]:
-    listed = machine.run(["ip", "-br", "link"]).stdout.splitlines()
-    return [line.split()[0].partition("@")[0] for line in listed]
-
-
-def create(swarm: Swarm, name: str, *flags: str, program: str = SERVE) -> None:
-    swarm.command(
-        swarm.machines.by_name["m1"],
-        *("service", "create", "--name", name, "--env", "SLOT={{.Task.Slot}}", *flags),
-        *("--stop-grace-period", "1s", "--process", "--", sys.executable, "-c", program),
-    )
-
-
-def tasks(swarm: Swarm, service: str) -> dict[str, str]:
-    """Ids of a service's running tasks, by slot."""
-    rows = swarm.rows(
-        swarm.machines.by_name["m1"],
-        *("service", "ps", "--no-trunc", "--filter", "desired-state=running", service),
-    )
-    return {str(row["Name"]).split(".")[1]: str(row["ID"]) for row in rows}
-
-
-def inside(swarm: Swarm, task: str, program: str, *words: str) -> list[str]:
-    """The lines a program prints that runs in the surroundings of a task."""
-    said = swarm.command(
-        swarm.machines.by_name["m1"], "exec", task, sys.executable, "-c", program, *words
-    )
-    return said.splitlines()
-
-
-def from_client(swarm: Swarm, *urls: str) -> list[str]:
-    done = swarm.machines.client.run([sys.executable, "-c", FETCH, *urls])
-    return done.stdout.splitlines()
-
-
-def warnings(swarm: Swarm) -> list[str]:
-    """What the daemons found wrong with networks."""
-    return [
-        line
-        for machine in swarm.machines.nodes()
-        for line in (machine.directory / "daemon.log").read_text().splitlines()
-        if "repaired" in line or "problem" in line
-    ]
+    with network_swarm() as made:
+        yield made
 
 
 def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_restart(
@@ -225,32 +135,3 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
         swarm.command(first, "service", "rm", name)
     wait_until(lambda: not namespaces(swarm, "tasks"), what="the namespaces of tasks to go")
     wait_until(lambda: not namespaces(swarm, "networks"), what="the overlays to go")
-
-
-def in_namespace(path: Path, *command: str) -> None:
-    subprocess.run(["nsenter", f"--net={path}", *command], check=True)
-
-
-def ready(swarm: Swarm) -> int:
-    try:
-        rows = swarm.rows(swarm.machines.by_name["m1"], "node", "ls")
-    except CommandFailed:
-        return 0
-    return sum(row["Status"] == "Ready" for row in rows)
-
-
-def is_in_touch(swarm: Swarm, ids: Iterable[str]) -> bool:
-    """Whether commands can be run beside these tasks."""
-    try:
-        return all(inside(swarm, task, LOOK_UP, "web") for task in ids)
-    except CommandFailed:
-        return False
-
-
-def namespaces(swarm: Swarm, kind: str) -> list[Path]:
-    return [
-        path
-        for machine in swarm.machines.nodes()
-        for path in (machine.state_dir / "run" / kind).glob("*")
-        if os.path.lexists(path)
-    ]
