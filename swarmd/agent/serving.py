@@ -147,7 +147,8 @@ class Serving:
                         return ""
                     await asyncio.sleep(pause_s)
         except TimeoutError:
-            pass
+            if not missing:  # nobody has got round to look
+                return ""
         return f"nothing listens on port {', '.join(map(str, sorted(missing)))} yet"
 
     async def drained(

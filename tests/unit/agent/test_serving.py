@@ -83,7 +83,7 @@ async def test_a_task_has_started_when_it_listens_on_all_its_ports() -> None:
 async def test_a_task_that_listens_on_nothing_starts_all_the_same_with_a_note(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(module, "LISTEN_GRACE_S", 0.05)
+    monkeypatch.setattr(module, "LISTEN_GRACE_S", 0.4)
     node = Node(seen(listening=()))
     note = await node.serving.listening(TASK, NO_SURROUNDINGS)
     assert note == "nothing listens on port 80 yet"
