@@ -40,10 +40,13 @@ class Batch(Protocol):
 
 
 class Bulk:
-    """Lines of one task in bulk."""
+    """Lines of one task in bulk.
 
-    def __init__(self, message: LogBulk) -> None:
-        lines = message.lines  # each look at the field makes a copy
+    Args:
+        lines: those of the message; each look at its field makes a copy.
+    """
+
+    def __init__(self, message: LogBulk, lines: bytes) -> None:
         self.message = message
         self.first, self.last = first_time(lines), last_time(lines)
         self.size = len(lines) + MESSAGE_BYTES
@@ -61,7 +64,7 @@ class Bulk:
             task_id=self.message.task_id,
             lines=lines,
         )
-        return Bulk(part)
+        return Bulk(part, lines)
 
 
 class Messages:

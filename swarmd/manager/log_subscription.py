@@ -214,7 +214,7 @@ def _fresh(progress: Progress, request: pb.PublishLogsMessage) -> list[Batch]:
         if lines:
             if len(lines) < len(said):
                 bulk.lines = lines
-            batches.append(Bulk(bulk))
+            batches.append(Bulk(bulk, lines))
     messages = []
     for message in request.messages:
         time = message.timestamp.seconds * SECOND + message.timestamp.nanos

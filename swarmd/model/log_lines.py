@@ -32,7 +32,13 @@ def is_well_formed(lines: bytes) -> bool:
 
 def split_after(lines: bytes, instant: int) -> tuple[bytes, bytes]:
     """The lines up to `instant`, those of that very instant included, and the rest."""
-    low, high = 0, len(lines)  # the rest begins somewhere in between, at the beginning of a line
+    position = position_after(lines, instant)
+    return lines[:position], lines[position:]
+
+
+def position_after(lines: bytes, instant: int) -> int:
+    """Where the lines begin that are later than `instant`."""
+    low, high = 0, len(lines)  # it is somewhere in between, at the beginning of a line
     while low < high:
         middle = lines.rfind(b"\n", low, (low + high) // 2) + 1 or low
         following = lines.find(b"\n", middle) + 1 or len(lines)
@@ -40,7 +46,7 @@ def split_after(lines: bytes, instant: int) -> tuple[bytes, bytes]:
             low = following
         else:
             high = middle
-    return lines[:low], lines[low:]
+    return low
 
 
 def _time_at(lines: bytes, position: int) -> int:

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from typing import NamedTuple
 
 from swarmd.model.instant import SECOND
-from swarmd.model.log_lines import first_time, last_time, split_after
+from swarmd.model.log_lines import last_time, position_after, split_after
 
 OVERLAP_NS = SECOND
 TASKS_MAX = 1000
@@ -79,10 +79,7 @@ class Progress:
         if not time:
             return  # none, or not to be read
         before = self._tasks.get(task_id)
-        if first_time(lines) == time:
-            count = lines.count(b"\n")
-        else:
-            count = split_after(lines, time - 1)[1].count(b"\n")
+        count = lines.count(b"\n", position_after(lines, time - 1))
         if before is not None and before.time == time:
             count += before.lines
         self._tasks[task_id] = Reached(time, count)

@@ -23,7 +23,11 @@ A, B, C = NodeId("a"), NodeId("b"), NodeId("c")
 
 
 def bulk(*times: int, text: bytes = b"x") -> Bulk:
-    return Bulk(LogBulk(lines=b"".join(b"%019d o %s\n" % (time, text) for time in times)))
+    return bulk_of(b"".join(b"%019d o %s\n" % (time, text) for time in times))
+
+
+def bulk_of(lines: bytes) -> Bulk:
+    return Bulk(LogBulk(lines=lines), lines)
 
 
 def messages(*times: int) -> Messages:
@@ -124,7 +128,7 @@ def test_a_batch_is_split_where_another_node_was_earlier(make) -> None:
 
 def test_times_that_cannot_be_read_lose_no_line() -> None:
     order = Order(follow=False)
-    order.add(A, Bulk(LogBulk(lines=b"damage\n")), 0)
+    order.add(A, bulk_of(b"damage\n"), 0)
     order.add(B, bulk(3), 0)
     first, second = order.take(0), order.take(0)
     assert isinstance(first, Bulk)
