@@ -1,4 +1,4 @@
-"""The same networks by a user without any privileges, in a user namespace of its own."""
+"""Networks and whole swarms by a user without any privileges, in a user namespace of its own."""
 
 from __future__ import annotations
 
@@ -7,27 +7,41 @@ import shutil
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from tests.support.nobody import NOBODY, PATHS, ROOT, interpreter
+from tests.support.unprivileged_swarm import DONE
 
-ENTER = ("unshare", "-Urnm", "--")
+ENTER = ("unshare", "-Urnm")
+# All processes end with the first one, whatever becomes of it.
+TOGETHER = ("--pid", "--fork", "--kill-child", "--mount-proc")
 OVERLAYS = "tests/integration/network/test_overlay.py"
 TASKS = "tests/integration/network/test_task_networks.py"
 
 
-def as_nobody(*words: str, **options: str) -> subprocess.CompletedProcess[str]:
+# Machines are namespaces that the programs of iproute2 know by files there.
+OWN_RUN = "mount -t tmpfs none /run && mkdir /run/netns && ip link set lo up && exec "
+PATIENCE_S = 240
+
+
+def as_nobody(*words: str, **options: Any) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*ENTER, *words],
         user=NOBODY,
         group=NOBODY,
         extra_groups=(),
-        env={"PYTHONPATH": PATHS, "PYTHONDONTWRITEBYTECODE": "1", "PATH": os.environ["PATH"]},
+        env={
+            "PYTHONPATH": PATHS,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            "PATH": os.environ["PATH"],
+            **options.pop("env", {}),
+        },
         capture_output=True,
         text=True,
         check=False,
-        **options,  # type: ignore[arg-type]
+        **options,
     )
 
 
@@ -55,3 +69,21 @@ def test_overlays_need_no_privileges_outside_of_a_user_namespace():
         )
     assert done.returncode == 0, done.stdout + done.stderr
     assert "3 passed" in done.stdout
+
+
+@pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
+def test_a_swarm_in_a_user_namespace_has_networks_names_and_the_mesh():
+    with tempfile.TemporaryDirectory() as name:
+        directory = Path(name)
+        directory.chmod(0o777)
+        done = as_nobody(
+            *TOGETHER,
+            *("sh", "-ec", OWN_RUN + '"$0" -m tests.support.unprivileged_swarm', interpreter()),
+            cwd=str(ROOT),
+            env={"TMPDIR": name, "HOME": name},
+            timeout=PATIENCE_S,
+        )
+        shutil.rmtree(directory, ignore_errors=True)
+        directory.mkdir(exist_ok=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert DONE in done.stdout
