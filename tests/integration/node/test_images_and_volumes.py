@@ -109,6 +109,8 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
     assert {row["Image"] for row in tasks(swarm, "web")} == {image}
     assert kept_in_clear(swarm) == []
 
+    pulled = swarm.command(first, "image", "pull", image)
+    assert pulled == f"{image}: {stored.partition('@')[2]}\n"
     swarm.command(first, "registry", "logout", registry.host)
     with pytest.raises(CommandFailed, match="does not show it to anybody"):
         swarm.command(first, "image", "pull", image)
@@ -116,7 +118,15 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
         swarm.command(first, "registry", "logout", registry.host)
     imported_and_run(swarm, tmp_path)
 
+    # Nobody can pull it any more, so what the service may be rolled back to has to stay.
     prune = ("image", "prune", "-f")
+    swarm.command(first, "update", "--task-history-limit", "0")
+    only_here = ("--replicas", "1", "--constraint-add", "node.role==manager")
+    swarm.command(first, "service", "update", "--image", "mine:1", *only_here, "web")
+    assert swarm.command(first, *prune) == ""
+    swarm.command(first, "service", "rollback", "web")
+    assert [row["Image"] for row in tasks(swarm, "web")] == [image, image]
+
     assert swarm.command(first, *prune) == ""
     swarm.command(first, "service", "rm", "web")
     wait_until(lambda: stored in swarm.command(first, *prune), what="the image to be of no use")
