@@ -20,7 +20,6 @@ TOGETHER = ("--pid", "--fork", "--kill-child", "--mount-proc")
 OVERLAYS = "tests/integration/network/test_overlay.py"
 TASKS = "tests/integration/network/test_task_networks.py"
 
-
 # Machines are namespaces that the programs of iproute2 know by files there.
 OWN_RUN = "mount -t tmpfs none /run && mkdir /run/netns && ip link set lo up && exec "
 PATIENCE_S = 240
@@ -74,8 +73,7 @@ def test_overlays_need_no_privileges_outside_of_a_user_namespace():
 @pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")
 def test_a_swarm_in_a_user_namespace_has_networks_names_and_the_mesh():
     with tempfile.TemporaryDirectory() as name:
-        directory = Path(name)
-        directory.chmod(0o777)
+        Path(name).chmod(0o777)
         done = as_nobody(
             *TOGETHER,
             *("sh", "-ec", OWN_RUN + '"$0" -m tests.support.unprivileged_swarm', interpreter()),
@@ -83,7 +81,5 @@ def test_a_swarm_in_a_user_namespace_has_networks_names_and_the_mesh():
             env={"TMPDIR": name, "HOME": name},
             timeout=PATIENCE_S,
         )
-        shutil.rmtree(directory, ignore_errors=True)
-        directory.mkdir(exist_ok=True)
     assert done.returncode == 0, done.stdout + done.stderr
     assert DONE in done.stdout
