@@ -21,6 +21,7 @@ BENCHES = (
     "tests.bench.network.rules",
     "tests.bench.network.paths",
     "tests.bench.network.proxied",
+    "tests.bench.network.crypt",
     "tests.bench.network.changes",
     "tests.bench.network.updates",
 )

@@ -90,6 +90,14 @@ class Greeting(asyncio.Protocol):
         self._on_agreed(self, connection)
 
 
+class Refusal(asyncio.Protocol):
+    """Ends a connection before anything is said."""
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        if isinstance(transport, asyncio.Transport):
+            transport.abort()
+
+
 def _taken_from(transport: asyncio.Transport) -> socket.socket:
     """The connection itself, which goes on when the transport is gone."""
     lent = transport.get_extra_info("socket")

@@ -20,30 +20,23 @@ import os
 import socket
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from ipaddress import ip_interface
 from pathlib import Path
 from random import Random
 from ssl import SSLError
 
 from swarmd.model.ids import NodeId
 from swarmd.network.core.encryption import Peer
-from swarmd.network.core.overlay_plan import TUNNEL_MTU, Underlay
-from swarmd.network.crypt import orders
+from swarmd.network.core.overlay_plan import Underlay
+from swarmd.network.crypt import orders, tunnel_space
 from swarmd.network.crypt.carrying import Carrying
-from swarmd.network.crypt.greeting import Greeting
-from swarmd.network.kernel import links, netns, sysctl
-from swarmd.network.kernel.netlink import open_netlink
-from swarmd.network.kernel.netns import inside
-from swarmd.network.kernel.routing import MAIN_TABLE, Route, put_address, put_route
-from swarmd.network.kernel.tun import open_tun
+from swarmd.network.crypt.greeting import Greeting, Refusal
 from swarmd.runtime.supervise import Supervisor
 
 log = logging.getLogger(__name__)
 
-DEVICE = "swcrypt"
 OPEN_S_MAX = 5.0
 PAUSE_S_MIN, PAUSE_S_MAX = 0.1, 3.0
-_EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
+RESTART_S = 0.5  # of a carrier that has died
 
 Dial = Callable[[Peer, Callable[[], asyncio.Protocol]], Awaitable[None]]
 
@@ -85,6 +78,8 @@ class Tunnel:
         self._dialling: dict[NodeId, Supervisor] = {}
         self._changed: dict[NodeId, asyncio.Event] = {}
         self._reasons: dict[NodeId, str] = {}
+        self._mending = Supervisor("tunnel")
+        self._lock = asyncio.Lock()
 
     @property
     def problems(self) -> tuple[str, ...]:
@@ -114,6 +109,10 @@ class Tunnel:
         Raises:
             OSError: the interface can't be made.
         """
+        async with self._lock:
+            return await self._use(peers, ids)
+
+    async def _use(self, peers: Iterable[Peer], ids: Iterable[int]) -> bool:
         was_used = self.is_used
         self._ids = frozenset(number.to_bytes(3, "big") for number in ids)
         if was_used != self.is_used:
@@ -122,13 +121,15 @@ class Tunnel:
         for node_id, old in before.items():
             if self._peers.get(node_id) != old:
                 await self._leave(node_id)
-        is_missing = self._carrying is None or await self._is_gone()
+        is_missing = self._carrying is None or not await asyncio.to_thread(
+            tunnel_space.is_there, self.namespace
+        )
         if self._ids and is_missing:
             await self._close_device()
             await self._open()
         elif not self._ids:
             await self._close_device()
-            await asyncio.to_thread(netns.remove, self.namespace)
+            await asyncio.to_thread(tunnel_space.remove, self.namespace)
         self._tell_whom()
         for node_id, peer in self._peers.items():
             if self._node_id < node_id and node_id not in self._dialling:
@@ -139,6 +140,8 @@ class Tunnel:
 
     def accept(self, node_id: NodeId) -> asyncio.Protocol:
         """What serves a connection that a node has opened, whose certificate was verified."""
+        if not self._is_awaited(node_id):
+            return Refusal()  # this node hasn't heard of the peer yet; it tries again
         return Greeting(node_id, begins=False, on_agreed=self._hand_over)
 
     def renew(self) -> None:
@@ -148,11 +151,13 @@ class Tunnel:
 
     async def close(self) -> None:
         """End everything of this process; the namespace stays, and nothing leads out of it."""
-        self._ids = frozenset()
-        for node_id in tuple(self._peers):
-            await self._leave(node_id)
-        self._peers = {}
-        await self._close_device()
+        await self._mending.stop()
+        async with self._lock:
+            self._ids = frozenset()
+            for node_id in tuple(self._peers):
+                await self._leave(node_id)
+            self._peers = {}
+            await self._close_device()
 
     # --- streams
 
@@ -170,6 +175,8 @@ class Tunnel:
                 if not greeting.is_agreed:
                     # It hasn't heard of the network yet, or not any more; don't pester it.
                     raise OSError("it takes no stream from here yet")
+                if peer.node_id not in self._newest:
+                    raise OSError("nothing on this node can carry packets yet")
             except (OSError, SSLError, TimeoutError) as error:
                 self._reasons[peer.node_id] = str(error) or "it does not answer"
                 log.debug("tunnel.not_open peer=%s reason=%s", peer.node_id, error)
@@ -180,11 +187,14 @@ class Tunnel:
             await changed.wait()
             await asyncio.sleep(PAUSE_S_MIN * self._rng.random())
 
+    def _is_awaited(self, node_id: NodeId) -> bool:
+        return node_id in self._peers and self._carrying is not None
+
     def _hand_over(self, greeting: Greeting, connection: socket.socket) -> None:
         """Give the carrier a connection on which there are keys now."""
         with connection:
-            if greeting.node_id not in self._peers or self._carrying is None:
-                return  # this node hasn't heard of the peer yet; it tries again
+            if not self._is_awaited(greeting.node_id) or self._carrying is None:
+                return  # the peer has left meanwhile
             self._number += 1
             self._streams[self._number] = greeting.node_id
             self._newest[greeting.node_id] = self._number
@@ -237,28 +247,11 @@ class Tunnel:
     # --- the interface, and who carries its packets
 
     async def _open(self) -> None:
-        self._descriptor = await asyncio.to_thread(self._make)
+        self._descriptor = await asyncio.to_thread(
+            tunnel_space.make, self.namespace, self._underlay.address
+        )
         self._carrying = Carrying(on_report=self._on_report, on_end=self._on_end)
         self._carrying.tell(orders.Device(), self._descriptor)
-
-    def _make(self) -> int:
-        netns.create(self.namespace)
-        inside(self.namespace, lambda: sysctl.put(_SETTINGS))
-        descriptor = open_tun(DEVICE, node=self.namespace)
-        try:
-            own = ip_interface(self._underlay.address)
-            everything = _EVERYTHING[own.version]
-            with open_netlink(self.namespace) as netlink:
-                index = links.index_of(netlink, DEVICE)
-                netlink.do(
-                    links.change(index, up=True, mtu=TUNNEL_MTU),
-                    put_address(index, own),
-                    put_route(Route(everything, index=index, table=MAIN_TABLE)),
-                )
-        except BaseException:
-            os.close(descriptor)
-            raise
-        return descriptor
 
     def _tell_whom(self) -> None:
         if self._carrying is not None:
@@ -267,10 +260,22 @@ class Tunnel:
             self._carrying.tell(orders.Carry(own, tuple(sorted(self._ids)), peers))
 
     def _on_end(self) -> None:
-        """The carrier has died, and all streams with it; the next `use` starts another."""
+        """The carrier has died, and all streams with it."""
         self._carrying = None
         for number in tuple(self._streams):
             self._lost(number, "what carries packets on this node has ended")
+        self._mending.spawn(self._open_again(), name="carrier")
+
+    async def _open_again(self) -> None:
+        await asyncio.sleep(RESTART_S)
+        async with self._lock:
+            if self._ids and self._carrying is None:
+                await self._close_device()
+                try:
+                    await self._open()
+                except OSError as error:  # the next `use` tries again, and tells of it
+                    log.warning("tunnel.not_mended reason=%s", error)
+                self._tell_whom()
 
     async def _close_device(self) -> None:
         carrying, self._carrying = self._carrying, None
@@ -281,16 +286,3 @@ class Tunnel:
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)
-
-    async def _is_gone(self) -> bool:
-        def look() -> bool:
-            if not netns.exists(self.namespace):
-                return True
-            with open_netlink(self.namespace) as netlink:
-                link = links.links(netlink).get(DEVICE)
-                return link is None or not link.is_up
-
-        return await asyncio.to_thread(look)
-
-
-_SETTINGS = {"ipv6/conf/default/addr_gen_mode": "1"}

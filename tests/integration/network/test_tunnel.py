@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from swarmd.model.ids import NodeId
 from swarmd.model.network import Mechanism
 from swarmd.network.crypt.guard import TABLE
-from swarmd.network.crypt.tunnel import DEVICE
+from swarmd.network.crypt.tunnel_space import DEVICE
 from swarmd.network.kernel import links, netns, nft, tun
 from swarmd.network.kernel.netlink import open_netlink
 from tests.support.crypt_contract import TEXT, CryptContract, Flow, Member, crypt_world
@@ -93,11 +93,8 @@ async def test_packets_go_on_when_what_carries_them_was_killed() -> None:
         pid = one.tunnel.carrier_pid
         assert pid is not None
         os.kill(pid, signal.SIGKILL)
-        async with asyncio.timeout(5):
-            while one.tunnel.carrier_pid is not None:
+        async with asyncio.timeout(10):
+            while one.tunnel.carrier_pid in (pid, None):
                 await asyncio.sleep(0.01)
-        assert any("has ended" in problem for problem in one.tunnel.problems)
-        await one.tend()
         await w.settle()
-        assert one.repaired == 1
         assert one.tunnel.problems == ()
