@@ -373,7 +373,7 @@ class DataPlane:
     async def _forget(self, kernel: Kernel) -> None:
         """Have the kernel forget what leads to tasks that left, beside all else that goes on."""
         while True:
-            has_more = await kernel.virtual.forget() | await kernel.mesh.forget()
+            has_more = await kernel.mesh.forget() | await kernel.virtual.forget()
             self._tell()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(FORGET_S if has_more else None):

@@ -97,12 +97,13 @@ class Leaving:
         }
 
     def due(self, now: Instant) -> Due:
-        """What is to be forgotten now; it is told until it is said to be `done`."""
-        return Due(
-            gone=frozenset(address for address, at in self._gone.items() if at <= now),
-            moved=frozenset(key for key, rest in self._resting.items() if rest.until <= now),
-            at=now,
-        )
+        """What is to be forgotten now; it is told until it is said to be `done`.
+
+        Clients that move come first: tasks wait for them, and nobody for those that are gone.
+        """
+        moved = frozenset(key for key, rest in self._resting.items() if rest.until <= now)
+        gone = frozenset(address for address, at in self._gone.items() if at <= now)
+        return Due(gone=frozenset() if moved else gone, moved=moved, at=now)
 
     def done(self, due: Due) -> None:
         """It has been forgotten. Who has left anew meanwhile is not meant."""

@@ -15,8 +15,6 @@ from swarmd.network.kernel import conntrack, datagrams
 def forget(due: Due, *, passes_on: bool) -> None:
     """Cut off what leads to addresses that are gone, and UDP clients of those that moved.
 
-    Clients are moved first, as tasks wait for that.
-
     Args:
         passes_on: whether there are others' connections here. In a task's own namespace without a
             socket for datagrams nobody is to be moved, which saves a walk.

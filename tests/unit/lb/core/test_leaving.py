@@ -81,10 +81,12 @@ def test_who_is_back_is_not_forgotten() -> None:
 def test_what_could_not_be_forgotten_is_due_again() -> None:
     leaving = Leaving()
     leaving.note(table(a=True, b=True), table(b=False), NOW)
-    due = leaving.due(LATER)
-    assert due.gone
-    assert due.moved
-    leaving.failed(due, LATER)
+    moved = leaving.due(LATER)
+    assert moved == Due(moved=frozenset({"address of b"}), at=LATER), "who is waited for is first"
+    leaving.failed(moved, LATER)
+    gone = leaving.due(LATER)
+    assert gone == Due(gone=frozenset({"address of a"}), at=LATER)
+    leaving.failed(gone, LATER)
     assert not leaving.due(LATER)
     again = Instant(LATER + UDP_REST_NS)
-    assert leaving.due(again) == replace(due, at=again)
+    assert leaving.due(again) == replace(moved, at=again)
