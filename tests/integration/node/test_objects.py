@@ -11,6 +11,7 @@ import pytest
 
 from demo.machines import Machine, machines
 from demo.swarm import CommandFailed, Swarm, wait_until
+from tests.support.bad_days import node_id as id_of
 
 FOREVER = (sys.executable, "-c", "import time; time.sleep(1000)")
 
@@ -111,6 +112,38 @@ def test_a_full_network_is_named_with_those_who_hold_it(swarm: Swarm) -> None:
     assert "larger subnet" in why(swarm)
     with pytest.raises(CommandFailed, match="needs 3 addresses on network tiny, which has 2"):
         swarm.command(first, "service", "scale", "web=3")
+
+
+def test_where_a_network_is_full_one_task_at_a_time_stops_first(swarm: Swarm) -> None:
+    """Six addresses: the gateway, the service, the node, and three tasks."""
+    first = manager(swarm)
+    swarm.command(
+        first,
+        "node",
+        "update",
+        "--availability",
+        "drain",
+        id_of(swarm, swarm.machines.by_name["w1"]),
+    )
+    swarm.command(first, "network", "create", "--subnet", "10.77.0.0/29", "tiny")
+    swarm.command(
+        first,
+        *("service", "create", "--name", "web", "--network", "tiny", "--replicas", "3"),
+        *("--update-order", "start-first", "--update-parallelism", "2", "--update-monitor", "0s"),
+        *("--process", "--", *FOREVER),
+    )
+    shown = swarm.command(first, "service", "update", "--env-add", "V=2", "web")
+    assert "stops first, as its new task has no room beside the old one: network tiny" in shown
+    assert "3/3 running" in shown
+    publish(swarm, "one")
+    with pytest.raises(CommandFailed, match="8081"):
+        publish(swarm, "two")
+
+
+def publish(swarm: Swarm, name: str) -> None:
+    """Make a service that has port 8081."""
+    words = ("service", "create", "-d", "--name", name, "--publish", "8081:80")
+    swarm.command(manager(swarm), *words, "--process", "--", *FOREVER)
 
 
 def why(swarm: Swarm) -> str:

@@ -113,6 +113,24 @@ def test_tasks_go_where_labels_company_taints_and_strategies_say(swarm: Swarm) -
     assert places(swarm, "lots") == {"w1": 1, "w2": 1}
 
 
+def test_tasks_are_spread_over_labels_and_follow_them(swarm: Swarm) -> None:
+    label(swarm, w1="zone=a", w2="zone=b")
+    packed = ("--strategy", "binpack", "--replicas", "2")
+    create(swarm, "zoned", *packed, "--placement-pref", "spread=node.labels.zone")
+    assert places(swarm, "zoned") == {"w1": 1, "w2": 1}, "packed within a zone, not over them"
+    create(swarm, "drawn", "--replicas", "2", "--strategy", "random")
+    assert sum(places(swarm, "drawn").values()) == 2
+    create(swarm, "bound", "--constraint", "node.labels.zone==a")
+    assert places(swarm, "bound") == {"w1": 1}
+    label(swarm, w1="zone=b", w2="zone=a")
+    wait_until(lambda: places(swarm, "bound") == {"w2": 1}, what="the task to follow the label")
+
+
+def label(swarm: Swarm, **labels: str) -> None:
+    for name, text in labels.items():
+        swarm.command(first_of(swarm), "node", "update", "--label-add", text, node_id(swarm, name))
+
+
 def test_a_node_sold_more_than_once_takes_more(swarm: Swarm) -> None:
     first = first_of(swarm)
     cpus = str(len(os.sched_getaffinity(0)))
