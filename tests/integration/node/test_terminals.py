@@ -1,9 +1,11 @@
-"""Tasks with terminals, and commands beside them on one: the real command line, real containers."""
+"""Containers and the person who looks after them, at a terminal: the real command line."""
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -90,6 +92,44 @@ def test_a_command_that_is_let_go_of_goes_on(swarm: Swarm) -> None:
     wait_until(lambda: inside(swarm, "cat", "/tmp/done") == "alone\n", what="the end of it")
     with pytest.raises(CommandFailed, match="neither input nor terminal"):
         swarm.command(first, "exec", "-d", "-i", "term.1", "cat")
+
+
+def test_a_container_is_read_looked_at_and_copied_with(swarm: Swarm, tmp_path: Path) -> None:
+    first = swarm.machines.by_name["m1"]
+    script = "echo oops >&2; sleep 0.3; for i in 1 2 3 4 5; do echo line $i; done; exec sleep 5000"
+    swarm.command(
+        first,
+        *("service", "create", "--name", "talk", "--constraint", "node.role==worker"),
+        *("--stop-grace-period", "100ms", "box:1", "sh", "-c", script),
+    )
+    (task,) = swarm.rows(first, "service", "ps", "--no-trunc", "talk")
+
+    def logs(*flags: str) -> str:
+        return swarm.command(first, "service", "logs", *flags, "talk")
+
+    said = [f"line {number}" for number in range(1, 6)]
+    wait_until(lambda: logs("--raw").splitlines() == said, what="all that it says")
+    assert logs("--raw", "--tail", "2").splitlines() == said[-2:]
+    assert logs("--raw", "--since", "1h", "--until", "0s").splitlines() == said
+    assert logs("--raw", "--until", "1h") == ""
+    assert logs("--tail", "1", "--no-task-ids").startswith("talk.1@")
+    assert f"talk.1.{task['ID']}@" in logs("--tail", "1", "--no-trunc")
+    detailed = logs("--raw", "--details", "--timestamps", "--tail", "1")
+    assert re.match(r"20\d\d-\d\d-\d\dT[\d:.]+Z com\.docker\.swarm\.node\.id=", detailed)
+    assert f"com.docker.swarm.task.id={task['ID']} line 5" in detailed
+
+    (process,) = swarm.rows(first, "top", "talk.1")
+    assert process["Command"] == "sleep 5000"
+    (used,) = swarm.rows(first, "stats", "--no-stream", "talk.1")
+    assert (used["Processes"], 0 < used["Memory"] < 50_000_000) == (1, True)
+
+    sent, back = tmp_path / "sent", tmp_path / "back"
+    sent.write_text("there and back")
+    swarm.command(first, "cp", str(sent), "talk.1:/tmp/sent")
+    assert swarm.command(first, "exec", "talk.1", "cat", "/tmp/sent") == "there and back"
+    swarm.command(first, "cp", "talk.1:/tmp/sent", str(back))
+    assert back.read_text() == "there and back"
+    swarm.command(first, "service", "rm", "talk")
 
 
 def test_a_task_on_a_terminal_is_attached_to_let_go_of_and_ended(swarm: Swarm) -> None:
