@@ -111,6 +111,7 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
 
     pulled = swarm.command(first, "image", "pull", image)
     assert pulled == f"{image}: {stored.partition('@')[2]}\n"
+    swarm.command(first, "image", "rm", image)  # the service knows it by its digest
     swarm.command(first, "registry", "logout", registry.host)
     with pytest.raises(CommandFailed, match="does not show it to anybody"):
         swarm.command(first, "image", "pull", image)
