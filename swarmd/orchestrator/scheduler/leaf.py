@@ -55,10 +55,9 @@ class Ranked:
 
     def take(self) -> NodeInfo | None:
         given = self._given
-        if given is not None:
+        if given is not None:  # whether it takes another is asked when its turn comes, if it does
             self._given = None
-            if self._takes(given):
-                heapq.heappush(self._heap, self._rank(given))
+            heapq.heappush(self._heap, self._rank(given))
         while (rank := self._pop()) is not None:
             info: NodeInfo = rank[-1]
             if self._takes(info):
