@@ -98,6 +98,77 @@ def test_a_schedule_is_followed(swarm: Swarm, manager: Machine) -> None:
     assert "(suspended)" in swarm.command(manager, "service", "inspect", "--pretty", "tick")
 
 
+def test_a_schedule_keeps_to_its_zone_its_limits_and_one_run_at_a_time(
+    swarm: Swarm, manager: Machine
+) -> None:
+    long = python("import time; time.sleep(600)")
+    create(swarm, manager, "replaces", "--mode", "cron", "--schedule", "@every 1s",
+           "--concurrency", "replace", "--successful-runs", "1", *long)  # fmt: skip
+    create(swarm, manager, "forbids", "--mode", "cron", "--schedule", "@every 1s",
+           "--concurrency", "forbid", "--missed-runs", "skip", *long)  # fmt: skip
+    create(swarm, manager, "nightly", "--mode", "cron", "--schedule", "30 3 * * *",
+           "--time-zone", "Europe/Berlin", "--missed-runs", "once", *long)  # fmt: skip
+    with pytest.raises(CommandFailed, match="Atlantis"):
+        create(swarm, manager, "lost", "--mode", "cron", "--schedule", "30 3 * * *",
+               "--time-zone", "Europe/Atlantis", *long)  # fmt: skip
+
+    def runs(name: str) -> list[str]:
+        (document,) = json.loads(swarm.command(manager, "service", "inspect", name))
+        return [run["Outcome"] for run in document["CronStatus"].get("Runs", ())]
+
+    wait_until(lambda: runs("replaces").count("replaced") == 1, what="a run to be replaced")
+    wait_until(lambda: runs("replaces")[-1] == "running", what="the next one to run")
+    assert runs("forbids") == ["running"]
+    assert runs("nightly") == []
+    assert "Europe/Berlin" in swarm.command(manager, "service", "inspect", "--pretty", "nightly")
+    swarm.command(manager, "service", "run", "--detach", "nightly")
+    wait_until(lambda: runs("nightly") == ["running"], what="the run that was asked for")
+
+
+# Writes down which ordinal it is, and of which version of its service.
+SIGN = """
+import os, sys, time
+with open(sys.argv[1], "a") as book:
+    book.write(os.environ["NAME"] + " " + os.environ.get("VERSION", "1") + "\\n")
+time.sleep(600)
+"""
+
+
+def test_ordinals_start_from_the_lowest_and_are_updated_from_the_highest(
+    swarm: Swarm, manager: Machine, tmp_path: Path
+) -> None:
+    book = tmp_path / "book"
+    create(swarm, manager, "db", "--mode", "stateful", "--replicas", "3", "--start-order",
+           "ordered", "--update-monitor", "100ms", "--env", "NAME={{.Task.Name}}",
+           *python(SIGN, str(book)))  # fmt: skip
+    assert book.read_text().split("\n")[:-1] == ["db-0 1", "db-1 1", "db-2 1"]
+    homes = [home_of(swarm, manager, f"db-{number}").name for number in range(3)]
+    swarm.command(manager, "service", "update", "--env-add", "VERSION=2", "db")
+    assert book.read_text().split("\n")[3:-1] == ["db-2 2", "db-1 2", "db-0 2"]
+    again = [home_of(swarm, manager, f"db-{number}").name for number in range(3)]
+    assert again == homes, "each is back where it was"
+    swarm.command(manager, "service", "scale", "db=1")
+    rows = swarm.rows(manager, "service", "ps", "--filter", "desired-state=running", "db")
+    assert [row["Name"] for row in rows] == ["db-0"]
+
+
+def test_a_task_that_fails_again_and_again_is_given_more_and_more_time(
+    swarm: Swarm, manager: Machine
+) -> None:
+    """Its history is kept as far as that needs, and no further."""
+    create(swarm, manager, "sick", "--detach", "--restart-delay", "100ms", "--restart-max-delay",
+           "400ms", "--restart-window", "1m", *python("raise SystemExit(4)"))  # fmt: skip
+
+    def attempts() -> int:
+        told = ("events", "--since", "0", "--until", "0s", "--format", "json", "-f", "type=task")
+        lines = swarm.command(manager, *told).splitlines()
+        return sum("sick" in line and "non-zero exit (4)" in line for line in lines)
+
+    wait_until(lambda: attempts() >= 7, what="seven failures")
+    rows = swarm.rows(manager, "service", "ps", "sick")
+    assert len([row for row in rows if row["CurrentState"].startswith("Failed")]) <= 6
+
+
 def lives(diary: Path) -> dict[int, tuple[int, int]]:
     """First and last sign of life of each process that wrote, in order of appearance."""
     found: dict[int, tuple[int, int]] = {}
