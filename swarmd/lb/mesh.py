@@ -71,6 +71,7 @@ class MeshBalancer:
         self._datagrams: frozenset[str] = frozenset()
         self._state: MeshState | None = None
         self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
+        self._coming: frozenset[str] = frozenset()  # tasks that have never been ready
         self._leaving = Leaving()
         self._problem = ""
         self._crowded: tuple[str, ...] = ()
@@ -86,9 +87,14 @@ class MeshBalancer:
         for task_id, endpoint in self._ingress.endpoints.items() if self._ingress else ():
             if endpoint.node_id == self._node_id and task_id not in held:
                 self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint.service_id, until))
-        for endpoint in held.values():
+        new = frozenset(held) - frozenset(self._ingress.endpoints if self._ingress else held)
+        coming = set()
+        for task_id, endpoint in held.items():
             for address in endpoint.addresses:
                 self._stopped.pop(address, None)  # somebody else's by now
+                if not endpoint.ready and (task_id in new or address in self._coming):
+                    coming.add(address)
+        self._coming = frozenset(coming)
         self._ingress = ingress
 
     async def apply(self, tables: Tables) -> BalancerReport:
@@ -161,7 +167,7 @@ class MeshBalancer:
         stopped = {address: service_id for address, (service_id, _) in self._stopped.items()}
         state = None
         if self._ingress is not None:
-            state = mesh_state(shared.ports, self._ingress, self._node_id, stopped)
+            state = mesh_state(shared.ports, self._ingress, self._node_id, stopped, self._coming)
         kernel = shared.ports if state is not None else ()
         rest = shared.rest if state is not None else self._published
         await self._four.apply(_with(rest, kernel, self._published, backend=None))

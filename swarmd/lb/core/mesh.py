@@ -8,7 +8,7 @@ connection came in, and sends the answers back there. So nobody needs to hide th
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from ipaddress import ip_address, ip_network
 
 from msgspec import Struct
@@ -103,11 +103,14 @@ def mesh_state(
     ingress: NetworkTable,
     node_id: NodeId,
     stopped: Mapping[str, ServiceId],
+    coming: Set[str] = frozenset(),
 ) -> MeshState | None:
     """The state of a node's mesh; None while the node has no address on the ingress network.
 
     Args:
         stopped: addresses of tasks of this node that have stopped lately, and their services.
+        coming: addresses of those that have never been ready. Others may know sooner than this
+            node that they are; what they send there is not led on.
     """
     me = ingress.peers.get(node_id)
     own = _ipv4(me.addresses) if me is not None else ""
@@ -136,7 +139,11 @@ def mesh_state(
             for address in endpoint.addresses
             if is_ipv4(address)
         },
-        rescue=_rescue(ingress, node_id, stopped),
+        rescue={
+            address: targets
+            for address, targets in _rescue(ingress, node_id, stopped).items()
+            if address not in coming
+        },
     )
 
 

@@ -106,5 +106,19 @@ def test_without_others_to_lead_to_connections_are_left_where_they_are() -> None
     assert state.rescue == {}
 
 
+def test_a_task_that_was_never_ready_is_no_task_that_leaves() -> None:
+    table = ingress(
+        endpoint("a", "n1", "10.0.0.11", ready=False), endpoint("b", "n2", "10.0.0.12", ready=True)
+    )
+    known, late = (
+        mesh_state((), table, NodeId("n1"), {}, coming)
+        for coming in (frozenset(), frozenset({"10.0.0.11"}))
+    )
+    assert known is not None
+    assert late is not None
+    assert known.rescue == {"10.0.0.11": ("10.0.0.12",)}
+    assert late.rescue == {}
+
+
 def test_a_node_without_an_address_there_has_no_mesh() -> None:
     assert mesh_state((), ingress(), NodeId("n9"), {}) is None
