@@ -25,17 +25,17 @@ class Link:
         # Stands for the latest Session stream while it is open, and `line` for its connection.
         self.attendance: object | None = None
         self.line: Line | None = None
-        self._bells: set[Bell] = set()
+        self._bells: dict[Bell, None] = {}  # rung in the order in which they began to listen
 
     @contextmanager
     def listen(self) -> Iterator[Bell]:
         """A bell for one stream, for as long as the block lasts."""
         bell = Bell(self)
-        self._bells.add(bell)
+        self._bells[bell] = None
         try:
             yield bell
         finally:
-            self._bells.discard(bell)
+            self._bells.pop(bell, None)
 
     def tell(self) -> None:
         """The node itself, or what it must know of the managers, has changed."""
