@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import pytest
 from hypothesis import given
+from hypothesis import strategies as st
 
-from swarmd.lb.core.tables import Delta
+from swarmd.lb.core.tables import Delta, PublishedPort, ServiceEndpoints
 from swarmd.model.errors import Rejection
 from swarmd.rpc.convert.endpoints import delta_from_pb, delta_to_pb
 from swarmd.rpc.pb import endpoints as pb
 from tests.support.records import records
 
+# What an address comes to is found out by each node and stays there.
+PORTS = st.lists(records(PublishedPort, addresses=st.none()), max_size=1).map(tuple)
+SERVICES = st.lists(records(ServiceEndpoints, ports=PORTS), max_size=1).map(tuple)
 
-@given(records(Delta))
+
+@given(records(Delta, services=SERVICES))
 def test_a_delta_comes_back_as_it_was(delta: Delta) -> None:
     data = delta_to_pb(delta).SerializeToString()
     assert delta_from_pb(pb.PublishedDelta.FromString(data)) == delta
