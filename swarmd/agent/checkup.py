@@ -14,6 +14,7 @@ from swarmd.agent.ping import NoPing, ping
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import doctor as pb
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.timeouts import timeout
 
 CHECKUP = "swarmd.v1.Checkup"
 AT_ONCE = 16
@@ -84,7 +85,7 @@ class Checkup:
             return pb.Trial(untried="it is no manager")
         begun = self._clock.monotonic()
         try:
-            async with asyncio.timeout(CONNECT_TIMEOUT_S):
+            async with timeout(CONNECT_TIMEOUT_S):
                 _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
         except (OSError, TimeoutError):
             return pb.Trial(answered=False)

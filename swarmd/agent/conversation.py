@@ -38,6 +38,7 @@ from swarmd.rpc.convert.cluster import NETWORK_KEY, REGISTRY_MIRROR
 from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import dispatcher as pb
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -143,7 +144,7 @@ class Conversation:
 
     async def _begin(self, news: AsyncIterator[Any]) -> str:
         try:
-            async with asyncio.timeout(ANSWER_NS_MAX / SECOND):
+            async with timeout(ANSWER_NS_MAX / SECOND):
                 message = await anext(news)
         except TimeoutError:
             raise _lost(f"no session within {ANSWER_NS_MAX // SECOND} seconds") from None
@@ -178,7 +179,7 @@ class Conversation:
         while True:
             sent_at = self._leases.now()
             try:
-                async with asyncio.timeout(within_ns / SECOND):
+                async with timeout(within_ns / SECOND):
                     answer = await self._dispatcher.Heartbeat(request)
             except TimeoutError:
                 raise _lost("the manager doesn't answer heartbeats") from None
@@ -250,7 +251,7 @@ class Conversation:
             update = request.updates.add(task_id=task_id)
             update.status.CopyFrom(task_status_to_pb(status))
         try:
-            async with asyncio.timeout(ANSWER_NS_MAX / SECOND):
+            async with timeout(ANSWER_NS_MAX / SECOND):
                 await self._dispatcher.UpdateTaskStatus(request)
         except TimeoutError:
             raise _lost("the manager doesn't take reports") from None

@@ -18,6 +18,7 @@ from msgspec import Struct
 
 from swarmd.network.kernel import netns
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.timeouts import timeout
 
 TIMEOUT_S = 0.5
 TRIES = 2
@@ -102,7 +103,7 @@ class _Prober:
         loop = asyncio.get_running_loop()
         sent_at = self._clock.monotonic()
         try:
-            async with asyncio.timeout(TIMEOUT_S):
+            async with timeout(TIMEOUT_S):
                 await loop.sock_sendto(self._line, self._packet(size), (self._address, 0))
                 while not self._is_echo(await loop.sock_recv(self._line, 65535)):
                     continue

@@ -14,6 +14,7 @@ from swarmd.agent.core.health import HealthPolicy, Kind, Result
 from swarmd.agent.executors.session import Access, Command, NoSession
 from swarmd.model.instant import SECOND, format_duration
 from swarmd.network.kernel import netns
+from swarmd.runtime.timeouts import timeout
 
 OUTPUT_BYTES_MAX = 4096
 STATUS_LINE_BYTES_MAX = 4096
@@ -26,7 +27,7 @@ async def probe(policy: HealthPolicy, access: Access, *, first_port: int) -> Res
         first_port: the port to ask where the policy names none; 0 when the service has none.
     """
     try:
-        async with asyncio.timeout(policy.timeout_ns / SECOND):
+        async with timeout(policy.timeout_ns / SECOND):
             if policy.kind is Kind.COMMAND:
                 return await _command(policy, access)
             port = policy.port or first_port

@@ -24,6 +24,7 @@ from swarmd.model.instant import Instant
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.timeouts import Timeout, timeout
 
 log = logging.getLogger(__name__)
 
@@ -51,7 +52,7 @@ class Runner:
     ) -> None:
         self.task = task
         self._serving = serving
-        self._draining: asyncio.Timeout | None = None
+        self._draining: Timeout | None = None
         self._listening = ""
         self._executor = executor
         self._clock = clock
@@ -60,7 +61,7 @@ class Runner:
         self._removing = False
         self._ending = False
         self._news = asyncio.Event()
-        self._scope: asyncio.Timeout | None = None
+        self._scope: Timeout | None = None
         self._telling: asyncio.TimerHandle | None = None
 
     @property
@@ -107,7 +108,7 @@ class Runner:
     async def _perform(self, step: Step) -> None:
         self._ending = step is Step.SHUTDOWN
         outcome: Outcome | None = None
-        scope = asyncio.timeout(None)
+        scope = timeout(None)
         try:
             async with scope:
                 self._scope = scope
@@ -164,7 +165,7 @@ class Runner:
         if not self._serving.is_served(self.task):
             return
         work = self._serving.drained(self.task, controller.surroundings, tell=self._tell_draining)
-        self._draining = scope = asyncio.timeout(None)
+        self._draining = scope = timeout(None)
         try:
             async with scope:
                 await while_running(controller, work)
@@ -237,7 +238,7 @@ class Runner:
         """Wait before another attempt, or until there is something new to go by."""
         self._news.clear()
         try:
-            async with asyncio.timeout(RETRY_S):
+            async with timeout(RETRY_S):
                 await self._news.wait()
         except TimeoutError:
             return  # time to try again

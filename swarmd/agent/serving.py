@@ -31,6 +31,7 @@ from swarmd.model.instant import SECOND
 from swarmd.model.task import Task
 from swarmd.network.kernel import netns
 from swarmd.network.kernel.streams import streams
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -137,7 +138,7 @@ class Serving:
         """Return when the task listens on its TCP ports, with a note if it doesn't in time."""
         missing: frozenset[int] = frozenset()
         try:
-            async with asyncio.timeout(LISTEN_GRACE_S):
+            async with timeout(LISTEN_GRACE_S):
                 for pause_s in _pauses_s():
                     seen = await self._look_at(task, surroundings)
                     if seen is None:
@@ -174,7 +175,7 @@ class Serving:
     async def _moved(self, task: Task, service: Service) -> None:
         """Return when UDP clients ask others, and what they have asked the task is answered."""
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(MOVED_LONGEST_S):
+            async with timeout(MOVED_LONGEST_S):
                 while await self._settled(task, service, moved=True):
                     pass
         if self._is_known(service):
@@ -191,7 +192,7 @@ class Serving:
         loop = asyncio.get_running_loop()
         count, tell_at, arrived_at = 0, 0.0, loop.time() + UNDER_WAY_S
         try:
-            async with asyncio.timeout(service.drain_timeout_ns / SECOND + UNDER_WAY_S):
+            async with timeout(service.drain_timeout_ns / SECOND + UNDER_WAY_S):
                 for pause_s in _pauses_s():
                     is_last = loop.time() >= arrived_at
                     seen = await self._look_at(task, surroundings)

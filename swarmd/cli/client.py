@@ -26,6 +26,7 @@ from swarmd.rpc.pb import cluster as asked
 from swarmd.rpc.pb import control, local, logbroker, objects, types
 from swarmd.rpc.pb import updates as updating
 from swarmd.rpc.pb import watch as watching
+from swarmd.runtime.timeouts import timeout
 
 CONTROL = "docker.swarmkit.v1.Control"
 CLUSTER = "swarmd.v1.Cluster"
@@ -338,7 +339,7 @@ def explained(error: RpcError, target: Target | None = None) -> CliError:
 
 async def _in_time(call: Awaitable[T], seconds: float = CALL_S) -> T:
     try:
-        async with asyncio.timeout(seconds):
+        async with timeout(seconds):
             return await call
     except TimeoutError:
         raise RpcError(

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
+from swarmd.runtime.timeouts import timeout
+
 if TYPE_CHECKING:
     from swarmd.cli.client import Client
 
@@ -66,7 +68,7 @@ def _begin_with(
         target = ctx.obj or Target.chosen(
             host=params.get("host"), state_dir=params.get("state_dir")
         )
-        async with asyncio.timeout(ANSWER_S), connected(target) as client:
+        async with timeout(ANSWER_S), connected(target) as client:
             return await ask(client)
 
     try:

@@ -9,6 +9,7 @@ import click
 
 from swarmd.cli.target import Target
 from swarmd.model.errors import Code
+from swarmd.runtime.timeouts import timeout
 
 if TYPE_CHECKING:
     from swarmd.rpc.errors import RpcError
@@ -63,7 +64,7 @@ def events(
 
     async def work() -> None:
         try:
-            async with asyncio.timeout(_seconds_left(end, now)) as limit:
+            async with timeout(_seconds_left(end, now)) as limit:
                 await _follow(target, request, lambda message: _show(message, wanted, output, end))
         except TimeoutError:
             if not limit.expired():

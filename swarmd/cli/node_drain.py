@@ -10,6 +10,7 @@ import click
 from swarmd.cli.completion import node_names
 from swarmd.cli.params import DURATION
 from swarmd.cli.target import Target
+from swarmd.runtime.timeouts import timeout
 
 if TYPE_CHECKING:
     from swarmd.cli.client import Client
@@ -79,7 +80,7 @@ async def _until_empty(client: Client, node_id: str, name: str, deadline_ns: int
 
     left: list[str] = []
     try:
-        async with asyncio.timeout(None if deadline_ns is None else deadline_ns / SECOND):
+        async with timeout(None if deadline_ns is None else deadline_ns / SECOND):
             shown: list[str] | None = None
             while True:
                 left = await _left(client, node_id)

@@ -22,6 +22,7 @@ from swarmd.model.modes import is_bound
 from swarmd.model.service import Service
 from swarmd.rpc.errors import RpcError
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.timeouts import timeout
 
 LOOK_S = 0.1
 LOOK_SLOWLY_S = 0.5
@@ -60,7 +61,7 @@ class Waiter:
         """
         patience_s = None if timeout_ns is None else timeout_ns / SECOND
         try:
-            async with asyncio.timeout(patience_s), asyncio.TaskGroup() as group:
+            async with timeout(patience_s), asyncio.TaskGroup() as group:
                 for item in awaited:
                     group.create_task(self._follow(item))
         except TimeoutError:

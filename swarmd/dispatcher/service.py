@@ -14,6 +14,7 @@ from swarmd.dispatcher.messages import assignments_message
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.task import TaskStatus
+from swarmd.rpc.answering import parse
 from swarmd.rpc.call import Call
 from swarmd.rpc.convert import description_from_pb, task_status_from_pb
 from swarmd.rpc.pb import cluster as cluster_pb
@@ -103,10 +104,26 @@ class NodeLifecycleService:
 
 
 class RelaysService:
-    """Lets managers that relay sessions say which machines behind them are silent."""
+    """Lets managers that relay sessions pass on heartbeats and say which machines are silent."""
 
     def __init__(self, dispatcher: Dispatcher) -> None:
         self._dispatcher = dispatcher
+
+    def RelayHeartbeats(
+        self, call: Call, request: cluster_pb.RelayHeartbeatsRequest
+    ) -> cluster_pb.RelayHeartbeatsResponse:
+        """Who calls has checked that the nodes may."""
+        response = cluster_pb.RelayHeartbeatsResponse()
+        for heartbeat in request.heartbeats:
+            node_id = NodeId(heartbeat.node_id or call.node_id)
+            try:
+                asked = parse(pb.HeartbeatRequest.FromString, heartbeat.request, call.method)
+                answer = self._dispatcher.beat(node_id, asked.session_id)
+            except Rejection as rejection:
+                response.answers.add(code=rejection.code, message=rejection.message)
+            else:
+                response.answers.add(response=answer)
+        return response
 
     def ReportSilence(
         self, call: Call, request: cluster_pb.ReportSilenceRequest

@@ -23,6 +23,7 @@ from swarmd.model.states import NodeState
 from swarmd.network.core.acknowledged import Acknowledged, TableState, Waiting
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import endpoints as pb
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Committed
 from swarmd.store.store import Store
 
@@ -70,7 +71,7 @@ class Acknowledgements:
         term, heard = self._term, self._heard
         waiting: Waiting | None = None
         try:
-            async with asyncio.timeout(PATIENCE_NS / SECOND):
+            async with timeout(PATIENCE_NS / SECOND):
                 while self._store.index < request.version:
                     await self._advanced.wait()
                     self._check(term)

@@ -5,7 +5,6 @@ Foreign exceptions are translated here, once; everything above knows `Rejection`
 
 from __future__ import annotations
 
-import asyncio
 from typing import cast
 
 from swarmd.manager.control import ManagerMember
@@ -13,6 +12,7 @@ from swarmd.model.errors import Code, Rejection
 from swarmd.raft.errors import Busy, NotLeader, OutcomeUnknown, ProposalError, TooLarge
 from swarmd.raft.node import RaftNode
 from swarmd.raft.status import Leadership
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Applied
 
 # An election takes about a second; who asks for the leader waits for some of them.
@@ -77,7 +77,7 @@ class Consensus:
         if known is not None:
             return known
         try:
-            async with asyncio.timeout(LEADER_PATIENCE_S):
+            async with timeout(LEADER_PATIENCE_S):
                 async for leadership in self._raft.watch_leadership():
                     known = self._addr_of_leader(leadership)
                     if known is not None:

@@ -19,6 +19,7 @@ from swarmd.orchestrator.planner import Planner
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.garbage import present_left_out
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Committed, Transaction
 from swarmd.store.store import Store
 
@@ -96,7 +97,7 @@ class Engine:
             await asyncio.sleep(0)
             return
         try:
-            async with asyncio.timeout(delay_ns / 1e9):
+            async with timeout(delay_ns / 1e9):
                 await self._changed.wait()
         except TimeoutError:
             return

@@ -20,6 +20,7 @@ from swarmd.model.ids import NodeId
 from swarmd.rpc.call import Call
 from swarmd.rpc.methods import BY_PATH
 from swarmd.rpc.pb import errands as pb
+from swarmd.runtime.timeouts import timeout
 
 ERRANDS = "swarmd.v1.Errands"
 UNDER_WAY_MAX = 10_000
@@ -49,7 +50,7 @@ class Errands:
         answer: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self._under_way[errand.id] = (node_id, answer)
         try:
-            async with asyncio.timeout(within_s):
+            async with timeout(within_s):
                 await listeners[-1].put(errand)
                 data = await answer
         except TimeoutError:

@@ -29,6 +29,7 @@ from swarmd.model.task import Task
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import exec_ as pb
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Transaction, Update
 from swarmd.store.store import Store
 
@@ -181,7 +182,7 @@ class ExecBroker:
         getattr(order, what).CopyFrom(getattr(start, what))
         await listeners[-1].put(order)
         try:
-            async with asyncio.timeout(CALL_BACK_S):
+            async with timeout(CALL_BACK_S):
                 await session.served.wait()
         except TimeoutError:
             raise Rejection(

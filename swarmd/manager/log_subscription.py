@@ -18,6 +18,7 @@ from swarmd.model.instant import SECOND
 from swarmd.model.log_progress import Progress, Reached
 from swarmd.rpc.pb import logbroker as pb
 from swarmd.rpc.pb.swarmd.v1.logs_pb2 import LogReached
+from swarmd.runtime.timeouts import timeout
 
 ANSWER_BYTES = 256 * 1024
 NOTICES_MAX = 1000
@@ -193,7 +194,7 @@ class Subscription:
         times = (self._order.due(), *self._absent.values())
         due = min((time for time in times if time is not None), default=None)
         try:
-            async with asyncio.timeout(None if due is None else max(due - _now(), 0) / SECOND):
+            async with timeout(None if due is None else max(due - _now(), 0) / SECOND):
                 await self._changed.wait()
         except TimeoutError:
             return

@@ -22,6 +22,7 @@ from swarmd.model.states import Role
 from swarmd.raft.errors import RaftError
 from swarmd.raft.members import Member
 from swarmd.raft.node import RaftNode
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Committed, Kind, Transaction, Update
 from swarmd.store.store import Store
 
@@ -95,7 +96,7 @@ class RoleManager:
                 self._changed.clear()
                 pending = await self._pass()
                 try:
-                    async with asyncio.timeout(RETRY_S if pending else None):
+                    async with timeout(RETRY_S if pending else None):
                         await self._changed.wait()
                 except TimeoutError:
                     continue

@@ -35,6 +35,7 @@ from swarmd.network.kernel import links, netns, routing
 from swarmd.network.kernel.netlink import open_netlink
 from swarmd.network.overlay import Overlay
 from swarmd.network.overlay_space import OverlaySpace
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -345,7 +346,7 @@ class TaskNetworks:
     ) -> Mapping[NetworkId, NetworkTable]:
         """The tables of these networks; they come by another way than tasks do."""
         try:
-            async with asyncio.timeout(TABLE_S_MAX):
+            async with timeout(TABLE_S_MAX):
                 while any(one.network_id not in self._overlays for one in attachments):
                     await self._news.wait()
         except TimeoutError:

@@ -27,6 +27,7 @@ from swarmd.model.states import Availability, IssuanceState
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.tls import ClientTls
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.timeouts import timeout
 
 from .authority import Authority, request_certificate
 from .security import SecurityContext
@@ -216,7 +217,7 @@ class CertificateKeeper:
         while (left_ns := self._renewal.due - self._now()) > 0:
             self._changed.clear()
             try:
-                async with asyncio.timeout(min(left_ns, LONGEST_SLEEP_NS) / SECOND):
+                async with timeout(min(left_ns, LONGEST_SLEEP_NS) / SECOND):
                     await self._changed.wait()
             except TimeoutError:
                 continue

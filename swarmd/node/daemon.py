@@ -40,6 +40,7 @@ from swarmd.rpc.server import Server
 from swarmd.runtime.chance import RandomIds, system_rng
 from swarmd.runtime.clock import SystemClock
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Create, Transaction
 
 from .address import advertised, check_is_local, split, with_port
@@ -127,7 +128,7 @@ class Daemon:
             self._router.register(IMAGES, ImageService(self, clock=self._clock))
             self._router.register(VOLUMES, VolumeService(ExecutorAccess(self).volumes))
             await self._open_socket()
-            self._tasks.keep(self._relay.watch, name="relay.watch")
+            self._tasks.keep(self._relay.run, name="relay")
             await self._resume()
             whereabouts = Whereabouts(lambda: self.member, self._move, clock=self._clock)
             self._following.keep(whereabouts.run, name="whereabouts")
@@ -208,7 +209,7 @@ class Daemon:
             member = self._member(founding.credentials, settings)
             self.member = member
             try:
-                async with asyncio.timeout(FOUND_TIMEOUT_S):
+                async with timeout(FOUND_TIMEOUT_S):
                     await member.found(str(secrets.randbelow((1 << 63) - 1) + 1), transaction)
                 self._memory.keep(founding.credentials, settings)
             except BaseException as error:
@@ -253,7 +254,7 @@ class Daemon:
             finally:
                 await self._resume()
             try:
-                async with asyncio.timeout(FOUND_TIMEOUT_S):
+                async with timeout(FOUND_TIMEOUT_S):
                     manager = await self._resumed_manager()
                     dropped = await demote_others(manager, node_id)
                     assert self.member is not None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -13,6 +12,7 @@ from swarmd.model.errors import invalid
 from swarmd.model.states import Availability, Role
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import local as pb
+from swarmd.runtime.timeouts import timeout
 
 from .new_cluster import cluster_spec
 
@@ -169,7 +169,7 @@ class LocalService:
         if member is None:
             return
         try:
-            async with asyncio.timeout(SESSION_WAIT_S):
+            async with timeout(SESSION_WAIT_S):
                 await member.agent.session.wait_for_manager()
         except TimeoutError:
             return

@@ -23,6 +23,7 @@ from swarmd.model.instant import SECOND, Instant
 from swarmd.network.core.whereabouts import Held, Seat, follow, seat_of
 from swarmd.network.local import News, survey
 from swarmd.runtime.clock import Clock
+from swarmd.runtime.timeouts import timeout
 
 from .address import is_loopback, join, split
 from .settings import Remote, Settings
@@ -77,7 +78,7 @@ class Whereabouts:
                 while True:
                     await self._look()
                     with contextlib.suppress(TimeoutError):
-                        async with asyncio.timeout(LOOK_S):
+                        async with timeout(LOOK_S):
                             await news.wait()
                             await asyncio.sleep(SETTLE_S)
         except OSError as error:

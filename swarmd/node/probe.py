@@ -20,6 +20,7 @@ from swarmd.ca.verify import verify_chain
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.instant import Instant
 from swarmd.rpc.tls import GRPC_ALPN, unverified_context
+from swarmd.runtime.timeouts import timeout
 
 PROBE_TIMEOUT_S = 5.0
 
@@ -53,7 +54,7 @@ async def diagnose(address: str, root_pem: bytes | None, *, now: Instant) -> Rej
     """
     target = parse_address(address)
     try:
-        async with asyncio.timeout(PROBE_TIMEOUT_S):
+        async with timeout(PROBE_TIMEOUT_S):
             certificate = await _handshake(target)
     except TimeoutError:
         return _unreachable(address, "it does not answer")

@@ -22,6 +22,7 @@ from swarmd.model.states import Role
 from swarmd.raft import founding
 from swarmd.raft.errors import ProposalError
 from swarmd.raft.members import Member
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Transaction, Update
 from swarmd.store.view import View
 
@@ -77,7 +78,7 @@ async def _leads_a_majority(manager: Manager, leader: Member) -> bool:
     if leader.raft_id != manager.raft.raft_id:
         return True
     try:
-        async with asyncio.timeout(LOOK_S):
+        async with timeout(LOOK_S):
             await manager.raft.read_barrier()
     except (TimeoutError, ProposalError):
         return False

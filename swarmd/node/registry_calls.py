@@ -28,6 +28,7 @@ from swarmd.rpc.call import Call
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import images as pb
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Kind
 
 from .executor_access import ExecutorAccess, image_message
@@ -80,7 +81,7 @@ class RegistryCalls:
             if await self._is_loaded(name):
                 return pb.ResolveImageResponse()
             try:
-                async with asyncio.timeout(RESOLVE_S):
+                async with timeout(RESOLVE_S):
                     digest = await puller.resolve(name, logins)
             except TimeoutError:
                 raise Unreachable(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Awaitable
 from contextlib import asynccontextmanager
 from typing import Any, TypeVar
@@ -17,6 +16,7 @@ from swarmd.rpc.convert.words import AVAILABILITY
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import ca as pb
 from swarmd.rpc.tls import ClientTls
+from swarmd.runtime.timeouts import timeout
 
 from .authority import NodeAuthority
 
@@ -67,7 +67,7 @@ class RemoteNodeAuthority:
 
 async def _within_limit(answer: Awaitable[T], address: str) -> T:
     try:
-        async with asyncio.timeout(CALL_TIMEOUT_S):
+        async with timeout(CALL_TIMEOUT_S):
             return await answer
     except TimeoutError as error:
         raise RpcError(

@@ -35,6 +35,7 @@ from swarmd.raft.messages import (
 from swarmd.rpc.identity import Identity
 from swarmd.rpc.tls import MANAGER_NAME
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -193,7 +194,7 @@ class Peers:
             except (OSError, TimeoutError, ValueError) as error:
                 log.debug("raft.dial_failed node.id=%s reason=%s", peer.member.node_id, error)
             try:
-                async with asyncio.timeout(pause * (0.5 + self._rng.random())):
+                async with timeout(pause * (0.5 + self._rng.random())):
                     await peer.poke.wait()
             except TimeoutError:
                 pause = min(pause * 2, _LONGEST_PAUSE_S)
@@ -205,7 +206,7 @@ class Peers:
         raft_id = member.raft_id
         link = Outbound(self._config.send_buffer_bytes, lambda: self._events.link_has_room(raft_id))
         try:
-            async with asyncio.timeout(DIAL_SECONDS):
+            async with timeout(DIAL_SECONDS):
                 transport, _ = await asyncio.get_running_loop().create_connection(
                     lambda: link, host, port, ssl=self._client_ssl(), server_hostname=MANAGER_NAME
                 )

@@ -32,6 +32,7 @@ from swarmd.raft.peers import split_address
 from swarmd.raft.ports import Disk
 from swarmd.raft.snapshot import SnapshotHeader, SnapshotInfo, SnapshotReader, SnapshotWriter
 from swarmd.rpc.tls import MANAGER_NAME
+from swarmd.runtime.timeouts import timeout
 
 _BATCH_BYTES = 1 << 20
 _CHUNK_BYTES_MAX = 80 << 20
@@ -94,7 +95,7 @@ async def fetch_snapshot(
     """
     host, port = split_address(leader.address)
     try:
-        async with asyncio.timeout(_STALL_SECONDS):
+        async with timeout(_STALL_SECONDS):
             reader, writer = await asyncio.open_connection(
                 host, port, ssl=client_ssl(), server_hostname=MANAGER_NAME, limit=_BATCH_BYTES * 4
             )
@@ -149,7 +150,7 @@ def _add_all(file: SnapshotWriter, chunks: list[bytes]) -> None:
 
 
 async def _expect(reader: asyncio.StreamReader, kind: type[M]) -> M:
-    async with asyncio.timeout(_STALL_SECONDS):
+    async with timeout(_STALL_SECONDS):
         (length,) = LENGTH.unpack(await reader.readexactly(LENGTH.size))
         limit = _CHUNK_BYTES_MAX if kind is not Welcome else CONTROL_BYTES_MAX
         if length > limit:

@@ -13,6 +13,7 @@ from collections.abc import Callable
 
 from swarmd.rpc.tls import ServerTls
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -138,7 +139,7 @@ async def _peek(connection: socket.socket) -> bytes:
 
     loop.add_reader(connection, on_readable)
     try:
-        async with asyncio.timeout(_FIRST_BYTE_S):
+        async with timeout(_FIRST_BYTE_S):
             await readable
     except TimeoutError:
         return b""

@@ -31,6 +31,7 @@ from swarmd.rpc.methods import SERVICES, Method
 from swarmd.rpc.tls import ClientTls, client_context, unverified_context
 from swarmd.rpc.two_way import TwoWayCall
 from swarmd.runtime.clock import Clock, SystemClock
+from swarmd.runtime.timeouts import timeout
 
 CONNECT_TIMEOUT_S = 5.0
 
@@ -146,7 +147,7 @@ class Channel:
         if timeout_ns is not None:
             limit_s = min(limit_s, timeout_ns / 1e9)
         try:
-            async with asyncio.timeout(limit_s), self._connecting:
+            async with timeout(limit_s), self._connecting:
                 connection = self._connection
                 if connection is None or not connection.usable:
                     if self._closed:

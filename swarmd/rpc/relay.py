@@ -5,7 +5,8 @@ and says on whose behalf. Bytes pass through unread. A caller that sends `swarmd
 is told the leader's address instead and goes there by itself, which spares both managers.
 
 The leader wants to know of silent machines, but cannot see those whose calls are relayed; this
-manager watches them on its behalf (`silence`).
+manager watches them on its behalf (`silence`). Heartbeats, which are most of the calls, are passed
+on in groups (`relayed_heartbeats`).
 """
 
 from __future__ import annotations
@@ -18,10 +19,11 @@ from swarmd.rpc.access import LINE, REDIRECT, forwarding_fields, without_forward
 from swarmd.rpc.answering import answer
 from swarmd.rpc.channel import Channel, only_answer
 from swarmd.rpc.client_connection import ClientCall
-from swarmd.rpc.errors import RpcError
+from swarmd.rpc.errors import RpcError, unavailable
 from swarmd.rpc.exchange import Exchange
 from swarmd.rpc.metadata import EMPTY, Metadata
 from swarmd.rpc.pb import cluster as pb
+from swarmd.rpc.relayed_heartbeats import RelayedHeartbeats
 from swarmd.rpc.router import Router
 from swarmd.rpc.silence import SilenceWatch
 from swarmd.runtime.clock import Clock
@@ -31,8 +33,11 @@ LEADER_ADDRESS = "swarmd-leader"
 
 # The stream that stands for a node's session: who holds it open is watched.
 _SESSION = "/docker.swarmkit.v1.Dispatcher/Session"
-_REPORT_SILENCE = "/swarmd.v1.Relays/ReportSilence"
-_REPORT_NS = 1_000_000_000
+_HEARTBEAT = "/docker.swarmkit.v1.Dispatcher/Heartbeat"
+_RELAYS = "swarmd.v1.Relays"
+_REPORT_S = 1.0
+# As long as stock agents wait for the answer.
+_HEARTBEATS_S = 5.0
 
 # How long, and how often, to look for another leader when the last one cannot be reached: longer
 # than an election takes.
@@ -62,10 +67,15 @@ class LeaderRelay:
         self._clock = clock
         self._channel: Channel | None = None
         self._silence = SilenceWatch(self._report_silence, clock)
+        self._heartbeats = RelayedHeartbeats(self._carry_heartbeats)
+        # To a leader that wants each heartbeat by itself.
+        self._one_by_one: Channel | None = None
 
-    async def watch(self) -> None:
-        """Watch the machines whose sessions are relayed, until cancelled."""
-        await self._silence.run()
+    async def run(self) -> None:
+        """Carry heartbeats, and watch the machines whose sessions are relayed, until cancelled."""
+        async with asyncio.TaskGroup() as parts:
+            parts.create_task(self._silence.run())
+            parts.create_task(self._heartbeats.run())
 
     async def pass_on(self, exchange: Exchange) -> bytes | None:
         """Relay one call; a single answer is returned, messages of a stream are sent on.
@@ -126,11 +136,28 @@ class LeaderRelay:
     async def _report_silence(self, request: pb.ReportSilenceRequest) -> None:
         # Without a channel no call is passed on any more, and no line is the leader's.
         if self._channel is not None:
-            message = request.SerializeToString()
-            await self._channel.unary(_REPORT_SILENCE, message, timeout_ns=_REPORT_NS)
+            await self._channel.stub(_RELAYS).ReportSilence(request, timeout_s=_REPORT_S)
+
+    async def _carry_heartbeats(
+        self, request: pb.RelayHeartbeatsRequest
+    ) -> pb.RelayHeartbeatsResponse:
+        if self._channel is None:
+            raise unavailable("the connection to the leader was closed", unprocessed=True)
+        relays = self._channel.stub(_RELAYS)
+        response: pb.RelayHeartbeatsResponse = await relays.RelayHeartbeats(
+            request, timeout_s=_HEARTBEATS_S
+        )
+        return response
 
     async def _relay(self, channel: Channel, exchange: Exchange) -> bytes | None:
         call = exchange.call
+        if call.method == _HEARTBEAT and channel is not self._one_by_one:
+            try:
+                return await self._heartbeats.ask(call.node_id, _only_message(exchange))
+            except RpcError as error:
+                if error.code is not Code.UNIMPLEMENTED:
+                    raise
+                self._one_by_one = channel  # a leader of an earlier version
         if call.line is None or call.method != _SESSION:
             return await self._carry(channel, exchange, EMPTY)
         with self._silence.watching(call.node_id, call.line) as name:
@@ -149,11 +176,7 @@ class LeaderRelay:
         timeout_ns = None
         if call.deadline_ns is not None:
             timeout_ns = max(call.deadline_ns - self._clock.monotonic(), 1)
-        message = None
-        if method.is_unary:
-            message = exchange.take_only()
-            if message is None:
-                raise Rejection(Code.INVALID_ARGUMENT, f"{method.path} takes one request")
+        message = _only_message(exchange) if method.is_unary else None
         inner = await channel.start(method.path, message, metadata=metadata, timeout_ns=timeout_ns)
         try:
             if method.is_unary:
@@ -185,6 +208,13 @@ class LeaderRelay:
         if failure is not None:
             raise failure
         return response
+
+
+def _only_message(exchange: Exchange) -> bytes:
+    message = exchange.take_only()
+    if message is None:
+        raise Rejection(Code.INVALID_ARGUMENT, f"{exchange.call.method} takes one request")
+    return message
 
 
 def _about_the_leader(error: RpcError, leader: str) -> RpcError:

@@ -28,6 +28,7 @@ from swarmd.rpc.server_connection import Relay, ServerConnection
 from swarmd.rpc.tls import GRPC_ALPN, Credentials, ServerTls, shrink_read_buffers
 from swarmd.runtime.clock import Clock
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -161,7 +162,7 @@ class Server:
         for connection in connections:
             connection.stop()
         try:
-            async with asyncio.timeout(self._limits.stop_s):
+            async with timeout(self._limits.stop_s):
                 while not self._connections.isdisjoint(connections):
                     self._one_lost.clear()
                     await self._one_lost.wait()

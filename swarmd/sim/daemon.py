@@ -254,6 +254,7 @@ class SimDaemon:
 
     async def run(self) -> None:
         """Be a node until the process is killed."""
+        self._tasks.keep(self._relay.run, name="relay")
         self._tasks.keep(self._follow_role, name="role")
         self._tasks.keep(self._renew, name="renewal")
         await self.worker.start()

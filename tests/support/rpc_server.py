@@ -86,7 +86,7 @@ class Manager:
         if local is not None:
             await self.server.listen_local(local)
         tasks = Supervisor("manager")
-        tasks.keep(self.relay.watch, name="watch")
+        tasks.keep(self.relay.run, name="relay")
         try:
             yield self
         finally:

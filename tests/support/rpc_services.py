@@ -14,6 +14,7 @@ DISPATCHER = "docker.swarmkit.v1.Dispatcher"
 LOG_BROKER = "docker.swarmkit.v1.LogBroker"
 CONTROL = "docker.swarmkit.v1.Control"
 CA = "docker.swarmkit.v1.CA"
+RELAYS = "swarmd.v1.Relays"
 HEALTH = "docker.swarmkit.v1.Health"
 ROOT = b"-----BEGIN CERTIFICATE-----\nroot\n"
 SENTENCE = "Dienst »web« läuft auf 100% — 雪\nzweite Zeile"
@@ -113,6 +114,13 @@ class TestHealth:
         return pb.health.HealthCheckResponse(status=pb.health.HealthCheckResponse.SERVING)
 
 
+class EarlierRelays:
+    """Knows nothing of groups of heartbeats, so that each is passed on by itself."""
+
+    def ReportSilence(self, call: Call, request: Any) -> Any:
+        return pb.cluster.ReportSilenceResponse()
+
+
 def services() -> dict[str, object]:
     return {
         DISPATCHER: TestDispatcher(),
@@ -120,4 +128,5 @@ def services() -> dict[str, object]:
         CONTROL: TestControl(),
         CA: TestCA(),
         HEALTH: TestHealth(),
+        RELAYS: EarlierRelays(),
     }

@@ -42,6 +42,7 @@ from swarmd.network.dns.server import ADDRESS, Client, NameServer
 from swarmd.network.kernel.nft import NftError
 from swarmd.network.local import survey
 from swarmd.network.tasks import NotYet, Place, TaskNetworks
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -356,7 +357,7 @@ class DataPlane:
         turn = 0
         while True:
             try:
-                async with asyncio.timeout(TEND_S):
+                async with timeout(TEND_S):
                     await self._again.wait()
             except TimeoutError:
                 turn += 1
@@ -376,7 +377,7 @@ class DataPlane:
             has_more = await kernel.mesh.forget() | await kernel.virtual.forget()
             self._tell()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(FORGET_S if has_more else None):
+                async with timeout(FORGET_S if has_more else None):
                     await self._changed.wait()
             self._changed.clear()
 

@@ -20,6 +20,7 @@ from typing import Any
 
 import swarmd
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -102,7 +103,7 @@ class KeeperLink:
         self._waiting[sequence] = answer
         try:
             writer.write(json.dumps({"seq": sequence, "op": op, **fields}).encode() + b"\n")
-            async with asyncio.timeout(ANSWER_S_MAX):
+            async with timeout(ANSWER_S_MAX):
                 return await answer
         except TimeoutError:
             self._kill_hung()
@@ -152,7 +153,7 @@ class KeeperLink:
                 raise KeeperLost(f"the keeper cannot be reached: {error}") from None
         reader, writer = streams
         try:
-            async with asyncio.timeout(ANSWER_S_MAX):
+            async with timeout(ANSWER_S_MAX):
                 facts = await self._greet(reader, writer)
         except TimeoutError:
             writer.close()

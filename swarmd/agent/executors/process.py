@@ -42,6 +42,7 @@ from swarmd.model.states import Protocol, TaskState
 from swarmd.model.task import ContainerStatus, Task
 from swarmd.model.template import TemplateContext, template_context
 from swarmd.runtime.clock import SystemClock
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -424,7 +425,7 @@ class ProcessController:
                 self._executor.files.ended(self._task.id)
                 return
             try:
-                async with asyncio.timeout(ASK_AGAIN_S):
+                async with timeout(ASK_AGAIN_S):
                     await self._over.wait()
             except TimeoutError:
                 # A start that fails just now has no end to report; asking again finds out.

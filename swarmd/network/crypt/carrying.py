@@ -14,6 +14,7 @@ from pathlib import Path
 
 import swarmd
 from swarmd.network.crypt import orders
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -72,7 +73,7 @@ class Carrying:
         """Have it end."""
         self._hang_up()
         try:
-            async with asyncio.timeout(END_S_MAX):
+            async with timeout(END_S_MAX):
                 await asyncio.to_thread(self._process.wait, END_S_MAX / 2)
         except (TimeoutError, subprocess.TimeoutExpired):
             self._process.kill()

@@ -31,6 +31,7 @@ from swarmd.network.crypt import orders, tunnel_space
 from swarmd.network.crypt.carrying import Carrying
 from swarmd.network.crypt.greeting import Greeting, Refusal
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -169,7 +170,7 @@ class Tunnel:
             changed.clear()
             greeting = Greeting(peer.node_id, begins=True, on_agreed=self._hand_over)
             try:
-                async with asyncio.timeout(OPEN_S_MAX):
+                async with timeout(OPEN_S_MAX):
                     await self._dial(peer, lambda greeting=greeting: greeting)  # type: ignore[misc]
                     await greeting.ended.wait()
                 if not greeting.is_agreed:

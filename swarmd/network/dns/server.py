@@ -25,6 +25,7 @@ from swarmd.network.dns import messages
 from swarmd.network.dns.upstream import Busy, Unanswered, Upstream
 from swarmd.network.kernel import netns, nft
 from swarmd.runtime.supervise import Supervisor
+from swarmd.runtime.timeouts import timeout
 
 log = logging.getLogger(__name__)
 
@@ -228,7 +229,7 @@ class NameServer:
         serving.streams += 1
         try:
             while True:
-                async with asyncio.timeout(IDLE_S):
+                async with timeout(IDLE_S):
                     (length,) = _LENGTH.unpack(await reader.readexactly(_LENGTH.size))
                     data = await reader.readexactly(length)
                     reply = self._known(serving.client, data, stream=True)

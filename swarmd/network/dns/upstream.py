@@ -15,6 +15,7 @@ from pathlib import Path
 
 from swarmd.model.instant import SECOND
 from swarmd.network.dns import messages
+from swarmd.runtime.timeouts import timeout
 
 PORT = 53
 SERVERS_MAX = 3
@@ -54,7 +55,7 @@ class Upstream:
         with self._counted(asker):
             for server in servers[:SERVERS_MAX]:
                 try:
-                    async with asyncio.timeout(self._patience_ns / SECOND):
+                    async with timeout(self._patience_ns / SECOND):
                         if stream:
                             return await self._ask_by_tcp(query, server)
                         return await self._ask_by_udp(query, server)

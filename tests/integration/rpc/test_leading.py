@@ -12,12 +12,13 @@ import pytest
 
 from swarmd.model.errors import Code, Rejection
 from swarmd.rpc import pb
+from swarmd.rpc.call import Call
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.line import TcpLine
 from swarmd.rpc.methods import SERVICES
 from swarmd.rpc.relayed_line import RelayedLine
 from tests.support.rpc_server import Manager, credentials_of, pair_of
-from tests.support.rpc_services import DISPATCHER, TestDispatcher, services
+from tests.support.rpc_services import DISPATCHER, RELAYS, TestDispatcher, services
 
 BEAT = pb.dispatcher.HeartbeatRequest
 
@@ -50,6 +51,50 @@ async def test_the_leader_sees_the_caller_and_not_the_follower() -> None:
     assert call.peer.via == "m2"
     assert call.peer.address.startswith("127.0.0.1:")
     assert call.metadata.get("x-kept") == "1"
+
+
+async def test_heartbeats_of_several_nodes_reach_the_leader_as_one_call() -> None:
+    class Relays:
+        def __init__(self) -> None:
+            self.heard: list[tuple[str, list[tuple[str, str]]]] = []
+
+        def RelayHeartbeats(
+            self, call: Call, request: pb.cluster.RelayHeartbeatsRequest
+        ) -> pb.cluster.RelayHeartbeatsResponse:
+            response = pb.cluster.RelayHeartbeatsResponse()
+            group = []
+            for heartbeat in request.heartbeats:
+                session_id = BEAT.FromString(heartbeat.request).session_id
+                group.append((heartbeat.node_id, session_id))
+                if session_id == "s3":
+                    response.answers.add(code=int(Code.NOT_FOUND), message="no session s3")
+                else:
+                    answer = pb.dispatcher.HeartbeatResponse()
+                    answer.period.seconds = int(session_id[1:])
+                    response.answers.add(response=answer.SerializeToString())
+            self.heard.append((call.node_id, sorted(group)))
+            return response
+
+    relays = Relays()
+    leader, follower = Manager({RELAYS: relays}), Manager({}, "m2")
+
+    async def beat(number: int) -> int | str:
+        async with follower.channel(pair_of(f"w{number}")) as channel:
+            stub = channel.stub(DISPATCHER)
+            await stub.Heartbeat(BEAT(session_id="s9"))  # connected from here on
+            await ready.wait()
+            try:
+                answer = await stub.Heartbeat(BEAT(session_id=f"s{number}"))
+            except RpcError as error:
+                return error.message
+            return int(answer.period.seconds)
+
+    async with asyncio.timeout(30), leader.running(), follower.running():
+        follower.leadership.leader = leader.address
+        ready = asyncio.Barrier(3)
+        assert await asyncio.gather(*map(beat, (1, 2, 3))) == [1, 2, "no session s3"]
+    assert {by for by, _ in relays.heard} == {"m2"}
+    assert relays.heard[-1] == ("m2", [("w1", "s1"), ("w2", "s2"), ("w3", "s3")])
 
 
 async def test_only_a_direct_call_shows_the_line_to_the_callers_machine() -> None:

@@ -316,6 +316,23 @@ async def test_a_heartbeat_without_a_session_is_refused() -> None:
             desk.beat("n1", "other")
 
 
+async def test_relayed_heartbeats_are_answered_one_by_one() -> None:
+    async with a_desk("n1", "m2") as desk:
+        sessions = {node: await desk.open(node) for node in ("n1", "m2")}
+        request = cluster_pb.RelayHeartbeatsRequest()
+        for node, session_id in (("n1", sessions["n1"]), ("n1", "other"), ("", sessions["m2"])):
+            beat = pb.HeartbeatRequest(session_id=session_id).SerializeToString()
+            request.heartbeats.add(node_id=node, request=beat)
+        request.heartbeats.add(node_id="n1", request=b"rubbish")
+        one, other, own, rubbish = desk.relays.RelayHeartbeats(call_of("m2"), request).answers
+    for answer in (one, own):
+        assert answer.code == 0
+        assert pb.HeartbeatResponse.FromString(answer.response).period.ToTimedelta()
+    assert (other.code, other.message) == (Code.INVALID_ARGUMENT, "session invalid")
+    assert rubbish.code == Code.INVALID_ARGUMENT
+    assert "cannot be decoded" in rubbish.message
+
+
 async def test_a_silent_node_is_written_down_and_its_streams_end() -> None:
     async with a_desk("n1") as desk, aclosing(desk.session("n1")) as stream:
         await anext(stream)

@@ -33,6 +33,7 @@ from swarmd.model import defaults
 from swarmd.model.spec import ContainerSpec, HealthConfig
 from swarmd.model.task import ContainerStatus, Task
 from swarmd.rpc.errors import RpcError
+from swarmd.runtime.timeouts import timeout
 
 if TYPE_CHECKING:
     from swarmd.agent.executors.containerd.executor import ContainerdExecutor
@@ -174,13 +175,13 @@ class ContainerController:
         first = self._stop_signal or (self._found.stop_signal if self._found else 0)
         await self._kill(first or signal.SIGTERM)
         try:
-            async with asyncio.timeout(defaults.stop_grace_period_ns(self.task.spec) / 1e9):
+            async with timeout(defaults.stop_grace_period_ns(self.task.spec) / 1e9):
                 await self._over.wait()
         except TimeoutError:
             while not self._over.is_set():
                 await self._kill(signal.SIGKILL, everything=True)
                 try:
-                    async with asyncio.timeout(1.0):
+                    async with timeout(1.0):
                         await self._over.wait()
                 except TimeoutError:
                     log.warning("container.unkillable task.id=%s: trying again", self.task.id)

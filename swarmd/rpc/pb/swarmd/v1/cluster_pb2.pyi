@@ -71,6 +71,36 @@ class LeaveClusterResponse(_message.Message):
     __slots__ = ()
     def __init__(self) -> None: ...
 
+class RelayHeartbeatsRequest(_message.Message):
+    __slots__ = ("heartbeats",)
+    HEARTBEATS_FIELD_NUMBER: _ClassVar[int]
+    heartbeats: _containers.RepeatedCompositeFieldContainer[RelayedHeartbeat]
+    def __init__(self, heartbeats: _Optional[_Iterable[_Union[RelayedHeartbeat, _Mapping]]] = ...) -> None: ...
+
+class RelayedHeartbeat(_message.Message):
+    __slots__ = ("node_id", "request")
+    NODE_ID_FIELD_NUMBER: _ClassVar[int]
+    REQUEST_FIELD_NUMBER: _ClassVar[int]
+    node_id: str
+    request: bytes
+    def __init__(self, node_id: _Optional[str] = ..., request: _Optional[bytes] = ...) -> None: ...
+
+class RelayHeartbeatsResponse(_message.Message):
+    __slots__ = ("answers",)
+    ANSWERS_FIELD_NUMBER: _ClassVar[int]
+    answers: _containers.RepeatedCompositeFieldContainer[HeartbeatAnswer]
+    def __init__(self, answers: _Optional[_Iterable[_Union[HeartbeatAnswer, _Mapping]]] = ...) -> None: ...
+
+class HeartbeatAnswer(_message.Message):
+    __slots__ = ("response", "code", "message")
+    RESPONSE_FIELD_NUMBER: _ClassVar[int]
+    CODE_FIELD_NUMBER: _ClassVar[int]
+    MESSAGE_FIELD_NUMBER: _ClassVar[int]
+    response: bytes
+    code: int
+    message: str
+    def __init__(self, response: _Optional[bytes] = ..., code: _Optional[int] = ..., message: _Optional[str] = ...) -> None: ...
+
 class ReportSilenceRequest(_message.Message):
     __slots__ = ("lines",)
     LINES_FIELD_NUMBER: _ClassVar[int]
