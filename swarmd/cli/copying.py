@@ -12,6 +12,7 @@ import sys
 import tarfile
 from typing import Any
 
+from swarmd.agent.executors.unpacking import Refused, unpack
 from swarmd.cli.client import Client
 from swarmd.cli.errors import CliError
 from swarmd.cli.exec_call import EXEC, cause_of
@@ -136,25 +137,14 @@ def _unpack(descriptor: int, destination: str, *, contents: bool, keep_owner: bo
             if not os.path.isdir(directory):
                 raise CliError(f"there is no directory {directory}")
 
-        def placed(info: tarfile.TarInfo, path: str) -> tarfile.TarInfo | None:
-            rest = info.name.partition("/")[2]
-            if contents:
-                if not rest:
-                    return None
-                info = info.replace(name=rest, deep=False)
-            elif renamed:
-                info = info.replace(name=f"{renamed}/{rest}" if rest else renamed, deep=False)
-            safe = tarfile.tar_filter(info, path)
-            if keep_owner:
-                return safe
-            # tarfile takes None for leaving it as it is, which its types don't say.
-            nobody: Any = {"uid": None, "gid": None, "uname": None, "gname": None}
-            return safe.replace(**nobody)
-
-        with tarfile.open(fileobj=source, mode="r|", bufsize=CHUNK_BYTES) as archive:
-            archive.extractall(directory, filter=placed, numeric_owner=True)
-        while source.read(CHUNK_BYTES):
-            continue  # the padding after the archive
+        unpack(
+            source,
+            directory,
+            renamed=renamed,
+            through_links=False,
+            keep_owner=keep_owner,
+            mode_mask=0o755,
+        )
 
 
 def _problem(group: BaseExceptionGroup[BaseException]) -> BaseException:
@@ -164,7 +154,7 @@ def _problem(group: BaseExceptionGroup[BaseException]) -> BaseException:
         if isinstance(cause, CliError):
             return cause
     for cause in causes:
-        if isinstance(cause, (OSError, tarfile.TarError)) and not isinstance(
+        if isinstance(cause, (OSError, tarfile.TarError, Refused)) and not isinstance(
             cause, BrokenPipeError
         ):
             return CliError(str(cause))

@@ -16,13 +16,10 @@ import sys
 import tarfile
 from typing import IO, Any
 
-COPY_BYTES = 1024 * 1024
+from swarmd.agent.executors.unpacking import Refused, unpack
+
 REFUSED = 1
 OF_THE_KERNEL = ("/proc", "/sys", "/dev")  # copied empty
-
-
-class Refused(Exception):
-    """It can't be copied; the message says why."""
 
 
 def main() -> None:
@@ -115,72 +112,14 @@ def copy_into(source: IO[bytes], path: str, *, keep_owner: bool) -> None:
         if is_directory or not os.path.isdir(parent):
             raise Refused(f"there is no directory {path if is_directory else parent}")
         path, renamed = os.path.dirname(path), os.path.basename(path)
-    directories: list[tuple[tarfile.TarInfo, str]] = []
-    with tarfile.open(fileobj=source, mode="r|", bufsize=COPY_BYTES) as archive:
-        for info in archive:
-            target = _target(info.name, path, renamed)
-            if target is None:
-                continue
-            if info.islnk():
-                info.linkname = _target(info.linkname, path, renamed) or ""
-            _make(archive, info, target, keep_owner=keep_owner)
-            if info.isdir():
-                directories.append((info, target))
-    while source.read(COPY_BYTES):
-        continue  # the padding after the archive
-    for info, target in reversed(directories):
-        os.chmod(target, info.mode & 0o7777)
-        os.utime(target, (info.mtime, info.mtime))
-
-
-def _target(name: str, path: str, renamed: str) -> str | None:
-    parts = [part for part in name.split("/") if part not in ("", ".")]
-    if ".." in parts:
-        raise Refused(f"the archive has an entry that leads out: {name}")
-    if renamed:
-        parts = [renamed, *(parts if name.split("/")[0] == "." else parts[1:])]
-    return "/".join([path.rstrip("/"), *parts]) if parts else None
-
-
-def _make(
-    archive: tarfile.TarFile, info: tarfile.TarInfo, target: str, *, keep_owner: bool
-) -> None:
-    os.makedirs(os.path.dirname(target), exist_ok=True)
-    is_directory = os.path.isdir(target) and not os.path.islink(target)
-    if os.path.lexists(target) and not is_directory:
-        if info.isdir():
-            raise Refused(f"{target} is there and no directory")
-        os.unlink(target)
-    elif is_directory and not info.isdir():
-        raise Refused(f"{target} is a directory")
-    if info.isdir():
-        if not is_directory:
-            os.mkdir(target, 0o700)
-    elif info.isreg():
-        _write(archive, info, target)
-    elif info.issym():
-        os.symlink(info.linkname, target)
-    elif info.islnk():
-        os.link(info.linkname, target, follow_symlinks=False)
-        return
-    elif info.isfifo():
-        os.mkfifo(target, info.mode & 0o777)
-    else:
-        raise Refused(f"{info.name} is a device; devices are not copied")
-    if os.geteuid() == 0:
-        owner = (info.uid, info.gid) if keep_owner else (0, 0)
-        os.chown(target, *owner, follow_symlinks=False)
-    if not info.issym():
-        os.chmod(target, info.mode & (0o7777 if keep_owner else 0o1777))
-        os.utime(target, (info.mtime, info.mtime))
-
-
-def _write(archive: tarfile.TarFile, info: tarfile.TarInfo, target: str) -> None:
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-    source = archive.extractfile(info)
-    with open(os.open(target, flags, 0o600), "wb") as file:
-        while source is not None and (data := source.read(COPY_BYTES)):
-            file.write(data)
+    unpack(
+        source,
+        path,
+        renamed=renamed,
+        through_links=True,
+        keep_owner=keep_owner,
+        mode_mask=0o7777 if keep_owner else 0o1777,
+    )
 
 
 if __name__ == "__main__":
