@@ -39,7 +39,7 @@ from swarmd.model.spec import (
     TaskSpec,
     UpdateConfig,
 )
-from swarmd.model.states import ResolutionMode, RestartCondition
+from swarmd.model.states import Balance, ResolutionMode, RestartCondition
 
 R = TypeVar("R", bound=Record)
 Fields = Mapping[str, Any]  # of a record, by attribute
@@ -85,6 +85,8 @@ class Changes(Struct, kw_only=True, frozen=True):
     ports_removed: tuple[PortConfig, ...] = ()
     endpoint_mode: ResolutionMode | None = None
     drain_timeout_ns: int | None = None
+    balance: Balance | None = None
+    weight_label: str | None = None
     networks: tuple[NetworkAttachmentConfig, ...] = ()
     networks_removed: tuple[str, ...] = ()  # ids or names, as they stand in the spec
     secrets: tuple[SecretReference, ...] = ()
@@ -306,6 +308,10 @@ def _endpoint(present: EndpointSpec | None, changes: Changes) -> EndpointSpec | 
             before.drain_timeout_ns
             if changes.drain_timeout_ns is None
             else changes.drain_timeout_ns
+        ),
+        balance=before.balance if changes.balance is None else changes.balance,
+        weight_label=(
+            before.weight_label if changes.weight_label is None else changes.weight_label
         ),
     )
     return present if after == before else after

@@ -91,6 +91,16 @@ SHARED: list[Any] = [
     *_policy_options("rollback"),
     click.option("--endpoint-mode", type=click.Choice(["vip", "dnsrr"])),
     click.option(
+        "--balance",
+        type=click.Choice(["round-robin", "source-hash", "least-connection"]),
+        help="How a new connection finds its task [round-robin].",
+    ),
+    click.option(
+        "--balance-weight",
+        metavar="node.labels.NAME",
+        help='A label of nodes, 1 to 100: the share of tasks there. "" for none.',
+    ),
+    click.option(
         "--drain-timeout",
         type=DURATION,
         help="So long a stopping task keeps its connections [its stop grace period].",
@@ -203,7 +213,7 @@ def changes(flags: dict[str, Any]) -> Any:
     """
     from swarmd.cli import values
     from swarmd.cli.changes import Changes
-    from swarmd.model.states import ResolutionMode
+    from swarmd.model.states import Balance, ResolutionMode
 
     env = [
         line
@@ -254,6 +264,8 @@ def changes(flags: dict[str, Any]) -> Any:
         ports_removed=tuple(port for ports in _removed(flags, "publish") for port in ports),
         endpoint_mode=ResolutionMode(mode) if mode else None,
         drain_timeout_ns=flags["drain_timeout"],
+        balance=Balance(flags["balance"]) if flags["balance"] else None,
+        weight_label=values.node_label(flags["balance_weight"]),
         networks=container_options.without_host(_either(flags, "network")),
         networks_removed=_removed(flags, "network"),
         secrets=_either(flags, "secret"),

@@ -156,6 +156,7 @@ async def _pretty(client: Client, service: Service, now: int) -> dict[str, str]:
         **mode_lines(service, now),
         "Runs": words.program(service.spec.task_template),
         "Ports": words.ports(words.published(service)),
+        "Balance": words.balance(service.spec.endpoint_spec),
         "Constraints": ", ".join(placement.constraints) if placement else "",
         "Labels": ", ".join(f"{key}={value}" for key, value in service.spec.labels.items()),
     }

@@ -25,6 +25,7 @@ from swarmd.model.states import PortPolicy, Protocol, PublishMode
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgtp]?)(i?b)?", re.IGNORECASE)
 _SHIFT = {"": 0, "k": 10, "m": 20, "g": 30, "t": 40, "p": 50}
 _RANGE = re.compile(r"(\d+)(?:-(\d+))?")
+NODE_LABELS = "node.labels."
 PERCENT = 100
 NANO = 1_000_000_000
 PORT_MAX = 65_535
@@ -132,6 +133,20 @@ def preference(text: str) -> PlacementPreference:
     if kind.strip().lower() != "spread" or not descriptor:
         raise ValueError(f"{text!r} is not a preference; write spread=node.labels.rack")
     return PlacementPreference(spread=SpreadOver(spread_descriptor=descriptor.strip()))
+
+
+def node_label(text: str | None) -> str | None:
+    """The label meant by `node.labels.NAME`, as constraints have it; nothing for nothing.
+
+    Raises:
+        ValueError: it names something else of a node.
+    """
+    if not text:
+        return text
+    label = text.removeprefix(NODE_LABELS)
+    if not label or label == text:
+        raise ValueError(f"{text!r} is no label of nodes; give it as {NODE_LABELS}NAME")
+    return label
 
 
 def ports(text: str) -> tuple[PortConfig, ...]:

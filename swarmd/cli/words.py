@@ -11,8 +11,8 @@ from swarmd.model import modes
 from swarmd.model.instant import HOUR, MINUTE, SECOND
 from swarmd.model.node import Node, Oversell
 from swarmd.model.service import Service
-from swarmd.model.spec import GenericResource, PortConfig, TaskSpec
-from swarmd.model.states import PortPolicy, PublishMode, Role, TaskState, UpdateState
+from swarmd.model.spec import EndpointSpec, GenericResource, PortConfig, TaskSpec
+from swarmd.model.states import Balance, PortPolicy, PublishMode, Role, TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator import runs
 
@@ -138,6 +138,16 @@ def published(service: Service) -> tuple[PortConfig, ...]:
     if service.endpoint is not None and service.endpoint.ports:
         return service.endpoint.ports
     return service.spec.endpoint_spec.ports if service.spec.endpoint_spec else ()
+
+
+def balance(endpoint: EndpointSpec | None) -> str:
+    """`source-hash, by node.labels.cpus`; nothing for the usual."""
+    if endpoint is None:
+        return ""
+    weights = f"by node.labels.{endpoint.weight_label}" if endpoint.weight_label else ""
+    if endpoint.balance is Balance.ROUND_ROBIN and not weights:
+        return ""
+    return ", ".join(filter(None, (endpoint.balance.value, weights)))
 
 
 def ports(configs: Iterable[PortConfig]) -> str:

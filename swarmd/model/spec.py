@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from swarmd.model.host_access import HostAccess, Privileges
 from swarmd.model.record import Record
 from swarmd.model.states import (
+    Balance,
     Concurrency,
     FailureAction,
     MissedRuns,
@@ -295,6 +296,10 @@ class EndpointSpec(Record, frozen=True):
     # How long a task that is to stop may go on serving the connections it has; absent: as long as
     # its stop grace period.
     drain_timeout_ns: int | None = None
+    balance: Balance = Balance.ROUND_ROBIN
+    # Label of nodes that says how much of the service's connections tasks there get; empty: all
+    # get the same.
+    weight_label: str = ""
 
 
 class UpdateConfig(Record, frozen=True):

@@ -181,6 +181,14 @@ class PortPolicy(Enum):
     LOCAL = "local"  # tasks of the node the client connected to; it refuses where there is none
 
 
+class Balance(Enum):
+    """How a new connection to a service finds its task."""
+
+    ROUND_ROBIN = "round-robin"  # each in its turn
+    SOURCE_HASH = "source-hash"  # by the client's address: always the same one while tasks stay
+    LEAST_CONNECTION = "least-connection"  # the one with the fewest; where nobody counts, in turn
+
+
 class ResolutionMode(Enum):
     VIP = "vip"
     DNSRR = "dnsrr"

@@ -96,6 +96,8 @@ def _values(hint: Any, name: str) -> st.SearchStrategy[Any]:
 def _scalars(hint: type, name: str) -> st.SearchStrategy[Any]:
     if hint is int and name.endswith("_port"):
         return PORTS
+    if hint is int and name == "weight":
+        return st.integers(1, 100)
     if hint is int and name in {"pid", "exit_code", "mode", "retries", "unready_after"}:
         return st.integers(-(2**31) if name in SIGNED else 0, 2**31 - 1)
     if hint is int:

@@ -25,9 +25,9 @@ from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.network import Network
 from swarmd.model.node import Node
 from swarmd.model.service import Service
-from swarmd.model.states import PublishMode
+from swarmd.model.states import Balance, PublishMode
 from swarmd.model.task import Task
-from swarmd.network.core.rows import reach, takes_connections
+from swarmd.network.core.rows import balance_of, reach, takes_connections, weight_of
 from swarmd.store.changes import Committed
 from swarmd.store.held_addresses import bare
 from swarmd.store.view import View
@@ -36,9 +36,10 @@ from swarmd.store.view import View
 class _Row:
     """A published service while it is kept up to date."""
 
-    def __init__(self, name: str, ports: tuple[PublishedPort, ...]) -> None:
+    def __init__(self, name: str, ports: tuple[PublishedPort, ...], balance: Balance) -> None:
         self.name = name
         self.ports = ports
+        self.balance = balance
         self.backends: dict[TaskId, Backend] = {}
 
     def endpoints(self, service_id: ServiceId) -> ServiceEndpoints:
@@ -47,6 +48,15 @@ class _Row:
             service_name=self.name,
             ports=self.ports,
             backends=tuple(self.backends[task_id] for task_id in sorted(self.backends)),
+            balance=self.balance,
+        )
+
+    def shows(self, service: Service) -> bool:
+        """Whether it says of the service itself what there is to say."""
+        return (
+            self.name == service.spec.name
+            and self.ports == published_ports(service)
+            and self.balance is balance_of(service)
         )
 
 
@@ -151,7 +161,7 @@ class EndpointCatalogue:
         service = self._view.find_service(service_id)
         row = self._rows.get(service_id)
         if service is not None and row is not None:
-            if row.name == service.spec.name and row.ports == published_ports(service):
+            if row.shows(service):
                 return  # nothing that shows in the table; this is what most updates are
         elif row is None and (service is None or not published_ports(service)):
             return
@@ -165,7 +175,7 @@ class EndpointCatalogue:
         if service is None or not ports:
             self._rows.pop(service_id, None)
             return
-        row = _Row(service.spec.name, ports)
+        row = _Row(service.spec.name, ports, balance_of(service))
         for task in self._view.tasks_of_service(service_id):
             backend = self._backend(task)
             if backend is not None:
@@ -174,7 +184,7 @@ class EndpointCatalogue:
 
     def _judge_node(self, old: object, new: object, node_id: NodeId) -> None:
         """Heartbeats and the like change nodes all the time; only what backends show matters."""
-        if isinstance(old, Node) and isinstance(new, Node) and reach(old) == reach(new):
+        if isinstance(old, Node) and isinstance(new, Node) and _shown(old) == _shown(new):
             return
         for task in self._view.tasks_of_node(node_id):
             self._judge(task.id, task.service_id)
@@ -233,7 +243,13 @@ def backend_of(task: Task, node: Node | None, ingress_id: NetworkId) -> Backend 
             if port.published_port and port.published_port != port.target_port
         ),
         ingress_address=_address_on(task, ingress_id),
+        weight=weight_of(task, node),
     )
+
+
+def _shown(node: Node) -> tuple[str, object]:
+    """What backends show of their node."""
+    return reach(node), node.spec.labels
 
 
 def _address_on(task: Task, network_id: NetworkId) -> str:

@@ -15,7 +15,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from swarmd.model.ids import NodeId, ServiceId, TaskId
-from swarmd.model.states import PortPolicy, Protocol
+from swarmd.model.states import Balance, PortPolicy, Protocol
 from swarmd.network.core.deltas import OutOfStep
 
 
@@ -47,6 +47,7 @@ class Backend(Struct, frozen=True, gc=False):
     address: str
     ports: tuple[PortMapping, ...] = ()
     ingress_address: str = ""  # its own on the ingress network; empty when it takes no part there
+    weight: int = 1  # at least 1: its share of new connections
 
     def host_port(self, protocol: Protocol, target_port: int) -> int:
         """The port on `address` behind `target_port`; the same number when nothing says else."""
@@ -63,6 +64,7 @@ class ServiceEndpoints(Struct, frozen=True, gc=False):
     service_name: str
     ports: tuple[PublishedPort, ...]
     backends: tuple[Backend, ...] = ()
+    balance: Balance = Balance.ROUND_ROBIN
 
 
 _NO_SERVICES: Mapping[ServiceId, ServiceEndpoints] = MappingProxyType({})

@@ -10,8 +10,9 @@ from swarmd.manager.validate.limits import DRAIN_TIMEOUT, PUBLISHED_PORT, TARGET
 from swarmd.model.errors import invalid
 from swarmd.model.service import Service
 from swarmd.model.spec import EndpointSpec, PortConfig
-from swarmd.model.states import PortPolicy, Protocol, PublishMode, ResolutionMode
+from swarmd.model.states import Balance, PortPolicy, Protocol, PublishMode, ResolutionMode
 
+_LABEL = re.compile(r"[^\s=]{1,128}")
 _INTERFACE = re.compile(r"[\w.@-]{1,15}")  # as the kernel has them, without what needs quoting
 
 
@@ -28,7 +29,24 @@ def check_endpoint(endpoint: EndpointSpec | None) -> None:
             "endpoint.mode is dnsrr, which has no address for the swarm to publish a port on: "
             "publish with mode=host, or use endpoint mode vip"
         )
+    _check_balance(endpoint)
     _check_unique(endpoint.ports)
+
+
+def _check_balance(endpoint: EndpointSpec) -> None:
+    asked = [] if endpoint.balance is Balance.ROUND_ROBIN else [endpoint.balance.value]
+    if endpoint.weight_label:
+        asked.append(f"weights by node.labels.{endpoint.weight_label}")
+        if not _LABEL.fullmatch(endpoint.weight_label):
+            raise invalid(
+                f"endpoint.weight_label is {endpoint.weight_label!r}, but must be the name of a "
+                "label of nodes: up to 128 characters, none of them blank or '='"
+            )
+    if asked and endpoint.mode is ResolutionMode.DNSRR:
+        raise invalid(
+            f"endpoint.mode is dnsrr, where clients choose among the tasks themselves; "
+            f"{' and '.join(asked)} takes endpoint mode vip"
+        )
 
 
 def _check_port(port: PortConfig) -> None:

@@ -307,6 +307,6 @@ def _attached(record: object) -> tuple[NetworkAttachment, ...]:
             return ()
 
 
-def _shown(node: Node) -> tuple[str, str]:
+def _shown(node: Node) -> tuple[str, str, object]:
     """What the rows of a node and its tasks show of it."""
-    return reach(node), node.hostname
+    return reach(node), node.hostname, node.spec.labels

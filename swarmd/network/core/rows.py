@@ -5,6 +5,7 @@ What a row shows depends on the record, and for tasks on their node; nothing her
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 
 from swarmd.model.ids import NetworkId, ServiceId
@@ -19,7 +20,7 @@ from swarmd.model.network import (
 )
 from swarmd.model.node import Node
 from swarmd.model.service import Service
-from swarmd.model.states import NodeState, PublishMode, TaskState
+from swarmd.model.states import Balance, NodeState, PublishMode, TaskState
 from swarmd.model.task import Task
 from swarmd.model.template import TemplateError, expand, template_context
 from swarmd.network.core.tables import (
@@ -36,6 +37,8 @@ from swarmd.store.view import View
 
 # A container's hostname where its spec names none, as Docker's clients know it.
 SHORT_ID = 12
+WEIGHT_MAX = 100
+_WEIGHT = re.compile(r"[0-9]{1,3}")
 
 
 def reach(node: Node) -> str:
@@ -52,6 +55,24 @@ def takes_connections(task: Task, node: Node | None) -> bool:
         and node is not None
         and bool(reach(node))
     )
+
+
+def balance_of(service: Service) -> Balance:
+    """How new connections find the tasks of a service."""
+    spec = service.spec.endpoint_spec
+    return spec.balance if spec is not None else Balance.ROUND_ROBIN
+
+
+def weight_of(task: Task, node: Node | None) -> int:
+    """A task's share of its service's connections, as the label of its node says.
+
+    1 where no label is asked for, the node has none, or its value is no whole number up to 100: a
+    task that runs is never left without connections by a mistake in a label.
+    """
+    label = task.endpoint_spec.weight_label if task.endpoint_spec is not None else ""
+    text = node.spec.labels.get(label, "") if label and node is not None else ""
+    weight = int(text) if _WEIGHT.fullmatch(text) else 1
+    return weight if 1 <= weight <= WEIGHT_MAX else 1
 
 
 def head_of(network: Network) -> NetworkTable:
@@ -103,6 +124,7 @@ def service_rows(service: Service, view: View) -> Mapping[NetworkId, ServiceRow]
             aliases=aliases.get(network_id, ()),
             virtual_ips=tuple(bare(vip.addr) for vip in vips if vip.network_id == network_id),
             ports=ports,
+            balance=balance_of(service),
         )
         for network_id in networks
         if _is_overlay(view, network_id)
@@ -129,6 +151,7 @@ def endpoint_of(task: Task, node: Node | None, network_id: NetworkId) -> Endpoin
         names=names_of(task, node),
         aliases=attachment.aliases,
         ready=takes_connections(task, node),
+        weight=weight_of(task, node),
     )
 
 

@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.network import Mechanism
-from swarmd.model.states import Protocol
+from swarmd.model.states import Balance, Protocol
 
 IPV4 = 4
 
@@ -56,6 +56,7 @@ class ServiceRow(Struct, frozen=True, gc=False):
     aliases: tuple[str, ...] = ()
     virtual_ips: tuple[str, ...] = ()
     ports: tuple[ServicePort, ...] = ()
+    balance: Balance = Balance.ROUND_ROBIN
 
 
 class Endpoint(Struct, frozen=True, gc=False):
@@ -72,6 +73,7 @@ class Endpoint(Struct, frozen=True, gc=False):
     names: tuple[str, ...] = ()  # of this task alone: its own, its hostname, its ordinal's
     aliases: tuple[str, ...] = ()  # shared with the other tasks of the service
     ready: bool = False
+    weight: int = 1  # at least 1: its share of new connections
 
 
 class NetworkTable(Struct, frozen=True):

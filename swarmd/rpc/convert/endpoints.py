@@ -14,7 +14,7 @@ from swarmd.lb.core.tables import (
 )
 from swarmd.model.errors import invalid
 from swarmd.model.ids import NodeId, ServiceId, TaskId
-from swarmd.model.states import PortPolicy, Protocol
+from swarmd.model.states import Balance, PortPolicy, Protocol
 from swarmd.rpc.pb import endpoints as pb
 from swarmd.rpc.pb import extensions
 
@@ -30,6 +30,14 @@ _POLICY_TO_WIRE = {
 }
 _POLICY_FROM_WIRE: dict[int, PortPolicy] = {
     number: policy for policy, number in _POLICY_TO_WIRE.items()
+}
+_BALANCE_TO_WIRE = {
+    Balance.ROUND_ROBIN: extensions.BALANCE_ROUND_ROBIN,
+    Balance.SOURCE_HASH: extensions.BALANCE_SOURCE_HASH,
+    Balance.LEAST_CONNECTION: extensions.BALANCE_LEAST_CONNECTION,
+}
+_BALANCE_FROM_WIRE: dict[int, Balance] = {
+    number: balance for balance, number in _BALANCE_TO_WIRE.items()
 }
 _FROM_WIRE: dict[int, Protocol] = {number: protocol for protocol, number in _TO_WIRE.items()}
 
@@ -56,6 +64,7 @@ def delta_to_pb(delta: Delta) -> pb.PublishedDelta:
                     for port in row.ports
                 ],
                 backends=_backends_to_pb(row.backends),
+                balance=balance_to_pb(row.balance),
             )
             for row in delta.services
         ],
@@ -96,6 +105,7 @@ def delta_from_pb(message: pb.PublishedDelta) -> Delta:
                     for port in row.ports
                 ),
                 backends=_backends_from_pb(row.backends),
+                balance=balance_from_pb(row.balance),
             )
             for row in message.services
         ),
@@ -118,6 +128,7 @@ def _backends_to_pb(backends: Iterable[Backend]) -> list[pb.Backend]:
             node_id=backend.node_id,
             address=backend.address,
             ingress_address=backend.ingress_address,
+            weight=weight_to_pb(backend.weight),
             ports=[
                 pb.PortMapping(
                     protocol=protocol_to_pb(mapping.protocol),
@@ -138,6 +149,7 @@ def _backends_from_pb(messages: Iterable[pb.Backend]) -> tuple[Backend, ...]:
             node_id=NodeId(message.node_id),
             address=message.address,
             ingress_address=message.ingress_address,
+            weight=weight_from_pb(message.weight),
             ports=tuple(
                 PortMapping(
                     protocol_from_pb(mapping.protocol), mapping.target_port, mapping.host_port
@@ -163,6 +175,31 @@ def protocol_from_pb(number: int) -> Protocol:
     if protocol is None:
         raise invalid(f"endpoint table names transport protocol {number}, unknown to this version")
     return protocol
+
+
+def balance_to_pb(balance: Balance) -> extensions.Balance:
+    return _BALANCE_TO_WIRE[balance]
+
+
+def balance_from_pb(number: int) -> Balance:
+    """The balance with this number.
+
+    Raises:
+        Rejection: this version does not know it.
+    """
+    balance = _BALANCE_FROM_WIRE.get(number)
+    if balance is None:
+        raise invalid(f"endpoint table names balance {number}, unknown to this version")
+    return balance
+
+
+def weight_to_pb(weight: int) -> int:
+    """What nearly all have takes no room."""
+    return 0 if weight == 1 else weight
+
+
+def weight_from_pb(number: int) -> int:
+    return number or 1
 
 
 def _policy_from_pb(number: int) -> PortPolicy:

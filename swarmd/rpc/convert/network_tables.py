@@ -13,7 +13,14 @@ from swarmd.network.core.tables import (
     ServiceRow,
     Subnet,
 )
-from swarmd.rpc.convert.endpoints import protocol_from_pb, protocol_to_pb
+from swarmd.rpc.convert.endpoints import (
+    balance_from_pb,
+    balance_to_pb,
+    protocol_from_pb,
+    protocol_to_pb,
+    weight_from_pb,
+    weight_to_pb,
+)
 from swarmd.rpc.pb import endpoints as pb
 
 _MECHANISMS = {mechanism.value: mechanism for mechanism in Mechanism}
@@ -46,6 +53,7 @@ def network_delta_to_pb(delta: NetworkDelta) -> pb.NetworkDelta:
                 names=row.names,
                 aliases=row.aliases,
                 ready=row.ready,
+                weight=weight_to_pb(row.weight),
             )
             for row in delta.endpoints
         ],
@@ -82,6 +90,7 @@ def network_delta_from_pb(message: pb.NetworkDelta) -> NetworkDelta:
                 names=tuple(row.names),
                 aliases=tuple(row.aliases),
                 ready=row.ready,
+                weight=weight_from_pb(row.weight),
             )
             for row in message.endpoints
         ),
@@ -136,6 +145,7 @@ def _service_to_pb(row: ServiceRow) -> pb.NetworkService:
             )
             for port in row.ports
         ],
+        balance=balance_to_pb(row.balance),
     )
 
 
@@ -151,4 +161,5 @@ def _service_from_pb(row: pb.NetworkService) -> ServiceRow:
             )
             for port in row.ports
         ),
+        balance=balance_from_pb(row.balance),
     )

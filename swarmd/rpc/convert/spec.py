@@ -377,6 +377,8 @@ ENDPOINT_SPEC = Mapping(
     field("mode", "mode", words.RESOLUTION_MODE),
     field("ports", "ports", each(PORT)),
     field("drain_timeout_ns", "drain_timeout", DURATION_OR_NONE),
+    field("balance", "balance", words.BALANCE),
+    field("weight_label", "weight_label", SCALAR),
 )
 UPDATE_CONFIG = Mapping(
     UpdateConfig,

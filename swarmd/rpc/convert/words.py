@@ -6,6 +6,7 @@ from swarmd.model.states import (
     AddressFamily,
     AppArmorMode,
     Availability,
+    Balance,
     Concurrency,
     FailureAction,
     IssuanceState,
@@ -89,6 +90,7 @@ PROPAGATION = enumeration(
 )
 PROTOCOL = enumeration({Protocol.TCP: 0, Protocol.UDP: 1, Protocol.SCTP: 2})
 PUBLISH_MODE = enumeration({PublishMode.INGRESS: 0, PublishMode.HOST: 1})
+BALANCE = enumeration({Balance.ROUND_ROBIN: 0, Balance.SOURCE_HASH: 1, Balance.LEAST_CONNECTION: 2})
 PORT_POLICY = enumeration({PortPolicy.SOURCE: 0, PortPolicy.MASQUERADE: 1, PortPolicy.LOCAL: 2})
 RESOLUTION_MODE = enumeration({ResolutionMode.VIP: 0, ResolutionMode.DNSRR: 1})
 ISSUANCE_STATE = enumeration(

@@ -232,6 +232,8 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "ContainerSpec.host_access": 1001,
         "ClusterSpec.allow": 1001,
         "EndpointSpec.drain_timeout": 1000,
+        "EndpointSpec.balance": 1001,
+        "EndpointSpec.weight_label": 1002,
         "Mount.image_options": 1000,
         "Task.allow": 1005,
         "ClusterSpec.scheduling": 1000,

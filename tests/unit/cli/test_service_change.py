@@ -12,7 +12,14 @@ from swarmd.cli import container_options
 from swarmd.cli.service_write import update
 from swarmd.model.instant import SECOND
 from swarmd.model.spec import ServiceSpec
-from swarmd.model.states import FailureAction, ResolutionMode, Strategy, TaskState, UpdateOrder
+from swarmd.model.states import (
+    Balance,
+    FailureAction,
+    ResolutionMode,
+    Strategy,
+    TaskState,
+    UpdateOrder,
+)
 from tests.support.commands import SERVER, create, failing, names_of, spec_of
 
 
@@ -96,6 +103,8 @@ EVERY_FLAG = {
     "--group-rm": ("adm", lambda s: container(s).groups, ()),
     "--publish-add": ("81:81", lambda s: len(s.endpoint_spec.ports), 2),
     "--drain-timeout": ("3s", lambda s: s.endpoint_spec.drain_timeout_ns, 3 * SECOND),
+    "--balance": ("source-hash", lambda s: s.endpoint_spec.balance, Balance.SOURCE_HASH),
+    "--balance-weight": ("node.labels.cpu", lambda s: s.endpoint_spec.weight_label, "cpu"),
     "--publish-rm": ("80", lambda s: s.endpoint_spec.ports, ()),
     "--force": ("", lambda s: s.task_template.force_update, 1),
     **{

@@ -54,6 +54,20 @@ def test_a_beginning_of_an_id_is_enough_when_it_is_the_only_one(daemon):
     assert "service 'id' is ambiguous: id1 (web), id2 (api)" in message
 
 
+def test_how_a_service_is_balanced_shows_in_inspect(daemon):
+    create(daemon)
+    assert "Balance:" not in daemon.ok("service", "inspect", "--pretty", "web")
+    flags = ("--balance", "source-hash", "--balance-weight", "node.labels.cpus")
+    daemon.ok("service", "update", "-d", *flags, "web")
+    [document] = json.loads(daemon.ok("service", "inspect", "web"))
+    assert document["Spec"]["EndpointSpec"]["Balance"] == "source-hash"
+    assert document["Spec"]["EndpointSpec"]["WeightLabel"] == "cpus"
+    pretty = daemon.ok("service", "inspect", "--pretty", "web")
+    assert "source-hash, by node.labels.cpus" in pretty
+    daemon.ok("service", "update", "-d", "--balance-weight", "", "web")
+    assert "node.labels" not in daemon.ok("service", "inspect", "--pretty", "web")
+
+
 def test_an_update_in_progress_shows_in_inspect(daemon):
     create(daemon)
     daemon.ok("service", "update", "-d", "web", "other")

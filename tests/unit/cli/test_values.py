@@ -162,3 +162,11 @@ def test_resources_of_a_node_are_numbers_or_names():
 def test_resources_that_say_nothing_clear_are_refused(read, text, words):
     with pytest.raises(ValueError, match=words):
         read(text)
+
+
+def test_a_label_of_nodes_is_named_as_constraints_name_it():
+    assert values.node_label("node.labels.example.com/cpus") == "example.com/cpus"
+    assert (values.node_label(""), values.node_label(None)) == ("", None)
+    for text in ("cpus", "node.labels.", "node.hostname"):
+        with pytest.raises(ValueError, match="is no label of nodes"):
+            values.node_label(text)

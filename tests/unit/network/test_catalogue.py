@@ -31,7 +31,7 @@ from swarmd.model.spec import (
     ServiceSpec,
     TaskSpec,
 )
-from swarmd.model.states import NodeState, ResolutionMode, TaskState
+from swarmd.model.states import Balance, NodeState, ResolutionMode, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.network.core.catalogue import NetworkCatalogue
 from swarmd.network.core.deltas import NetworkDelta, advance, complete
@@ -251,6 +251,21 @@ def test_an_ordinal_is_a_name_of_a_stateful_task() -> None:
     cluster = a_cluster()
     cluster.put(replace(task("c", "10.0.1.6/24"), lease_ns=1))
     assert cluster.table().endpoints[TaskId("c")].names[0] == "web-2"
+
+
+def test_a_service_shows_its_balance_and_tasks_the_weight_of_their_node() -> None:
+    cluster = a_cluster()
+    spec = EndpointSpec(balance=Balance.LEAST_CONNECTION, weight_label="power")
+    web, n1 = service(), cluster.store.find_node("n1")
+    assert n1 is not None
+    cluster.put(
+        replace(web, spec=replace(web.spec, endpoint_spec=spec)),
+        replace(task("b", "10.0.1.5/24"), endpoint_spec=spec),
+        replace(n1, spec=replace(n1.spec, labels={"power": "8"})),
+    )
+    table = cluster.table()
+    assert table.services[ServiceId("web")].balance is Balance.LEAST_CONNECTION
+    assert [row.weight for row in table.endpoints.values()] == [1, 8]
 
 
 def test_one_task_among_many_is_a_delta_about_that_task() -> None:

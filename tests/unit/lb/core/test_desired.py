@@ -15,8 +15,8 @@ from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import Instant
 from swarmd.model.node import Node, NodeDescription, NodeStatus
 from swarmd.model.service import Endpoint, Service
-from swarmd.model.spec import PortConfig, ServiceSpec
-from swarmd.model.states import NodeState, Protocol, PublishMode, TaskState
+from swarmd.model.spec import EndpointSpec, PortConfig, ServiceSpec
+from swarmd.model.states import Balance, NodeState, Protocol, PublishMode, TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.store.changes import (
     Action,
@@ -196,6 +196,28 @@ def test_what_does_not_show_in_the_table_is_no_change() -> None:
     assert web is not None
     cluster.put(replace(web, spec=replace(web.spec, labels={"tier": "front"})))
     assert cluster.catalogue.take_delta() is None
+
+
+def test_tasks_have_the_weight_that_a_label_of_their_node_says() -> None:
+    cluster = a_cluster()
+    weighted = EndpointSpec(weight_label="power")
+    cluster.put(replace(task("c"), endpoint_spec=weighted))
+    for value, weight in {"3": 3, "0": 1, "101": 1, "100": 100, "much": 1}.items():
+        before = cluster.store.find_node("n1")
+        assert before is not None
+        cluster.put(replace(before, spec=replace(before.spec, labels={"power": value})))
+        cluster.catalogue.take_delta()
+        rows = cluster.catalogue.tables().services[WEB].backends
+        assert [(row.task_id, row.weight) for row in rows] == [("a", 1), ("b", 1), ("c", weight)]
+
+
+def test_a_service_is_balanced_as_its_spec_says() -> None:
+    cluster = a_cluster()
+    hashed = EndpointSpec(balance=Balance.SOURCE_HASH)
+    cluster.put(replace(service(), spec=ServiceSpec(name="web", endpoint_spec=hashed)))
+    delta = cluster.catalogue.take_delta()
+    assert delta is not None
+    assert [row.balance for row in delta.services] == [Balance.SOURCE_HASH]
 
 
 def test_a_removed_service_takes_its_row_along() -> None:

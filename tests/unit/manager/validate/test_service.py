@@ -26,7 +26,7 @@ from swarmd.model.spec import (
     SpreadOver,
     UpdateConfig,
 )
-from swarmd.model.states import PortPolicy, Protocol, PublishMode, ResolutionMode
+from swarmd.model.states import Balance, PortPolicy, Protocol, PublishMode, ResolutionMode
 from tests.support.specs import a_container, a_spec, a_task_spec, published
 
 MIB = 1024 * 1024
@@ -125,6 +125,9 @@ ACCEPTED = {
     "chosen port": port(target_port=80, published_port=0),
     "names for tasks": a_spec(endpoint_spec=EndpointSpec(mode=ResolutionMode.DNSRR)),
     "policy": port(target_port=80, policy=PortPolicy.LOCAL),
+    "balance": a_spec(
+        endpoint_spec=EndpointSpec(balance=Balance.SOURCE_HASH, weight_label="example.com/cpus")
+    ),
     "host port": port(target_port=80, published_port=80, publish_mode=PublishMode.HOST),
     "one number in both protocols": a_spec(
         endpoint_spec=EndpointSpec(
@@ -211,6 +214,18 @@ REFUSED = {
     "negative drain": (
         a_spec(endpoint_spec=EndpointSpec(drain_timeout_ns=-1)),
         "endpoint.drain_timeout",
+    ),
+    "balance without an address": (
+        a_spec(
+            endpoint_spec=EndpointSpec(
+                mode=ResolutionMode.DNSRR, balance=Balance.SOURCE_HASH, weight_label="cpus"
+            )
+        ),
+        "source-hash and weights by node.labels.cpus takes endpoint mode vip",
+    ),
+    "no label": (
+        a_spec(endpoint_spec=EndpointSpec(weight_label="two words")),
+        "endpoint.weight_label is 'two words'",
     ),
     "address of a host port": (
         port(target_port=80, publish_mode=PublishMode.HOST, address="10.0.0.1"),

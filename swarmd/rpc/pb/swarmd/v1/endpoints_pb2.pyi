@@ -68,16 +68,18 @@ class BackendChange(_message.Message):
     def __init__(self, service_id: _Optional[str] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., removed_task_ids: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ServiceEndpoints(_message.Message):
-    __slots__ = ("service_id", "service_name", "ports", "backends")
+    __slots__ = ("service_id", "service_name", "ports", "backends", "balance")
     SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_NAME_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
     BACKENDS_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
     service_id: str
     service_name: str
     ports: _containers.RepeatedCompositeFieldContainer[Port]
     backends: _containers.RepeatedCompositeFieldContainer[Backend]
-    def __init__(self, service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ...) -> None: ...
+    balance: _extensions_pb2.Balance
+    def __init__(self, service_id: _Optional[str] = ..., service_name: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[Port, _Mapping]]] = ..., backends: _Optional[_Iterable[_Union[Backend, _Mapping]]] = ..., balance: _Optional[_Union[_extensions_pb2.Balance, str]] = ...) -> None: ...
 
 class Port(_message.Message):
     __slots__ = ("protocol", "published_port", "target_port", "policy", "address")
@@ -94,18 +96,20 @@ class Port(_message.Message):
     def __init__(self, protocol: _Optional[_Union[Protocol, str]] = ..., published_port: _Optional[int] = ..., target_port: _Optional[int] = ..., policy: _Optional[_Union[_extensions_pb2.PortPolicy, str]] = ..., address: _Optional[str] = ...) -> None: ...
 
 class Backend(_message.Message):
-    __slots__ = ("task_id", "node_id", "address", "ports", "ingress_address")
+    __slots__ = ("task_id", "node_id", "address", "ports", "ingress_address", "weight")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
     INGRESS_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     node_id: str
     address: str
     ports: _containers.RepeatedCompositeFieldContainer[PortMapping]
     ingress_address: str
-    def __init__(self, task_id: _Optional[str] = ..., node_id: _Optional[str] = ..., address: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., ingress_address: _Optional[str] = ...) -> None: ...
+    weight: int
+    def __init__(self, task_id: _Optional[str] = ..., node_id: _Optional[str] = ..., address: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., ingress_address: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class PortMapping(_message.Message):
     __slots__ = ("protocol", "target_port", "host_port")
@@ -186,18 +190,20 @@ class NetworkPeer(_message.Message):
     def __init__(self, node_id: _Optional[str] = ..., underlay: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., stream: _Optional[str] = ...) -> None: ...
 
 class NetworkService(_message.Message):
-    __slots__ = ("service_id", "name", "aliases", "virtual_ips", "ports")
+    __slots__ = ("service_id", "name", "aliases", "virtual_ips", "ports", "balance")
     SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
     NAME_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     VIRTUAL_IPS_FIELD_NUMBER: _ClassVar[int]
     PORTS_FIELD_NUMBER: _ClassVar[int]
+    BALANCE_FIELD_NUMBER: _ClassVar[int]
     service_id: str
     name: str
     aliases: _containers.RepeatedScalarFieldContainer[str]
     virtual_ips: _containers.RepeatedScalarFieldContainer[str]
     ports: _containers.RepeatedCompositeFieldContainer[NetworkServicePort]
-    def __init__(self, service_id: _Optional[str] = ..., name: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., virtual_ips: _Optional[_Iterable[str]] = ..., ports: _Optional[_Iterable[_Union[NetworkServicePort, _Mapping]]] = ...) -> None: ...
+    balance: _extensions_pb2.Balance
+    def __init__(self, service_id: _Optional[str] = ..., name: _Optional[str] = ..., aliases: _Optional[_Iterable[str]] = ..., virtual_ips: _Optional[_Iterable[str]] = ..., ports: _Optional[_Iterable[_Union[NetworkServicePort, _Mapping]]] = ..., balance: _Optional[_Union[_extensions_pb2.Balance, str]] = ...) -> None: ...
 
 class NetworkServicePort(_message.Message):
     __slots__ = ("protocol", "target_port", "published_port", "name")
@@ -212,7 +218,7 @@ class NetworkServicePort(_message.Message):
     def __init__(self, protocol: _Optional[_Union[Protocol, str]] = ..., target_port: _Optional[int] = ..., published_port: _Optional[int] = ..., name: _Optional[str] = ...) -> None: ...
 
 class NetworkEndpoint(_message.Message):
-    __slots__ = ("task_id", "service_id", "node_id", "addresses", "names", "aliases", "ready")
+    __slots__ = ("task_id", "service_id", "node_id", "addresses", "names", "aliases", "ready", "weight")
     TASK_ID_FIELD_NUMBER: _ClassVar[int]
     SERVICE_ID_FIELD_NUMBER: _ClassVar[int]
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
@@ -220,6 +226,7 @@ class NetworkEndpoint(_message.Message):
     NAMES_FIELD_NUMBER: _ClassVar[int]
     ALIASES_FIELD_NUMBER: _ClassVar[int]
     READY_FIELD_NUMBER: _ClassVar[int]
+    WEIGHT_FIELD_NUMBER: _ClassVar[int]
     task_id: str
     service_id: str
     node_id: str
@@ -227,7 +234,8 @@ class NetworkEndpoint(_message.Message):
     names: _containers.RepeatedScalarFieldContainer[str]
     aliases: _containers.RepeatedScalarFieldContainer[str]
     ready: bool
-    def __init__(self, task_id: _Optional[str] = ..., service_id: _Optional[str] = ..., node_id: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., ready: _Optional[bool] = ...) -> None: ...
+    weight: int
+    def __init__(self, task_id: _Optional[str] = ..., service_id: _Optional[str] = ..., node_id: _Optional[str] = ..., addresses: _Optional[_Iterable[str]] = ..., names: _Optional[_Iterable[str]] = ..., aliases: _Optional[_Iterable[str]] = ..., ready: _Optional[bool] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class AppliedTable(_message.Message):
     __slots__ = ("network_id", "version", "problems", "repaired", "moving")

@@ -23,6 +23,12 @@ class PortPolicy(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     PORT_POLICY_SOURCE: _ClassVar[PortPolicy]
     PORT_POLICY_MASQUERADE: _ClassVar[PortPolicy]
     PORT_POLICY_LOCAL: _ClassVar[PortPolicy]
+
+class Balance(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    BALANCE_ROUND_ROBIN: _ClassVar[Balance]
+    BALANCE_SOURCE_HASH: _ClassVar[Balance]
+    BALANCE_LEAST_CONNECTION: _ClassVar[Balance]
 STRATEGY_DEFAULT: Strategy
 STRATEGY_SPREAD: Strategy
 STRATEGY_BINPACK: Strategy
@@ -30,6 +36,9 @@ STRATEGY_RANDOM: Strategy
 PORT_POLICY_SOURCE: PortPolicy
 PORT_POLICY_MASQUERADE: PortPolicy
 PORT_POLICY_LOCAL: PortPolicy
+BALANCE_ROUND_ROBIN: Balance
+BALANCE_SOURCE_HASH: Balance
+BALANCE_LEAST_CONNECTION: Balance
 
 class Oversell(_message.Message):
     __slots__ = ("cpus", "memory")
