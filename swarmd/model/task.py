@@ -37,6 +37,8 @@ class TaskStatus(Record, frozen=True):
     applied_by: NodeId = NodeId("")  # the leader that recorded an agent's report
     applied_at: Instant = Instant(0)
     unready: str = ""  # why a running task gets no connections; empty while it does
+    # Its target ports at which it answers over IPv6, too; nothing but these and their protocols.
+    ipv6_ports: tuple[PortConfig, ...] = ()
 
 
 class Task(Record, frozen=True):

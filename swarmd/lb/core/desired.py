@@ -10,7 +10,7 @@ however many of its tasks changed. `docs/design/lb.md` tells how deltas travel.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from swarmd.lb.core.tables import (
     Backend,
@@ -237,11 +237,7 @@ def backend_of(task: Task, node: Node | None, ingress_id: NetworkId) -> Backend 
         task_id=task.id,
         node_id=task.node_id,
         address=reach(node),
-        ports=tuple(
-            PortMapping(port.protocol, port.target_port, port.published_port)
-            for port in task.status.ports
-            if port.published_port and port.published_port != port.target_port
-        ),
+        ports=tuple(_mappings(task)),
         ingress_address=_address_on(task, ingress_id),
         weight=weight_of(task, node),
     )
@@ -250,6 +246,19 @@ def backend_of(task: Task, node: Node | None, ingress_id: NetworkId) -> Backend 
 def _shown(node: Node) -> tuple[str, object]:
     """What backends show of their node."""
     return reach(node), node.spec.labels
+
+
+def _mappings(task: Task) -> Iterator[PortMapping]:
+    at = {
+        (port.protocol, port.target_port): port.published_port
+        for port in task.status.ports
+        if port.published_port
+    }
+    by_ipv6 = dict.fromkeys((port.protocol, port.target_port) for port in task.status.ipv6_ports)
+    for protocol, target in {**at, **by_ipv6}:
+        host, ipv6 = at.get((protocol, target), target), (protocol, target) in by_ipv6
+        if host != target or ipv6:
+            yield PortMapping(protocol, target, host, ipv6)
 
 
 def _address_on(task: Task, network_id: NetworkId) -> str:

@@ -20,11 +20,13 @@ from swarmd.network.core.deltas import OutOfStep
 
 
 class PortMapping(Struct, frozen=True, gc=False):
-    """A target port that is found under another number on the task's host."""
+    """A target port of which there is something to say: another number on the task's host, or that
+    the task itself answers there over IPv6, too."""
 
     protocol: Protocol
     target_port: int
     host_port: int
+    ipv6: bool = False
 
 
 class PublishedPort(Struct, frozen=True, order=False, gc=False):
@@ -51,10 +53,19 @@ class Backend(Struct, frozen=True, gc=False):
 
     def host_port(self, protocol: Protocol, target_port: int) -> int:
         """The port on `address` behind `target_port`; the same number when nothing says else."""
+        mapping = self._mapping(protocol, target_port)
+        return mapping.host_port if mapping is not None else target_port
+
+    def answers_ipv6(self, protocol: Protocol, target_port: int) -> bool:
+        """Whether the task itself is known to answer clients that come by IPv6."""
+        mapping = self._mapping(protocol, target_port)
+        return mapping is not None and mapping.ipv6
+
+    def _mapping(self, protocol: Protocol, target_port: int) -> PortMapping | None:
         for mapping in self.ports:
             if mapping.target_port == target_port and mapping.protocol is protocol:
-                return mapping.host_port
-        return target_port
+                return mapping
+        return None
 
 
 class ServiceEndpoints(Struct, frozen=True, gc=False):

@@ -134,6 +134,7 @@ def _backends_to_pb(backends: Iterable[Backend]) -> list[pb.Backend]:
                     protocol=protocol_to_pb(mapping.protocol),
                     target_port=mapping.target_port,
                     host_port=mapping.host_port,
+                    ipv6=mapping.ipv6,
                 )
                 for mapping in backend.ports
             ],
@@ -152,7 +153,10 @@ def _backends_from_pb(messages: Iterable[pb.Backend]) -> tuple[Backend, ...]:
             weight=weight_from_pb(message.weight),
             ports=tuple(
                 PortMapping(
-                    protocol_from_pb(mapping.protocol), mapping.target_port, mapping.host_port
+                    protocol_from_pb(mapping.protocol),
+                    mapping.target_port,
+                    mapping.host_port,
+                    mapping.ipv6,
                 )
                 for mapping in message.ports
             ),

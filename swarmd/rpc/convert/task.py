@@ -61,6 +61,7 @@ TASK_STATUS = Mapping(
     field("applied_by", "applied_by", SCALAR),
     field("applied_at", "applied_at", TIME),
     field("unready", "unready", SCALAR),
+    field("ipv6_ports", "ipv6_ports", each(PORT)),
 )
 _TASK_ROWS = (
     field("id", "id", SCALAR),

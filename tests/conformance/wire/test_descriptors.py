@@ -276,6 +276,7 @@ def test_our_own_fields_are_the_documented_ones() -> None:
         "ConfigReference.latest": 1000,
         "HealthConfig.unready_after": 1000,
         "SecretReference.latest": 1000,
+        "TaskStatus.ipv6_ports": 1001,
         "TaskStatus.unready": 1000,
         "UpdateConfigRequest.new_version": 1000,
         "UpdateSecretRequest.new_version": 1000,

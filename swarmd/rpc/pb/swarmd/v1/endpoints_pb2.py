@@ -25,15 +25,15 @@ _sym_db = _symbol_database.Default()
 from swarmd.rpc.pb.swarmd.v1 import extensions_pb2 as swarmd_dot_v1_dot_extensions__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19swarmd/v1/endpoints.proto\x12\tswarmd.v1\x1a\x1aswarmd/v1/extensions.proto\"+\n\x15WatchEndpointsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x93\x01\n\x10\x45ndpointsMessage\x12,\n\tpublished\x18\x01 \x03(\x0b\x32\x19.swarmd.v1.PublishedDelta\x12)\n\x08networks\x18\x02 \x03(\x0b\x32\x17.swarmd.v1.NetworkDelta\x12\x18\n\x10left_network_ids\x18\x03 \x03(\t\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\x84\x02\n\x0ePublishedDelta\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.swarmd.v1.PublishedDelta.Type\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12-\n\x08services\x18\x04 \x03(\x0b\x32\x1b.swarmd.v1.ServiceEndpoints\x12\x1b\n\x13removed_service_ids\x18\x05 \x03(\t\x12)\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x18.swarmd.v1.BackendChange\"%\n\x04Type\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"c\n\rBackendChange\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12$\n\x08\x62\x61\x63kends\x18\x02 \x03(\x0b\x32\x12.swarmd.v1.Backend\x12\x18\n\x10removed_task_ids\x18\x03 \x03(\t\"\xa7\x01\n\x10ServiceEndpoints\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x1e\n\x05ports\x18\x03 \x03(\x0b\x32\x0f.swarmd.v1.Port\x12$\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32\x12.swarmd.v1.Backend\x12#\n\x07\x62\x61lance\x18\x05 \x01(\x0e\x32\x12.swarmd.v1.Balance\"\x92\x01\n\x04Port\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x16\n\x0epublished_port\x18\x02 \x01(\r\x12\x13\n\x0btarget_port\x18\x03 \x01(\r\x12%\n\x06policy\x18\x04 \x01(\x0e\x32\x15.swarmd.v1.PortPolicy\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\"\x8c\x01\n\x07\x42\x61\x63kend\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x05ports\x18\x04 \x03(\x0b\x32\x16.swarmd.v1.PortMapping\x12\x17\n\x0fingress_address\x18\x05 \x01(\t\x12\x0e\n\x06weight\x18\x06 \x01(\r\"\\\n\x0bPortMapping\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x13\n\x0btarget_port\x18\x02 \x01(\r\x12\x11\n\thost_port\x18\x03 \x01(\r\"\xd6\x02\n\x0cNetworkDelta\x12\x12\n\nnetwork_id\x18\x01 \x01(\t\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x12\n\napplies_to\x18\x03 \x01(\x04\x12\x12\n\nresults_in\x18\x04 \x01(\x04\x12$\n\x04head\x18\x05 \x01(\x0b\x32\x16.swarmd.v1.NetworkHead\x12%\n\x05peers\x18\x06 \x03(\x0b\x32\x16.swarmd.v1.NetworkPeer\x12+\n\x08services\x18\x07 \x03(\x0b\x32\x19.swarmd.v1.NetworkService\x12-\n\tendpoints\x18\x08 \x03(\x0b\x32\x1a.swarmd.v1.NetworkEndpoint\x12\x18\n\x10removed_node_ids\x18\t \x03(\t\x12\x1b\n\x13removed_service_ids\x18\n \x03(\t\x12\x18\n\x10removed_task_ids\x18\x0b \x03(\t\"\xb0\x01\n\x0bNetworkHead\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x07subnets\x18\x02 \x03(\x0b\x32\x18.swarmd.v1.NetworkSubnet\x12\x10\n\x08internal\x18\x03 \x01(\x08\x12\x0f\n\x07ingress\x18\x04 \x01(\x08\x12\x12\n\nattachable\x18\x05 \x01(\x08\x12\x11\n\tencrypted\x18\x06 \x01(\x08\x12\x0b\n\x03mtu\x18\x07 \x01(\x04\x12\x11\n\tmechanism\x18\x08 \x01(\t\"@\n\rNetworkSubnet\x12\x0c\n\x04\x63idr\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x01(\t\x12\x10\n\x08vxlan_id\x18\x03 \x01(\x04\"S\n\x0bNetworkPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08underlay\x18\x02 \x01(\t\x12\x11\n\taddresses\x18\x03 \x03(\t\x12\x0e\n\x06stream\x18\x04 \x01(\t\"\xab\x01\n\x0eNetworkService\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\x13\n\x0bvirtual_ips\x18\x04 \x03(\t\x12,\n\x05ports\x18\x05 \x03(\x0b\x32\x1d.swarmd.v1.NetworkServicePort\x12#\n\x07\x62\x61lance\x18\x06 \x01(\x0e\x32\x12.swarmd.v1.Balance\"v\n\x12NetworkServicePort\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x13\n\x0btarget_port\x18\x02 \x01(\r\x12\x16\n\x0epublished_port\x18\x03 \x01(\r\x12\x0c\n\x04name\x18\x04 \x01(\t\"\x99\x01\n\x0fNetworkEndpoint\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x11\n\taddresses\x18\x04 \x03(\t\x12\r\n\x05names\x18\x05 \x03(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\r\n\x05ready\x18\x07 \x01(\x08\x12\x0e\n\x06weight\x18\x08 \x01(\r\"g\n\x0c\x41ppliedTable\x12\x12\n\nnetwork_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x10\n\x08problems\x18\x03 \x03(\t\x12\x10\n\x08repaired\x18\x04 \x01(\x04\x12\x0e\n\x06moving\x18\x05 \x01(\x04\"=\n\x12\x41\x63knowledgeRequest\x12\'\n\x06tables\x18\x01 \x03(\x0b\x32\x17.swarmd.v1.AppliedTable\"$\n\x13\x41\x63knowledgeResponse\x12\r\n\x05pause\x18\x01 \x01(\x03\"X\n\x0eSettledRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x11\n\tpublished\x18\x02 \x01(\x08\x12\x13\n\x0bnetwork_ids\x18\x03 \x03(\t\x12\r\n\x05moved\x18\x04 \x01(\x08\"(\n\x0fSettledResponse\x12\x15\n\rlate_node_ids\x18\x01 \x03(\t*A\n\x08Protocol\x12\x10\n\x0cPROTOCOL_TCP\x10\x00\x12\x10\n\x0cPROTOCOL_UDP\x10\x01\x12\x11\n\rPROTOCOL_SCTP\x10\x02\x32U\n\tEndpoints\x12H\n\x05Watch\x12 .swarmd.v1.WatchEndpointsRequest\x1a\x1b.swarmd.v1.EndpointsMessage0\x01\x32\xa2\x01\n\x10\x41\x63knowledgements\x12L\n\x0b\x41\x63knowledge\x12\x1d.swarmd.v1.AcknowledgeRequest\x1a\x1e.swarmd.v1.AcknowledgeResponse\x12@\n\x07Settled\x12\x19.swarmd.v1.SettledRequest\x1a\x1a.swarmd.v1.SettledResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x19swarmd/v1/endpoints.proto\x12\tswarmd.v1\x1a\x1aswarmd/v1/extensions.proto\"+\n\x15WatchEndpointsRequest\x12\x12\n\nsession_id\x18\x01 \x01(\t\"\x93\x01\n\x10\x45ndpointsMessage\x12,\n\tpublished\x18\x01 \x03(\x0b\x32\x19.swarmd.v1.PublishedDelta\x12)\n\x08networks\x18\x02 \x03(\x0b\x32\x17.swarmd.v1.NetworkDelta\x12\x18\n\x10left_network_ids\x18\x03 \x03(\t\x12\x0c\n\x04more\x18\x04 \x01(\x08\"\x84\x02\n\x0ePublishedDelta\x12,\n\x04type\x18\x01 \x01(\x0e\x32\x1e.swarmd.v1.PublishedDelta.Type\x12\x12\n\napplies_to\x18\x02 \x01(\x04\x12\x12\n\nresults_in\x18\x03 \x01(\x04\x12-\n\x08services\x18\x04 \x03(\x0b\x32\x1b.swarmd.v1.ServiceEndpoints\x12\x1b\n\x13removed_service_ids\x18\x05 \x03(\t\x12)\n\x07\x63hanges\x18\x06 \x03(\x0b\x32\x18.swarmd.v1.BackendChange\"%\n\x04Type\x12\x0c\n\x08\x43OMPLETE\x10\x00\x12\x0f\n\x0bINCREMENTAL\x10\x01\"c\n\rBackendChange\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12$\n\x08\x62\x61\x63kends\x18\x02 \x03(\x0b\x32\x12.swarmd.v1.Backend\x12\x18\n\x10removed_task_ids\x18\x03 \x03(\t\"\xa7\x01\n\x10ServiceEndpoints\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x14\n\x0cservice_name\x18\x02 \x01(\t\x12\x1e\n\x05ports\x18\x03 \x03(\x0b\x32\x0f.swarmd.v1.Port\x12$\n\x08\x62\x61\x63kends\x18\x04 \x03(\x0b\x32\x12.swarmd.v1.Backend\x12#\n\x07\x62\x61lance\x18\x05 \x01(\x0e\x32\x12.swarmd.v1.Balance\"\x92\x01\n\x04Port\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x16\n\x0epublished_port\x18\x02 \x01(\r\x12\x13\n\x0btarget_port\x18\x03 \x01(\r\x12%\n\x06policy\x18\x04 \x01(\x0e\x32\x15.swarmd.v1.PortPolicy\x12\x0f\n\x07\x61\x64\x64ress\x18\x05 \x01(\t\"\x8c\x01\n\x07\x42\x61\x63kend\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x0f\n\x07node_id\x18\x02 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x03 \x01(\t\x12%\n\x05ports\x18\x04 \x03(\x0b\x32\x16.swarmd.v1.PortMapping\x12\x17\n\x0fingress_address\x18\x05 \x01(\t\x12\x0e\n\x06weight\x18\x06 \x01(\r\"j\n\x0bPortMapping\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x13\n\x0btarget_port\x18\x02 \x01(\r\x12\x11\n\thost_port\x18\x03 \x01(\r\x12\x0c\n\x04ipv6\x18\x04 \x01(\x08\"\xd6\x02\n\x0cNetworkDelta\x12\x12\n\nnetwork_id\x18\x01 \x01(\t\x12\x10\n\x08\x63omplete\x18\x02 \x01(\x08\x12\x12\n\napplies_to\x18\x03 \x01(\x04\x12\x12\n\nresults_in\x18\x04 \x01(\x04\x12$\n\x04head\x18\x05 \x01(\x0b\x32\x16.swarmd.v1.NetworkHead\x12%\n\x05peers\x18\x06 \x03(\x0b\x32\x16.swarmd.v1.NetworkPeer\x12+\n\x08services\x18\x07 \x03(\x0b\x32\x19.swarmd.v1.NetworkService\x12-\n\tendpoints\x18\x08 \x03(\x0b\x32\x1a.swarmd.v1.NetworkEndpoint\x12\x18\n\x10removed_node_ids\x18\t \x03(\t\x12\x1b\n\x13removed_service_ids\x18\n \x03(\t\x12\x18\n\x10removed_task_ids\x18\x0b \x03(\t\"\xb0\x01\n\x0bNetworkHead\x12\x0c\n\x04name\x18\x01 \x01(\t\x12)\n\x07subnets\x18\x02 \x03(\x0b\x32\x18.swarmd.v1.NetworkSubnet\x12\x10\n\x08internal\x18\x03 \x01(\x08\x12\x0f\n\x07ingress\x18\x04 \x01(\x08\x12\x12\n\nattachable\x18\x05 \x01(\x08\x12\x11\n\tencrypted\x18\x06 \x01(\x08\x12\x0b\n\x03mtu\x18\x07 \x01(\x04\x12\x11\n\tmechanism\x18\x08 \x01(\t\"@\n\rNetworkSubnet\x12\x0c\n\x04\x63idr\x18\x01 \x01(\t\x12\x0f\n\x07gateway\x18\x02 \x01(\t\x12\x10\n\x08vxlan_id\x18\x03 \x01(\x04\"S\n\x0bNetworkPeer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08underlay\x18\x02 \x01(\t\x12\x11\n\taddresses\x18\x03 \x03(\t\x12\x0e\n\x06stream\x18\x04 \x01(\t\"\xab\x01\n\x0eNetworkService\x12\x12\n\nservice_id\x18\x01 \x01(\t\x12\x0c\n\x04name\x18\x02 \x01(\t\x12\x0f\n\x07\x61liases\x18\x03 \x03(\t\x12\x13\n\x0bvirtual_ips\x18\x04 \x03(\t\x12,\n\x05ports\x18\x05 \x03(\x0b\x32\x1d.swarmd.v1.NetworkServicePort\x12#\n\x07\x62\x61lance\x18\x06 \x01(\x0e\x32\x12.swarmd.v1.Balance\"v\n\x12NetworkServicePort\x12%\n\x08protocol\x18\x01 \x01(\x0e\x32\x13.swarmd.v1.Protocol\x12\x13\n\x0btarget_port\x18\x02 \x01(\r\x12\x16\n\x0epublished_port\x18\x03 \x01(\r\x12\x0c\n\x04name\x18\x04 \x01(\t\"\x99\x01\n\x0fNetworkEndpoint\x12\x0f\n\x07task_id\x18\x01 \x01(\t\x12\x12\n\nservice_id\x18\x02 \x01(\t\x12\x0f\n\x07node_id\x18\x03 \x01(\t\x12\x11\n\taddresses\x18\x04 \x03(\t\x12\r\n\x05names\x18\x05 \x03(\t\x12\x0f\n\x07\x61liases\x18\x06 \x03(\t\x12\r\n\x05ready\x18\x07 \x01(\x08\x12\x0e\n\x06weight\x18\x08 \x01(\r\"g\n\x0c\x41ppliedTable\x12\x12\n\nnetwork_id\x18\x01 \x01(\t\x12\x0f\n\x07version\x18\x02 \x01(\x04\x12\x10\n\x08problems\x18\x03 \x03(\t\x12\x10\n\x08repaired\x18\x04 \x01(\x04\x12\x0e\n\x06moving\x18\x05 \x01(\x04\"=\n\x12\x41\x63knowledgeRequest\x12\'\n\x06tables\x18\x01 \x03(\x0b\x32\x17.swarmd.v1.AppliedTable\"$\n\x13\x41\x63knowledgeResponse\x12\r\n\x05pause\x18\x01 \x01(\x03\"X\n\x0eSettledRequest\x12\x0f\n\x07version\x18\x01 \x01(\x04\x12\x11\n\tpublished\x18\x02 \x01(\x08\x12\x13\n\x0bnetwork_ids\x18\x03 \x03(\t\x12\r\n\x05moved\x18\x04 \x01(\x08\"(\n\x0fSettledResponse\x12\x15\n\rlate_node_ids\x18\x01 \x03(\t*A\n\x08Protocol\x12\x10\n\x0cPROTOCOL_TCP\x10\x00\x12\x10\n\x0cPROTOCOL_UDP\x10\x01\x12\x11\n\rPROTOCOL_SCTP\x10\x02\x32U\n\tEndpoints\x12H\n\x05Watch\x12 .swarmd.v1.WatchEndpointsRequest\x1a\x1b.swarmd.v1.EndpointsMessage0\x01\x32\xa2\x01\n\x10\x41\x63knowledgements\x12L\n\x0b\x41\x63knowledge\x12\x1d.swarmd.v1.AcknowledgeRequest\x1a\x1e.swarmd.v1.AcknowledgeResponse\x12@\n\x07Settled\x12\x19.swarmd.v1.SettledRequest\x1a\x1a.swarmd.v1.SettledResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swarmd.v1.endpoints_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_PROTOCOL']._serialized_start=2646
-  _globals['_PROTOCOL']._serialized_end=2711
+  _globals['_PROTOCOL']._serialized_start=2660
+  _globals['_PROTOCOL']._serialized_end=2725
   _globals['_WATCHENDPOINTSREQUEST']._serialized_start=68
   _globals['_WATCHENDPOINTSREQUEST']._serialized_end=111
   _globals['_ENDPOINTSMESSAGE']._serialized_start=114
@@ -51,33 +51,33 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_BACKEND']._serialized_start=947
   _globals['_BACKEND']._serialized_end=1087
   _globals['_PORTMAPPING']._serialized_start=1089
-  _globals['_PORTMAPPING']._serialized_end=1181
-  _globals['_NETWORKDELTA']._serialized_start=1184
-  _globals['_NETWORKDELTA']._serialized_end=1526
-  _globals['_NETWORKHEAD']._serialized_start=1529
-  _globals['_NETWORKHEAD']._serialized_end=1705
-  _globals['_NETWORKSUBNET']._serialized_start=1707
-  _globals['_NETWORKSUBNET']._serialized_end=1771
-  _globals['_NETWORKPEER']._serialized_start=1773
-  _globals['_NETWORKPEER']._serialized_end=1856
-  _globals['_NETWORKSERVICE']._serialized_start=1859
-  _globals['_NETWORKSERVICE']._serialized_end=2030
-  _globals['_NETWORKSERVICEPORT']._serialized_start=2032
-  _globals['_NETWORKSERVICEPORT']._serialized_end=2150
-  _globals['_NETWORKENDPOINT']._serialized_start=2153
-  _globals['_NETWORKENDPOINT']._serialized_end=2306
-  _globals['_APPLIEDTABLE']._serialized_start=2308
-  _globals['_APPLIEDTABLE']._serialized_end=2411
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=2413
-  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=2474
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=2476
-  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=2512
-  _globals['_SETTLEDREQUEST']._serialized_start=2514
-  _globals['_SETTLEDREQUEST']._serialized_end=2602
-  _globals['_SETTLEDRESPONSE']._serialized_start=2604
-  _globals['_SETTLEDRESPONSE']._serialized_end=2644
-  _globals['_ENDPOINTS']._serialized_start=2713
-  _globals['_ENDPOINTS']._serialized_end=2798
-  _globals['_ACKNOWLEDGEMENTS']._serialized_start=2801
-  _globals['_ACKNOWLEDGEMENTS']._serialized_end=2963
+  _globals['_PORTMAPPING']._serialized_end=1195
+  _globals['_NETWORKDELTA']._serialized_start=1198
+  _globals['_NETWORKDELTA']._serialized_end=1540
+  _globals['_NETWORKHEAD']._serialized_start=1543
+  _globals['_NETWORKHEAD']._serialized_end=1719
+  _globals['_NETWORKSUBNET']._serialized_start=1721
+  _globals['_NETWORKSUBNET']._serialized_end=1785
+  _globals['_NETWORKPEER']._serialized_start=1787
+  _globals['_NETWORKPEER']._serialized_end=1870
+  _globals['_NETWORKSERVICE']._serialized_start=1873
+  _globals['_NETWORKSERVICE']._serialized_end=2044
+  _globals['_NETWORKSERVICEPORT']._serialized_start=2046
+  _globals['_NETWORKSERVICEPORT']._serialized_end=2164
+  _globals['_NETWORKENDPOINT']._serialized_start=2167
+  _globals['_NETWORKENDPOINT']._serialized_end=2320
+  _globals['_APPLIEDTABLE']._serialized_start=2322
+  _globals['_APPLIEDTABLE']._serialized_end=2425
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_start=2427
+  _globals['_ACKNOWLEDGEREQUEST']._serialized_end=2488
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_start=2490
+  _globals['_ACKNOWLEDGERESPONSE']._serialized_end=2526
+  _globals['_SETTLEDREQUEST']._serialized_start=2528
+  _globals['_SETTLEDREQUEST']._serialized_end=2616
+  _globals['_SETTLEDRESPONSE']._serialized_start=2618
+  _globals['_SETTLEDRESPONSE']._serialized_end=2658
+  _globals['_ENDPOINTS']._serialized_start=2727
+  _globals['_ENDPOINTS']._serialized_end=2812
+  _globals['_ACKNOWLEDGEMENTS']._serialized_start=2815
+  _globals['_ACKNOWLEDGEMENTS']._serialized_end=2977
 # @@protoc_insertion_point(module_scope)

@@ -112,14 +112,16 @@ class Backend(_message.Message):
     def __init__(self, task_id: _Optional[str] = ..., node_id: _Optional[str] = ..., address: _Optional[str] = ..., ports: _Optional[_Iterable[_Union[PortMapping, _Mapping]]] = ..., ingress_address: _Optional[str] = ..., weight: _Optional[int] = ...) -> None: ...
 
 class PortMapping(_message.Message):
-    __slots__ = ("protocol", "target_port", "host_port")
+    __slots__ = ("protocol", "target_port", "host_port", "ipv6")
     PROTOCOL_FIELD_NUMBER: _ClassVar[int]
     TARGET_PORT_FIELD_NUMBER: _ClassVar[int]
     HOST_PORT_FIELD_NUMBER: _ClassVar[int]
+    IPV6_FIELD_NUMBER: _ClassVar[int]
     protocol: Protocol
     target_port: int
     host_port: int
-    def __init__(self, protocol: _Optional[_Union[Protocol, str]] = ..., target_port: _Optional[int] = ..., host_port: _Optional[int] = ...) -> None: ...
+    ipv6: bool
+    def __init__(self, protocol: _Optional[_Union[Protocol, str]] = ..., target_port: _Optional[int] = ..., host_port: _Optional[int] = ..., ipv6: _Optional[bool] = ...) -> None: ...
 
 class NetworkDelta(_message.Message):
     __slots__ = ("network_id", "complete", "applies_to", "results_in", "head", "peers", "services", "endpoints", "removed_node_ids", "removed_service_ids", "removed_task_ids")

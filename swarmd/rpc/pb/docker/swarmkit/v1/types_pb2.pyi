@@ -899,7 +899,7 @@ class TaskDefaults(_message.Message):
     def __init__(self, log_driver: _Optional[_Union[Driver, _Mapping]] = ...) -> None: ...
 
 class TaskStatus(_message.Message):
-    __slots__ = ("timestamp", "state", "message", "err", "container", "port_status", "applied_by", "applied_at", "unready")
+    __slots__ = ("timestamp", "state", "message", "err", "container", "port_status", "applied_by", "applied_at", "unready", "ipv6_ports")
     TIMESTAMP_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     MESSAGE_FIELD_NUMBER: _ClassVar[int]
@@ -909,6 +909,7 @@ class TaskStatus(_message.Message):
     APPLIED_BY_FIELD_NUMBER: _ClassVar[int]
     APPLIED_AT_FIELD_NUMBER: _ClassVar[int]
     UNREADY_FIELD_NUMBER: _ClassVar[int]
+    IPV6_PORTS_FIELD_NUMBER: _ClassVar[int]
     timestamp: _timestamp_pb2.Timestamp
     state: TaskState
     message: str
@@ -918,7 +919,8 @@ class TaskStatus(_message.Message):
     applied_by: str
     applied_at: _timestamp_pb2.Timestamp
     unready: str
-    def __init__(self, timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., message: _Optional[str] = ..., err: _Optional[str] = ..., container: _Optional[_Union[ContainerStatus, _Mapping]] = ..., port_status: _Optional[_Union[PortStatus, _Mapping]] = ..., applied_by: _Optional[str] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unready: _Optional[str] = ...) -> None: ...
+    ipv6_ports: _containers.RepeatedCompositeFieldContainer[PortConfig]
+    def __init__(self, timestamp: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., state: _Optional[_Union[TaskState, str]] = ..., message: _Optional[str] = ..., err: _Optional[str] = ..., container: _Optional[_Union[ContainerStatus, _Mapping]] = ..., port_status: _Optional[_Union[PortStatus, _Mapping]] = ..., applied_by: _Optional[str] = ..., applied_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., unready: _Optional[str] = ..., ipv6_ports: _Optional[_Iterable[_Union[PortConfig, _Mapping]]] = ...) -> None: ...
 
 class Topology(_message.Message):
     __slots__ = ("segments",)
