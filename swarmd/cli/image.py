@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 import click
 
+from swarmd.cli.image_write import ELSEWHERE, is_elsewhere
 from swarmd.cli.lazy import Entry, LazyGroup
+from swarmd.cli.listing import options
 from swarmd.cli.target import Target
 
 if TYPE_CHECKING:
@@ -20,7 +22,6 @@ if TYPE_CHECKING:
 
 PORTION_BYTES = 256 * 1024
 LOAD_S_MAX = 1800.0
-CALL_S_MAX = 60.0
 SHORT_ID = 12
 SERVICE = "swarmd.v1.Images"
 
@@ -29,12 +30,12 @@ SERVICE = "swarmd.v1.Images"
     cls=LazyGroup,
     entries={
         "ls": Entry("swarmd.cli.image:ls", "List the images of this node"),
-        "pull": Entry("swarmd.cli.image:pull", "Fetch images from their registries"),
+        "pull": Entry("swarmd.cli.image_write:pull", "Fetch images from their registries"),
         "save": Entry("swarmd.cli.image:save", "Write images into an archive"),
         "load": Entry("swarmd.cli.image:load", "Take in an archive of `docker save`"),
         "import": Entry("swarmd.cli.image:import_", "Make an image of a root filesystem"),
-        "prune": Entry("swarmd.cli.image:prune", "Remove images that no service needs"),
-        "rm": Entry("swarmd.cli.image:rm", "Remove images"),
+        "prune": Entry("swarmd.cli.image_write:prune", "Remove images that no service needs"),
+        "rm": Entry("swarmd.cli.image_write:rm", "Remove images"),
     },
 )
 def image() -> None:
@@ -43,8 +44,7 @@ def image() -> None:
 
 @click.command()
 @click.option("-q", "--quiet", is_flag=True, help="Print ids only.")
-@click.option("--node", "nodes", multiple=True, help="Of that node; a name or an id.")
-@click.option("--all-nodes", is_flag=True, help="Of every node.")
+@options(ELSEWHERE)
 @click.option("--format", "output", type=click.Choice(["table", "json"]), default="table")
 @click.pass_obj
 def ls(
@@ -55,11 +55,10 @@ def ls(
     from swarmd.cli.client import Client, run
     from swarmd.cli.words import age, size
 
-    if nodes and all_nodes:
-        raise click.UsageError("give --node or --all-nodes, not both")
+    elsewhere = is_elsewhere(nodes, all_nodes=all_nodes)
 
     async def work(client: Client) -> list[images_client.Placed]:
-        if nodes or all_nodes:
+        if elsewhere:
             return await images_client.images_of(client, nodes)
         return await images_client.own_images(client)
 
@@ -71,7 +70,7 @@ def ls(
         render.json_lines([_document(row.image, row.node) for row in found])
     else:
         now = target.clock.now()
-        columns = ["IMAGE", *(["NODE"] if nodes or all_nodes else []), "ID", "CREATED", "SIZE"]
+        columns = ["IMAGE", *(["NODE"] if elsewhere else []), "ID", "CREATED", "SIZE"]
         rows = [
             (
                 image.name,
@@ -172,73 +171,6 @@ def import_(target: Target, /, file: BinaryIO, name: str, change: tuple[str, ...
 
     answer = _call(target, lambda stub: stub.Import(portions(), timeout_s=LOAD_S_MAX))
     click.echo(answer.image.id)
-
-
-@click.command()
-@click.option("-u", "--username", default="", help="Who to be for the registry [nobody].")
-@click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
-@click.option("-q", "--quiet", is_flag=True, help="Show no progress.")
-@click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
-@click.pass_obj
-def pull(
-    target: Target, /, names: tuple[str, ...], username: str, password_stdin: bool, quiet: bool
-) -> None:
-    """Fetch images from their registries, also those that the node has already.
-
-    \b
-    swarmd image pull nginx:1.27
-    swarmd image pull --username me --password-stdin registry.example.com/app < password
-    """
-    from swarmd.cli.client import Client, run
-    from swarmd.cli.docker_logins import registry_auth
-    from swarmd.cli.pulling import pulled
-    from swarmd.rpc.pb import images as pb
-
-    if bool(username) != password_stdin:
-        raise click.UsageError("--username and --password-stdin belong together")
-    password = sys.stdin.readline().rstrip("\n") if password_stdin else ""
-
-    async def work(client: Client) -> None:
-        for name in names:
-            request = pb.PullImageRequest(name=name, username=username, password=password)
-            if not username:
-                request.registry_auth = registry_auth(name)
-            image = await pulled(client.stub(SERVICE), request, quiet=quiet)
-            click.echo(f"{image.name}: {image.digest}")
-
-    run(target, work)
-
-
-@click.command()
-@click.option("-a", "--all", "earlier", is_flag=True, help="Also those for rolling back only.")
-@click.option("-f", "--force", is_flag=True, help="Do not ask.")
-@click.pass_obj
-def prune(target: Target, /, earlier: bool, force: bool) -> None:
-    """Remove the images of this node that no service needs, now or to be rolled back.
-
-    Images that were loaded by hand stay, as no registry could bring them back.
-    """
-    from swarmd.rpc.pb import images as pb
-
-    if not force:
-        click.confirm("Remove the images that no service of the swarm needs?", abort=True)
-    request = pb.PruneImagesRequest(all=earlier)
-    answer = _call(target, lambda stub: stub.Prune(request, timeout_s=LOAD_S_MAX))
-    for name in answer.names:
-        click.echo(f"Removed image: {name}")
-
-
-@click.command()
-@click.argument("names", nargs=-1, required=True, metavar="IMAGE...")
-@click.pass_obj
-def rm(target: Target, /, names: tuple[str, ...]) -> None:
-    """Remove images; containers that use one go on."""
-    from swarmd.rpc.pb import images as pb
-
-    for name in names:
-        request = pb.RemoveImageRequest(name=name)
-        _call(target, lambda stub, request=request: stub.Remove(request, timeout_s=CALL_S_MAX))
-        click.echo(f"Removed image: {name}")
 
 
 async def _portions(archive: BinaryIO, name: str) -> AsyncIterator[pb.LoadImagesRequest]:

@@ -24,14 +24,21 @@ from swarmd.runtime.timeouts import timeout
 
 ERRANDS = "swarmd.v1.Errands"
 UNDER_WAY_MAX = 10_000
+# It may have to find another manager.
+RETURN_S = 15.0
 
 
 class Errands:
-    """Implements `swarmd.v1.Errands`, and sends nodes on errands."""
+    """Implements `swarmd.v1.Errands`, and sends nodes on errands.
 
-    def __init__(self, *, ids: Ids, own_node_id: NodeId) -> None:
+    Args:
+        return_s: for a node to listen again before its errands are given up.
+    """
+
+    def __init__(self, *, ids: Ids, own_node_id: NodeId, return_s: float = RETURN_S) -> None:
         self._ids = ids
         self._own_node_id = own_node_id
+        self._return_s = return_s
         self._listeners: dict[NodeId, list[Pipe[pb.Errand]]] = {}
         self._under_way: dict[str, tuple[NodeId, asyncio.Future[bytes]]] = {}
 
@@ -88,6 +95,7 @@ class Errands:
             remaining.remove(errands)
             if not remaining:
                 del self._listeners[node_id]
+                asyncio.get_running_loop().call_later(self._return_s, self._give_up, node_id)
 
     async def Answer(self, call: Call, request: pb.ErrandAnswer) -> pb.ErrandAnswerResponse:
         """What came of an errand; an answer nobody waits for any more is dropped."""
@@ -98,6 +106,15 @@ class Errands:
             else:
                 answer.set_result(request.response)
         return pb.ErrandAnswerResponse()
+
+    def _give_up(self, node_id: NodeId) -> None:
+        """End the errands of a node that is away: some may wait for an hour."""
+        if node_id in self._listeners:
+            return
+        reason = "went away; whether it has done what it was asked is not known"
+        for asked, answer in self._under_way.values():
+            if asked == node_id and not answer.done():
+                answer.set_exception(Rejection(Code.UNAVAILABLE, reason))
 
     def _caller(self, call: Call) -> NodeId:
         return NodeId(call.node_id) if call.node_id else self._own_node_id

@@ -55,8 +55,8 @@ from swarmd.runtime.supervise import Supervisor
 
 from .address import is_loopback
 from .certificates import CertificateKeeper
-from .executor_access import image_store
-from .image_service import IMAGES, ListedImages
+from .image_service import IMAGES
+from .node_images import NodeImages
 from .paths import Paths, namespaces_dir
 from .remote_authority import RemoteAuthority
 from .security import SecurityContext
@@ -196,7 +196,7 @@ class AgentHalf:
         )
         services = {
             VOLUMES: VolumeService(lambda: self.executor.volumes),
-            IMAGES: ListedImages(lambda: image_store(self.executor)),
+            IMAGES: NodeImages(lambda: self.executor),
             CHECKUP: checkup,
         }
         self._errands = ErrandServer(services, rng=rng)

@@ -37,19 +37,8 @@ class ExecutorAccess:
     def store(self) -> ImageStore:
         return image_store(self.executor())
 
-    def cleaner(self) -> Cleaner:
-        self.store()
-        cleaner = self.executor().cleaner
-        if cleaner is None:
-            raise AssertionError("whoever has images can remove them")
-        return cleaner
-
     def puller(self) -> Puller:
-        self.store()
-        puller = self.executor().puller
-        if puller is None:
-            raise AssertionError("whoever has images can pull them")
-        return puller
+        return image_puller(self.executor())
 
 
 def image_store(executor: NodeExecutor) -> ImageStore:
@@ -61,6 +50,22 @@ def image_store(executor: NodeExecutor) -> ImageStore:
     if executor.images is None:
         raise failed_precondition(f"this node can't use images: {executor.why_no_images}")
     return executor.images
+
+
+def image_cleaner(executor: NodeExecutor) -> Cleaner:
+    """What removes images of a node; raises as `image_store` does."""
+    image_store(executor)
+    if executor.cleaner is None:
+        raise AssertionError("whoever has images can remove them")
+    return executor.cleaner
+
+
+def image_puller(executor: NodeExecutor) -> Puller:
+    """What pulls images for a node; raises as `image_store` does."""
+    image_store(executor)
+    if executor.puller is None:
+        raise AssertionError("whoever has images can pull them")
+    return executor.puller
 
 
 def image_message(image: Image) -> pb.Image:

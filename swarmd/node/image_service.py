@@ -10,20 +10,17 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
-from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.images import rootfs
-from swarmd.agent.images.cleaner import NotKnown
-from swarmd.agent.images.problems import BadImage, NoSuchImage
 from swarmd.agent.images.saving import saved
-from swarmd.agent.images.store import ImageStore
-from swarmd.model.errors import Code, Rejection, failed_precondition, invalid
+from swarmd.model.errors import failed_precondition, invalid
 from swarmd.model.reference import BadReference, parse
 from swarmd.rpc.call import Call
-from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import images as pb
 from swarmd.runtime.clock import Clock
 
 from .executor_access import image_message
+from .image_problems import explained
+from .node_images import NodeImages
 from .registry_calls import RegistryCalls
 
 if TYPE_CHECKING:
@@ -32,31 +29,12 @@ if TYPE_CHECKING:
 IMAGES = "swarmd.v1.Images"
 
 
-class ListedImages:
-    """The part that managers may ask, too.
-
-    Args:
-        store: finds the node's images; raises a `Rejection` where it can have none.
-    """
-
-    def __init__(self, store: Callable[[], ImageStore]) -> None:
-        self._store = store
-
-    async def List(self, call: Call, request: pb.ListImagesRequest) -> pb.ListImagesResponse:
-        store = self._store()
-        if not store.may_have_images:
-            return pb.ListImagesResponse()
-        with _explained():
-            images = await store.images()
-        return pb.ListImagesResponse(images=map(image_message, images))
-
-
-class ImageService(ListedImages, RegistryCalls):
+class ImageService(NodeImages, RegistryCalls):
     """Answers for one daemon; everybody who reaches the socket may ask everything."""
 
     def __init__(self, daemon: Daemon, *, clock: Clock) -> None:
         RegistryCalls.__init__(self, daemon)
-        ListedImages.__init__(self, self._access.store)
+        NodeImages.__init__(self, self._access.executor)
         self._clock = clock
 
     async def Load(
@@ -73,7 +51,7 @@ class ImageService(ListedImages, RegistryCalls):
         self, call: Call, request: pb.SaveImagesRequest
     ) -> AsyncIterator[pb.SaveImagesResponse]:
         store = self._access.store()
-        with _explained():
+        with explained():
             async for data in saved(store, [parse(name) for name in request.names]):
                 yield pb.SaveImagesResponse(data=data)
 
@@ -101,30 +79,18 @@ class ImageService(ListedImages, RegistryCalls):
             (image,) = await store.take_in(item, (str(name),), _open, loaded=True)
         return pb.ImportImageResponse(image=image_message(image))
 
-    async def Remove(self, call: Call, request: pb.RemoveImageRequest) -> pb.RemoveImageResponse:
-        with _explained():
-            removed = await self._access.store().remove(parse(request.name))
-        if not removed:
-            raise Rejection(Code.NOT_FOUND, f"this node has no image {request.name}")
-        return pb.RemoveImageResponse()
-
-    async def Prune(self, call: Call, request: pb.PruneImagesRequest) -> pb.PruneImagesResponse:
-        cleaner = self._access.cleaner()
-        with _explained():
-            removed = await cleaner.prune(earlier=request.all)
-        return pb.PruneImagesResponse(names=[parse(name).familiar for name in removed])
-
     @contextmanager
     def _spool(self) -> Iterator[Path]:
         """A directory for what arrives: on the disk of the state, as /tmp may be small."""
         where = self._daemon.paths.worker
-        try:
-            with _explained(), tempfile.TemporaryDirectory(dir=where, prefix="image-") as name:
-                yield Path(name)
-        except OSError as error:
-            raise failed_precondition(
-                f"the archive cannot be stored below {where}: {error.strerror or error}"
-            ) from None
+        with explained():
+            try:
+                with tempfile.TemporaryDirectory(dir=where, prefix="image-") as name:
+                    yield Path(name)
+            except OSError as error:
+                raise failed_precondition(
+                    f"the archive cannot be stored below {where}: {error.strerror or error}"
+                ) from None
 
 
 def _open(path: str) -> BinaryIO:
@@ -140,18 +106,6 @@ async def _received(requests: AsyncIterator[Any], path: Path) -> Any:
             first = request if first is None else first
             await asyncio.to_thread(write, request.data)
     return first
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    try:
-        yield
-    except (BadImage, BadReference) as error:
-        raise invalid(str(error)) from None
-    except NoSuchImage as error:
-        raise Rejection(Code.NOT_FOUND, str(error)) from None
-    except (EngineDown, RpcError, NotKnown) as error:
-        raise Rejection(Code.UNAVAILABLE, str(error)) from None
 
 
 def _rfc3339(now_ns: int) -> str:

@@ -3,21 +3,17 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Coroutine, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Coroutine
 from typing import TYPE_CHECKING, Any
 
-from swarmd.agent.executors.containerd.engine import EngineDown
 from swarmd.agent.images.fetching import Fetch
-from swarmd.agent.images.problems import BadImage, NoSuchImage, Unreachable
+from swarmd.agent.images.problems import Unreachable
 from swarmd.agent.images.registry import Registry
 from swarmd.agent.images.store import Image
 from swarmd.model import reference
-from swarmd.model.errors import Code, Rejection, invalid
-from swarmd.model.reference import BadReference, Reference
+from swarmd.model.reference import Reference
 from swarmd.model.registry_login import (
     NOBODY,
-    BadCredentials,
     Credentials,
     credentials_of,
     decode_credentials,
@@ -25,13 +21,14 @@ from swarmd.model.registry_login import (
 )
 from swarmd.model.secret import Secret
 from swarmd.rpc.call import Call
-from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import images as pb
 from swarmd.runtime.supervise import Supervisor
 from swarmd.runtime.timeouts import timeout
 from swarmd.store.changes import Kind
 
 from .executor_access import ExecutorAccess, image_message
+from .image_problems import explained
+from .node_images import asked_for
 
 if TYPE_CHECKING:
     from .daemon import Daemon
@@ -53,13 +50,9 @@ class RegistryCalls:
         self, call: Call, request: pb.PullImageRequest
     ) -> AsyncIterator[pb.PullImageResponse]:
         puller = self._access.puller()
-        with _explained():
-            name = reference.parse(request.name)
-            logins = self._logins(
-                name,
-                Credentials(request.username, request.password),
-                decode_credentials(request.registry_auth),
-            )
+        with explained():
+            name, given = asked_for(request)
+            logins = self._logins(name, *given)
             outcome: asyncio.Future[Image] = asyncio.get_running_loop().create_future()
             pulling = self._pulls.spawn(_into(outcome, puller.pull(name, logins)), name=str(name))
             try:
@@ -75,7 +68,7 @@ class RegistryCalls:
 
     async def Resolve(self, call: Call, request: pb.ResolveImageRequest) -> pb.ResolveImageResponse:
         puller = self._access.puller()
-        with _explained():
+        with explained():
             name = reference.parse(request.name)
             logins = self._logins(name, decode_credentials(request.registry_auth))
             if await self._is_loaded(name):
@@ -91,7 +84,7 @@ class RegistryCalls:
 
     async def CheckLogin(self, call: Call, request: pb.CheckLoginRequest) -> pb.CheckLoginResponse:
         login = Credentials(request.username, request.password, request.identity_token)
-        with _explained():
+        with explained():
             registry = request.registry or reference.DOCKER_HUB
             reference.parse(f"{registry}/image")
             asked = Registry(Reference(registry=registry, path=""), login)
@@ -134,23 +127,3 @@ async def _into(outcome: asyncio.Future[Image], work: Coroutine[Any, Any, Image]
         outcome.set_result(await work)
     except Exception as error:
         outcome.set_exception(error)
-
-
-@contextmanager
-def _explained() -> Iterator[None]:
-    """Turn what can go wrong with images into answers to calls."""
-    try:
-        yield
-    except Exception as error:
-        raise _answer(error) from None
-
-
-def _answer(error: BaseException) -> BaseException:
-    match error:
-        case BadImage() | BadReference() | BadCredentials():
-            return invalid(str(error))
-        case NoSuchImage():
-            return Rejection(Code.NOT_FOUND, str(error))
-        case Unreachable() | EngineDown() | RpcError() | OSError():
-            return Rejection(Code.UNAVAILABLE, str(error))
-    return error

@@ -26,7 +26,7 @@ from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__
 from swarmd.rpc.pb.swarmd.v1 import errands_pb2 as swarmd_dot_v1_dot_errands__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16swarmd/v1/images.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17swarmd/v1/errands.proto\"\xa2\x01\n\x05Image\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07used_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x13\n\x11ListImagesRequest\"6\n\x12ListImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"=\n\tNodeImage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1f\n\x05image\x18\x02 \x01(\x0b\x32\x10.swarmd.v1.Image\",\n\x18ListClusterImagesRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\"h\n\x19ListClusterImagesResponse\x12$\n\x06images\x18\x01 \x03(\x0b\x32\x14.swarmd.v1.NodeImage\x12%\n\x06\x61\x62sent\x18\x02 \x03(\x0b\x32\x15.swarmd.v1.AbsentNode\"/\n\x11LoadImagesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"6\n\x12LoadImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"\"\n\x11SaveImagesRequest\x12\r\n\x05names\x18\x01 \x03(\t\"\"\n\x12SaveImagesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"A\n\x12ImportImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"6\n\x13ImportImageResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.swarmd.v1.Image\"[\n\x10PullImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x15\n\rregistry_auth\x18\x04 \x01(\t\"\x81\x01\n\x11PullImageResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.swarmd.v1.Image\x12\x12\n\nbytes_done\x18\x02 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x03\x12\x11\n\tunpacking\x18\x04 \x01(\x08\x12\x0f\n\x07silence\x18\x05 \x01(\t\":\n\x13ResolveImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rregistry_auth\x18\x02 \x01(\t\"&\n\x14ResolveImageResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"a\n\x11\x43heckLoginRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x16\n\x0eidentity_token\x18\x04 \x01(\t\"\x14\n\x12\x43heckLoginResponse\"!\n\x12PruneImagesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"$\n\x13PruneImagesResponse\x12\r\n\x05names\x18\x01 \x03(\t\"\x19\n\x17ListWantedImagesRequest\"<\n\x18ListWantedImagesResponse\x12\x0f\n\x07\x63urrent\x18\x01 \x03(\t\x12\x0f\n\x07\x65\x61rlier\x18\x02 \x03(\t\"\"\n\x12RemoveImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13RemoveImageResponse2\x93\x05\n\x06Images\x12\x43\n\x04List\x12\x1c.swarmd.v1.ListImagesRequest\x1a\x1d.swarmd.v1.ListImagesResponse\x12\x45\n\x04Load\x12\x1c.swarmd.v1.LoadImagesRequest\x1a\x1d.swarmd.v1.LoadImagesResponse(\x01\x12I\n\x06Import\x12\x1d.swarmd.v1.ImportImageRequest\x1a\x1e.swarmd.v1.ImportImageResponse(\x01\x12\x43\n\x04Pull\x12\x1b.swarmd.v1.PullImageRequest\x1a\x1c.swarmd.v1.PullImageResponse0\x01\x12\x45\n\x04Save\x12\x1c.swarmd.v1.SaveImagesRequest\x1a\x1d.swarmd.v1.SaveImagesResponse0\x01\x12G\n\x06Remove\x12\x1d.swarmd.v1.RemoveImageRequest\x1a\x1e.swarmd.v1.RemoveImageResponse\x12\x46\n\x05Prune\x12\x1d.swarmd.v1.PruneImagesRequest\x1a\x1e.swarmd.v1.PruneImagesResponse\x12J\n\x07Resolve\x12\x1e.swarmd.v1.ResolveImageRequest\x1a\x1f.swarmd.v1.ResolveImageResponse\x12I\n\nCheckLogin\x12\x1c.swarmd.v1.CheckLoginRequest\x1a\x1d.swarmd.v1.CheckLoginResponse2_\n\x0cWantedImages\x12O\n\x04List\x12\".swarmd.v1.ListWantedImagesRequest\x1a#.swarmd.v1.ListWantedImagesResponse2b\n\rClusterImages\x12Q\n\x04List\x12#.swarmd.v1.ListClusterImagesRequest\x1a$.swarmd.v1.ListClusterImagesResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16swarmd/v1/images.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\x1a\x17swarmd/v1/errands.proto\"\xa2\x01\n\x05Image\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\n\n\x02id\x18\x03 \x01(\t\x12\x12\n\nsize_bytes\x18\x04 \x01(\x03\x12.\n\ncreated_at\x18\x05 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12+\n\x07used_at\x18\x06 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\x13\n\x11ListImagesRequest\"6\n\x12ListImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"=\n\tNodeImage\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1f\n\x05image\x18\x02 \x01(\x0b\x32\x10.swarmd.v1.Image\",\n\x18ListClusterImagesRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\"h\n\x19ListClusterImagesResponse\x12$\n\x06images\x18\x01 \x03(\x0b\x32\x14.swarmd.v1.NodeImage\x12%\n\x06\x61\x62sent\x18\x02 \x03(\x0b\x32\x15.swarmd.v1.AbsentNode\"W\n\x17PullClusterImageRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\x12*\n\x05image\x18\x02 \x01(\x0b\x32\x1b.swarmd.v1.PullImageRequest\"[\n\x19RemoveClusterImageRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\x12,\n\x05image\x18\x02 \x01(\x0b\x32\x1d.swarmd.v1.RemoveImageRequest\"\\\n\x19PruneClusterImagesRequest\x12\x10\n\x08node_ids\x18\x01 \x03(\t\x12-\n\x06images\x18\x02 \x01(\x0b\x32\x1d.swarmd.v1.PruneImagesRequest\"/\n\x11LoadImagesRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0c\n\x04\x64\x61ta\x18\x02 \x01(\x0c\"6\n\x12LoadImagesResponse\x12 \n\x06images\x18\x01 \x03(\x0b\x32\x10.swarmd.v1.Image\"\"\n\x11SaveImagesRequest\x12\r\n\x05names\x18\x01 \x03(\t\"\"\n\x12SaveImagesResponse\x12\x0c\n\x04\x64\x61ta\x18\x01 \x01(\x0c\"A\n\x12ImportImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x0f\n\x07\x63hanges\x18\x02 \x03(\t\x12\x0c\n\x04\x64\x61ta\x18\x03 \x01(\x0c\"6\n\x13ImportImageResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.swarmd.v1.Image\"[\n\x10PullImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x15\n\rregistry_auth\x18\x04 \x01(\t\"\x81\x01\n\x11PullImageResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.swarmd.v1.Image\x12\x12\n\nbytes_done\x18\x02 \x01(\x03\x12\x13\n\x0b\x62ytes_total\x18\x03 \x01(\x03\x12\x11\n\tunpacking\x18\x04 \x01(\x08\x12\x0f\n\x07silence\x18\x05 \x01(\t\"5\n\x12\x46\x65tchImageResponse\x12\x1f\n\x05image\x18\x01 \x01(\x0b\x32\x10.swarmd.v1.Image\":\n\x13ResolveImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\x12\x15\n\rregistry_auth\x18\x02 \x01(\t\"&\n\x14ResolveImageResponse\x12\x0e\n\x06\x64igest\x18\x01 \x01(\t\"a\n\x11\x43heckLoginRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x16\n\x0eidentity_token\x18\x04 \x01(\t\"\x14\n\x12\x43heckLoginResponse\"!\n\x12PruneImagesRequest\x12\x0b\n\x03\x61ll\x18\x01 \x01(\x08\"$\n\x13PruneImagesResponse\x12\r\n\x05names\x18\x01 \x03(\t\"\x19\n\x17ListWantedImagesRequest\"<\n\x18ListWantedImagesResponse\x12\x0f\n\x07\x63urrent\x18\x01 \x03(\t\x12\x0f\n\x07\x65\x61rlier\x18\x02 \x03(\t\"\"\n\x12RemoveImageRequest\x12\x0c\n\x04name\x18\x01 \x01(\t\"\x15\n\x13RemoveImageResponse2\xd8\x05\n\x06Images\x12\x43\n\x04List\x12\x1c.swarmd.v1.ListImagesRequest\x1a\x1d.swarmd.v1.ListImagesResponse\x12\x45\n\x04Load\x12\x1c.swarmd.v1.LoadImagesRequest\x1a\x1d.swarmd.v1.LoadImagesResponse(\x01\x12I\n\x06Import\x12\x1d.swarmd.v1.ImportImageRequest\x1a\x1e.swarmd.v1.ImportImageResponse(\x01\x12\x43\n\x04Pull\x12\x1b.swarmd.v1.PullImageRequest\x1a\x1c.swarmd.v1.PullImageResponse0\x01\x12\x43\n\x05\x46\x65tch\x12\x1b.swarmd.v1.PullImageRequest\x1a\x1d.swarmd.v1.FetchImageResponse\x12\x45\n\x04Save\x12\x1c.swarmd.v1.SaveImagesRequest\x1a\x1d.swarmd.v1.SaveImagesResponse0\x01\x12G\n\x06Remove\x12\x1d.swarmd.v1.RemoveImageRequest\x1a\x1e.swarmd.v1.RemoveImageResponse\x12\x46\n\x05Prune\x12\x1d.swarmd.v1.PruneImagesRequest\x1a\x1e.swarmd.v1.PruneImagesResponse\x12J\n\x07Resolve\x12\x1e.swarmd.v1.ResolveImageRequest\x1a\x1f.swarmd.v1.ResolveImageResponse\x12I\n\nCheckLogin\x12\x1c.swarmd.v1.CheckLoginRequest\x1a\x1d.swarmd.v1.CheckLoginResponse2_\n\x0cWantedImages\x12O\n\x04List\x12\".swarmd.v1.ListWantedImagesRequest\x1a#.swarmd.v1.ListWantedImagesResponse2\xdf\x02\n\rClusterImages\x12Q\n\x04List\x12#.swarmd.v1.ListClusterImagesRequest\x1a$.swarmd.v1.ListClusterImagesResponse\x12P\n\x04Pull\x12\".swarmd.v1.PullClusterImageRequest\x1a$.swarmd.v1.ListClusterImagesResponse\x12T\n\x06Remove\x12$.swarmd.v1.RemoveClusterImageRequest\x1a$.swarmd.v1.ListClusterImagesResponse\x12S\n\x05Prune\x12$.swarmd.v1.PruneClusterImagesRequest\x1a$.swarmd.v1.ListClusterImagesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -45,46 +45,54 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_LISTCLUSTERIMAGESREQUEST']._serialized_end=444
   _globals['_LISTCLUSTERIMAGESRESPONSE']._serialized_start=446
   _globals['_LISTCLUSTERIMAGESRESPONSE']._serialized_end=550
-  _globals['_LOADIMAGESREQUEST']._serialized_start=552
-  _globals['_LOADIMAGESREQUEST']._serialized_end=599
-  _globals['_LOADIMAGESRESPONSE']._serialized_start=601
-  _globals['_LOADIMAGESRESPONSE']._serialized_end=655
-  _globals['_SAVEIMAGESREQUEST']._serialized_start=657
-  _globals['_SAVEIMAGESREQUEST']._serialized_end=691
-  _globals['_SAVEIMAGESRESPONSE']._serialized_start=693
-  _globals['_SAVEIMAGESRESPONSE']._serialized_end=727
-  _globals['_IMPORTIMAGEREQUEST']._serialized_start=729
-  _globals['_IMPORTIMAGEREQUEST']._serialized_end=794
-  _globals['_IMPORTIMAGERESPONSE']._serialized_start=796
-  _globals['_IMPORTIMAGERESPONSE']._serialized_end=850
-  _globals['_PULLIMAGEREQUEST']._serialized_start=852
-  _globals['_PULLIMAGEREQUEST']._serialized_end=943
-  _globals['_PULLIMAGERESPONSE']._serialized_start=946
-  _globals['_PULLIMAGERESPONSE']._serialized_end=1075
-  _globals['_RESOLVEIMAGEREQUEST']._serialized_start=1077
-  _globals['_RESOLVEIMAGEREQUEST']._serialized_end=1135
-  _globals['_RESOLVEIMAGERESPONSE']._serialized_start=1137
-  _globals['_RESOLVEIMAGERESPONSE']._serialized_end=1175
-  _globals['_CHECKLOGINREQUEST']._serialized_start=1177
-  _globals['_CHECKLOGINREQUEST']._serialized_end=1274
-  _globals['_CHECKLOGINRESPONSE']._serialized_start=1276
-  _globals['_CHECKLOGINRESPONSE']._serialized_end=1296
-  _globals['_PRUNEIMAGESREQUEST']._serialized_start=1298
-  _globals['_PRUNEIMAGESREQUEST']._serialized_end=1331
-  _globals['_PRUNEIMAGESRESPONSE']._serialized_start=1333
-  _globals['_PRUNEIMAGESRESPONSE']._serialized_end=1369
-  _globals['_LISTWANTEDIMAGESREQUEST']._serialized_start=1371
-  _globals['_LISTWANTEDIMAGESREQUEST']._serialized_end=1396
-  _globals['_LISTWANTEDIMAGESRESPONSE']._serialized_start=1398
-  _globals['_LISTWANTEDIMAGESRESPONSE']._serialized_end=1458
-  _globals['_REMOVEIMAGEREQUEST']._serialized_start=1460
-  _globals['_REMOVEIMAGEREQUEST']._serialized_end=1494
-  _globals['_REMOVEIMAGERESPONSE']._serialized_start=1496
-  _globals['_REMOVEIMAGERESPONSE']._serialized_end=1517
-  _globals['_IMAGES']._serialized_start=1520
-  _globals['_IMAGES']._serialized_end=2179
-  _globals['_WANTEDIMAGES']._serialized_start=2181
-  _globals['_WANTEDIMAGES']._serialized_end=2276
-  _globals['_CLUSTERIMAGES']._serialized_start=2278
-  _globals['_CLUSTERIMAGES']._serialized_end=2376
+  _globals['_PULLCLUSTERIMAGEREQUEST']._serialized_start=552
+  _globals['_PULLCLUSTERIMAGEREQUEST']._serialized_end=639
+  _globals['_REMOVECLUSTERIMAGEREQUEST']._serialized_start=641
+  _globals['_REMOVECLUSTERIMAGEREQUEST']._serialized_end=732
+  _globals['_PRUNECLUSTERIMAGESREQUEST']._serialized_start=734
+  _globals['_PRUNECLUSTERIMAGESREQUEST']._serialized_end=826
+  _globals['_LOADIMAGESREQUEST']._serialized_start=828
+  _globals['_LOADIMAGESREQUEST']._serialized_end=875
+  _globals['_LOADIMAGESRESPONSE']._serialized_start=877
+  _globals['_LOADIMAGESRESPONSE']._serialized_end=931
+  _globals['_SAVEIMAGESREQUEST']._serialized_start=933
+  _globals['_SAVEIMAGESREQUEST']._serialized_end=967
+  _globals['_SAVEIMAGESRESPONSE']._serialized_start=969
+  _globals['_SAVEIMAGESRESPONSE']._serialized_end=1003
+  _globals['_IMPORTIMAGEREQUEST']._serialized_start=1005
+  _globals['_IMPORTIMAGEREQUEST']._serialized_end=1070
+  _globals['_IMPORTIMAGERESPONSE']._serialized_start=1072
+  _globals['_IMPORTIMAGERESPONSE']._serialized_end=1126
+  _globals['_PULLIMAGEREQUEST']._serialized_start=1128
+  _globals['_PULLIMAGEREQUEST']._serialized_end=1219
+  _globals['_PULLIMAGERESPONSE']._serialized_start=1222
+  _globals['_PULLIMAGERESPONSE']._serialized_end=1351
+  _globals['_FETCHIMAGERESPONSE']._serialized_start=1353
+  _globals['_FETCHIMAGERESPONSE']._serialized_end=1406
+  _globals['_RESOLVEIMAGEREQUEST']._serialized_start=1408
+  _globals['_RESOLVEIMAGEREQUEST']._serialized_end=1466
+  _globals['_RESOLVEIMAGERESPONSE']._serialized_start=1468
+  _globals['_RESOLVEIMAGERESPONSE']._serialized_end=1506
+  _globals['_CHECKLOGINREQUEST']._serialized_start=1508
+  _globals['_CHECKLOGINREQUEST']._serialized_end=1605
+  _globals['_CHECKLOGINRESPONSE']._serialized_start=1607
+  _globals['_CHECKLOGINRESPONSE']._serialized_end=1627
+  _globals['_PRUNEIMAGESREQUEST']._serialized_start=1629
+  _globals['_PRUNEIMAGESREQUEST']._serialized_end=1662
+  _globals['_PRUNEIMAGESRESPONSE']._serialized_start=1664
+  _globals['_PRUNEIMAGESRESPONSE']._serialized_end=1700
+  _globals['_LISTWANTEDIMAGESREQUEST']._serialized_start=1702
+  _globals['_LISTWANTEDIMAGESREQUEST']._serialized_end=1727
+  _globals['_LISTWANTEDIMAGESRESPONSE']._serialized_start=1729
+  _globals['_LISTWANTEDIMAGESRESPONSE']._serialized_end=1789
+  _globals['_REMOVEIMAGEREQUEST']._serialized_start=1791
+  _globals['_REMOVEIMAGEREQUEST']._serialized_end=1825
+  _globals['_REMOVEIMAGERESPONSE']._serialized_start=1827
+  _globals['_REMOVEIMAGERESPONSE']._serialized_end=1848
+  _globals['_IMAGES']._serialized_start=1851
+  _globals['_IMAGES']._serialized_end=2579
+  _globals['_WANTEDIMAGES']._serialized_start=2581
+  _globals['_WANTEDIMAGES']._serialized_end=2676
+  _globals['_CLUSTERIMAGES']._serialized_start=2679
+  _globals['_CLUSTERIMAGES']._serialized_end=3030
 # @@protoc_insertion_point(module_scope)

@@ -58,6 +58,30 @@ class ListClusterImagesResponse(_message.Message):
     absent: _containers.RepeatedCompositeFieldContainer[_errands_pb2.AbsentNode]
     def __init__(self, images: _Optional[_Iterable[_Union[NodeImage, _Mapping]]] = ..., absent: _Optional[_Iterable[_Union[_errands_pb2.AbsentNode, _Mapping]]] = ...) -> None: ...
 
+class PullClusterImageRequest(_message.Message):
+    __slots__ = ("node_ids", "image")
+    NODE_IDS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    node_ids: _containers.RepeatedScalarFieldContainer[str]
+    image: PullImageRequest
+    def __init__(self, node_ids: _Optional[_Iterable[str]] = ..., image: _Optional[_Union[PullImageRequest, _Mapping]] = ...) -> None: ...
+
+class RemoveClusterImageRequest(_message.Message):
+    __slots__ = ("node_ids", "image")
+    NODE_IDS_FIELD_NUMBER: _ClassVar[int]
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    node_ids: _containers.RepeatedScalarFieldContainer[str]
+    image: RemoveImageRequest
+    def __init__(self, node_ids: _Optional[_Iterable[str]] = ..., image: _Optional[_Union[RemoveImageRequest, _Mapping]] = ...) -> None: ...
+
+class PruneClusterImagesRequest(_message.Message):
+    __slots__ = ("node_ids", "images")
+    NODE_IDS_FIELD_NUMBER: _ClassVar[int]
+    IMAGES_FIELD_NUMBER: _ClassVar[int]
+    node_ids: _containers.RepeatedScalarFieldContainer[str]
+    images: PruneImagesRequest
+    def __init__(self, node_ids: _Optional[_Iterable[str]] = ..., images: _Optional[_Union[PruneImagesRequest, _Mapping]] = ...) -> None: ...
+
 class LoadImagesRequest(_message.Message):
     __slots__ = ("name", "data")
     NAME_FIELD_NUMBER: _ClassVar[int]
@@ -125,6 +149,12 @@ class PullImageResponse(_message.Message):
     unpacking: bool
     silence: str
     def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ..., bytes_done: _Optional[int] = ..., bytes_total: _Optional[int] = ..., unpacking: _Optional[bool] = ..., silence: _Optional[str] = ...) -> None: ...
+
+class FetchImageResponse(_message.Message):
+    __slots__ = ("image",)
+    IMAGE_FIELD_NUMBER: _ClassVar[int]
+    image: Image
+    def __init__(self, image: _Optional[_Union[Image, _Mapping]] = ...) -> None: ...
 
 class ResolveImageRequest(_message.Message):
     __slots__ = ("name", "registry_auth")
