@@ -39,22 +39,33 @@ def registry() -> None:
 @click.option("-p", "--password", default="", help="Others can see it; see --password-stdin.")
 @click.option("--password-stdin", is_flag=True, help="Read the password from standard input.")
 @click.option("--from-docker", is_flag=True, help="Take over the login of `docker login`.")
+@click.option(
+    "--helper",
+    default="",
+    metavar="NAME",
+    help="docker-credential-NAME of the managers tells the login, whenever it changes.",
+)
 @click.option("--no-check", is_flag=True, help="Do not ask the registry whether it is right.")
 @click.argument("server", default="docker.io", metavar="[REGISTRY]")
 @click.pass_obj
-def login(target: Target, /, server: str, no_check: bool, **flags: Any) -> None:
+def login(target: Target, /, server: str, no_check: bool, helper: str, **flags: Any) -> None:
     """Log the swarm in to a registry [docker.io]; again, when the password has changed.
+
+    Where passwords are good for hours only, a program on each manager is asked every five minutes.
 
     \b
     swarmd registry login --username me --password-stdin registry.example.com < password
+    swarmd registry login --helper ecr-login 123.dkr.ecr.eu-west-1.amazonaws.com
     """
     from swarmd.cli.client import run
     from swarmd.rpc.pb import images, registries
 
-    name, password, token = _login(server, **flags)
+    if helper and any(flags.values()):
+        raise click.UsageError("--helper tells user name and password; leave them out")
+    name, password, token = ("", "", "") if helper else _login(server, **flags)
 
     async def work(client: Client) -> None:
-        if not no_check:
+        if not (no_check or helper):
             check = images.CheckLoginRequest(
                 registry="" if server == "docker.io" else server,
                 username=name,
@@ -63,7 +74,11 @@ def login(target: Target, /, server: str, no_check: bool, **flags: Any) -> None:
             )
             await client.stub(IMAGES).CheckLogin(check, timeout_s=CALL_S_MAX)
         request = registries.LoginRequest(
-            registry=server, username=name, password=password, identity_token=token
+            registry=server,
+            username=name,
+            password=password,
+            identity_token=token,
+            helper=helper,
         )
         answer = await client.stub(SERVICE).Login(request, timeout_s=CALL_S_MAX)
         click.echo(f"the swarm is logged in to {answer.login.registry}")
@@ -115,6 +130,8 @@ def ls(target: Target, /, output: str) -> None:
                     {
                         "Registry": item.registry,
                         "Username": item.username,
+                        "Helper": item.helper,
+                        "Problem": item.problem,
                         "CreatedAt": time_text(Instant(item.created_at.ToNanoseconds())),
                         "UpdatedAt": time_text(Instant(item.updated_at.ToNanoseconds())),
                     }
@@ -124,13 +141,21 @@ def ls(target: Target, /, output: str) -> None:
             return
         now = target.clock.now()
         render.table(
-            ("REGISTRY", "USERNAME", "CHANGED"),
+            ("REGISTRY", "USERNAME", "CHANGED", "HELPER"),
             [
-                (item.registry, item.username, age(now - item.updated_at.ToNanoseconds()))
+                (
+                    item.registry,
+                    item.username,
+                    age(now - item.updated_at.ToNanoseconds()),
+                    item.helper,
+                )
                 for item in answer.logins
             ],
             wrap="REGISTRY",
         )
+        for item in answer.logins:
+            if item.problem:
+                click.echo(f"{item.registry}: {item.problem}", err=True)
 
     run(target, work)
 

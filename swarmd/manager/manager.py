@@ -39,6 +39,7 @@ from swarmd.manager.engine import Engine
 from swarmd.manager.errands import ERRANDS, Errands
 from swarmd.manager.exec_broker import EXEC, EXEC_BROKER, ExecBroker
 from swarmd.manager.log_broker import LOG_BROKER, LOGS, LogBroker
+from swarmd.manager.login_renewal import LoginRenewal
 from swarmd.manager.membership_service import HealthService, MembershipService
 from swarmd.manager.network_keys import KeyRotation
 from swarmd.manager.patience import election_patience
@@ -162,6 +163,7 @@ class Manager:
         )
         self._log_broker = LogBroker(self.store, ids=self._ids, own_node_id=node_id)
         self._exec_broker = ExecBroker(self.store, self.writer, ids=self._ids, own_node_id=node_id)
+        self._logins = LoginRenewal(self.store, self.writer)
         self._errands = Errands(ids=self._ids, own_node_id=node_id)
         self._membership = MembershipService(
             self.raft, self.store, draw_raft_id=lambda: draw_raft_id(ground.entropy)
@@ -205,7 +207,10 @@ class Manager:
             CONTROL: control,
             UPDATES: control,
             REGISTRIES: RegistriesService(
-                self.store, self.writer, read_barrier=self.consensus.read_barrier
+                self.store,
+                self.writer,
+                self._logins,
+                read_barrier=self.consensus.read_barrier,
             ),
             WANTED_IMAGES: WantedImagesService(self.store),
             ERRANDS: self._errands,
@@ -301,6 +306,7 @@ class Manager:
                     self.store, self.writer, clock=self._clock, entropy=self._entropy
                 )
                 components.keep(keys.run, name="network_keys")
+                components.keep(self._logins.run, name="logins")
                 components.keep(self._watch_members, name="members")
                 while self.raft.is_leader and self.raft.term == term:
                     self._leadership.clear()

@@ -10,10 +10,14 @@ from collections.abc import Awaitable, Callable
 
 from msgspec.structs import replace
 
+from swarmd.manager import credential_helper
 from swarmd.manager.control.core import SubmitsTransactions
+from swarmd.manager.login_renewal import LoginRenewal
 from swarmd.model import reference
 from swarmd.model.errors import Code, Rejection, invalid
 from swarmd.model.registry_login import (
+    HELPER,
+    NOBODY,
     USERNAME,
     Credentials,
     login_id,
@@ -35,6 +39,7 @@ class RegistriesService:
     """Reads and writes one manager's replica.
 
     Args:
+        renewal: asks programs that tell logins.
         read_barrier: returns once the replica holds everything acknowledged before the call.
     """
 
@@ -42,19 +47,24 @@ class RegistriesService:
         self,
         view: View,
         writer: SubmitsTransactions,
+        renewal: LoginRenewal,
         *,
         read_barrier: Callable[[], Awaitable[object]],
     ) -> None:
         self._view = view
         self._writer = writer
+        self._renewal = renewal
         self._read_barrier = read_barrier
 
     async def Login(self, call: Call, request: pb.LoginRequest) -> pb.LoginResponse:
         registry = _registry(request.registry)
         credentials = Credentials(request.username, request.password, request.identity_token)
+        if request.helper:
+            _check_helper(request.helper, credentials)
+            credentials = await self._renewal.told(request.helper, registry)
         _check(credentials)
         await self._read_barrier()
-        wanted = login_secret(registry, credentials)
+        wanted = login_secret(registry, credentials, helper=request.helper)
         old = self._find(registry)
         if old is None:
             if len(self._logins()) >= LOGINS_MAX:
@@ -68,7 +78,8 @@ class RegistriesService:
             reason = f"logged in to {registry} again by a user"
             action = Update(new, base=old.version, reason=reason)
         await self._writer.submit(Transaction((action,)))
-        return pb.LoginResponse(login=_message(registry, self._find(registry) or wanted))
+        self._renewal.problems.pop(registry, None)
+        return pb.LoginResponse(login=self._message(registry, self._find(registry) or wanted))
 
     async def List(
         self, call: Call, request: pb.ListRegistriesRequest
@@ -76,7 +87,7 @@ class RegistriesService:
         await self._read_barrier()
         logins = sorted(self._logins().items())
         return pb.ListRegistriesResponse(
-            logins=[_message(registry, secret) for registry, secret in logins]
+            logins=[self._message(registry, secret) for registry, secret in logins]
         )
 
     async def Logout(self, call: Call, request: pb.LogoutRequest) -> pb.LogoutResponse:
@@ -92,6 +103,19 @@ class RegistriesService:
     def _find(self, registry: str) -> Secret | None:
         found = self._view.find(Kind.SECRET, login_id(registry))
         return found if isinstance(found, Secret) and found.internal else None
+
+    def _message(self, registry: str, secret: Secret) -> pb.RegistryLogin:
+        labels = secret.spec.labels
+        helper = labels.get(HELPER, "")
+        message = pb.RegistryLogin(
+            registry=registry,
+            username=labels.get(USERNAME, ""),
+            helper=helper,
+            problem=self._renewal.problems.get(registry, "") if helper else "",
+        )
+        message.created_at.FromNanoseconds(secret.created_at)
+        message.updated_at.FromNanoseconds(secret.updated_at)
+        return message
 
     def _logins(self) -> dict[str, Secret]:
         by_registry = {registry_of_login(secret): secret for secret in self._view.secrets()}
@@ -113,6 +137,13 @@ def _registry(text: str) -> str:
     return host
 
 
+def _check_helper(helper: str, credentials: Credentials) -> None:
+    if credentials != NOBODY:
+        raise invalid("give a helper that tells the login, or the login itself; not both")
+    if not credential_helper.is_name(helper):
+        raise invalid(f"{helper[:80]!r} is no helper; for docker-credential-pass write pass")
+
+
 def _check(credentials: Credentials) -> None:
     token = credentials.identity_token
     if not token and not (credentials.username and credentials.password):
@@ -122,10 +153,3 @@ def _check(credentials: Credentials) -> None:
     for field in (credentials.username, credentials.password, token):
         if len(field.encode()) > FIELD_BYTES_MAX or "\0" in field or "\n" in field:
             raise invalid("the user name or the password is too long, or not of one line")
-
-
-def _message(registry: str, secret: Secret) -> pb.RegistryLogin:
-    message = pb.RegistryLogin(registry=registry, username=secret.spec.labels.get(USERNAME, ""))
-    message.created_at.FromNanoseconds(secret.created_at)
-    message.updated_at.FromNanoseconds(secret.updated_at)
-    return message

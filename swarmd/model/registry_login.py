@@ -20,6 +20,7 @@ from swarmd.model.record import Record
 from swarmd.model.secret import Secret, SecretSpec
 
 USERNAME = "swarmd.registry.username"
+HELPER = "swarmd.registry.helper"
 # Names of users' secrets hold no slash, so the two never meet.
 _PREFIX = "registry/"
 _IMAGES_REMEMBERED = 4096
@@ -104,11 +105,15 @@ def login_id_for(image: str) -> SecretId | None:
         return None
 
 
-def login_secret(registry: str, credentials: Credentials) -> Secret:
-    """The secret in which the swarm keeps a login."""
+def login_secret(registry: str, credentials: Credentials, *, helper: str = "") -> Secret:
+    """The secret in which the swarm keeps a login.
+
+    Args:
+        helper: the program that tells it, if one does.
+    """
     spec = SecretSpec(
         name=f"{_PREFIX}{registry}",
-        labels={USERNAME: credentials.username},
+        labels={USERNAME: credentials.username, **({HELPER: helper} if helper else {})},
         data=encode_credentials(credentials).encode(),
     )
     return Secret(id=login_id(registry), spec=spec, internal=True)

@@ -6,9 +6,11 @@ import asyncio
 
 import pytest
 
+from swarmd.manager.credential_helper import HelperFailed
+from swarmd.manager.login_renewal import LoginRenewal
 from swarmd.manager.registries_service import RegistriesService
 from swarmd.model.errors import Code, Rejection
-from swarmd.model.registry_login import Credentials, credentials_of, login_id_for
+from swarmd.model.registry_login import NOBODY, Credentials, credentials_of, login_id_for
 from swarmd.model.secret import Secret
 from swarmd.rpc.call import Call, Peer
 from swarmd.rpc.pb import registries as pb
@@ -25,7 +27,17 @@ class Scene:
         async def barrier() -> None:
             await asyncio.sleep(0)
 
-        self.service = RegistriesService(self.store, self.writer, read_barrier=barrier)
+        self.kept: dict[str, Credentials | HelperFailed] = {}
+        self.renewal = LoginRenewal(self.store, self.writer, ask=self.ask)
+        self.service = RegistriesService(
+            self.store, self.writer, self.renewal, read_barrier=barrier
+        )
+
+    def ask(self, helper: str, registry: str) -> Credentials:
+        found = self.kept.get(f"{helper} {registry}", NOBODY)
+        if isinstance(found, HelperFailed):
+            raise found
+        return found
 
     async def login(self, registry: str, password: str = "pw", **fields: str) -> str:
         request = pb.LoginRequest(
@@ -108,3 +120,47 @@ async def test_a_token_alone_is_a_login() -> None:
     secret = scene.secret("reg.test/app")
     assert secret is not None
     assert credentials_of(secret) == Credentials(identity_token="t")
+
+
+async def test_a_helper_tells_a_login_and_again_when_it_has_changed() -> None:
+    scene = Scene()
+    by_helper = {"username": "", "password": "", "helper": "pass"}
+    with pytest.raises(Rejection, match=r"docker-credential-pass .*knows no login to reg\.test"):
+        await scene.login("reg.test", **by_helper)
+    scene.kept["pass reg.test"] = Credentials("me", "of today")
+    await scene.login("reg.test", **by_helper)
+    await scene.login("other.test", "by hand")
+    written = len(scene.writer.entries)
+    await scene.renewal.look()
+    assert len(scene.writer.entries) == written  # nothing has changed
+    scene.kept["pass reg.test"] = Credentials("you", "of tomorrow")
+    await scene.renewal.look()
+    secret = scene.secret("reg.test/app")
+    assert secret is not None
+    assert credentials_of(secret) == Credentials("you", "of tomorrow")
+    other = scene.secret("other.test/app")
+    assert other is not None
+    assert credentials_of(other) == Credentials("me", "by hand")
+
+    # One that fails is told of, and the login stays as it was for as long as it is good.
+    scene.kept["pass reg.test"] = HelperFailed("docker-credential-pass is not installed")
+    await scene.renewal.look()
+    rows = (await scene.service.List(CALL, pb.ListRegistriesRequest())).logins
+    assert [(row.registry, row.username, row.helper, row.problem) for row in rows] == [
+        ("other.test", "me", "", ""),
+        ("reg.test", "you", "pass", "on the leader, docker-credential-pass is not installed"),
+    ]
+    assert scene.secret("reg.test/app") == secret
+    await scene.login("reg.test", "by hand")  # the helper is forgotten
+    scene.kept["pass reg.test"] = Credentials("you", "of next week")
+    await scene.renewal.look()
+    rows = (await scene.service.List(CALL, pb.ListRegistriesRequest())).logins
+    assert [(row.username, row.problem) for row in rows] == [("me", ""), ("me", "")]
+
+
+@pytest.mark.parametrize("fields", [{"helper": "../x"}, {"helper": "a b"}, {"password": "pw"}])
+async def test_a_helper_is_a_name_and_tells_the_login_alone(fields: dict[str, str]) -> None:
+    given = {"username": "", "password": "", "helper": "pass", **fields}
+    with pytest.raises(Rejection) as refused:
+        await Scene().login("reg.test", **given)
+    assert refused.value.code is Code.INVALID_ARGUMENT

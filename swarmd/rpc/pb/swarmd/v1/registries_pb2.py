@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aswarmd/v1/registries.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\x93\x01\n\rRegistryLogin\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\"\\\n\x0cLoginRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x16\n\x0eidentity_token\x18\x04 \x01(\t\"8\n\rLoginResponse\x12\'\n\x05login\x18\x01 \x01(\x0b\x32\x18.swarmd.v1.RegistryLogin\"\x17\n\x15ListRegistriesRequest\"B\n\x16ListRegistriesResponse\x12(\n\x06logins\x18\x01 \x03(\x0b\x32\x18.swarmd.v1.RegistryLogin\"!\n\rLogoutRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\"\x10\n\x0eLogoutResponse2\xd4\x01\n\nRegistries\x12:\n\x05Login\x12\x17.swarmd.v1.LoginRequest\x1a\x18.swarmd.v1.LoginResponse\x12K\n\x04List\x12 .swarmd.v1.ListRegistriesRequest\x1a!.swarmd.v1.ListRegistriesResponse\x12=\n\x06Logout\x12\x18.swarmd.v1.LogoutRequest\x1a\x19.swarmd.v1.LogoutResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1aswarmd/v1/registries.proto\x12\tswarmd.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"\xb4\x01\n\rRegistryLogin\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12.\n\ncreated_at\x18\x03 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nupdated_at\x18\x04 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\x0e\n\x06helper\x18\x05 \x01(\t\x12\x0f\n\x07problem\x18\x06 \x01(\t\"l\n\x0cLoginRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x10\n\x08password\x18\x03 \x01(\t\x12\x16\n\x0eidentity_token\x18\x04 \x01(\t\x12\x0e\n\x06helper\x18\x05 \x01(\t\"8\n\rLoginResponse\x12\'\n\x05login\x18\x01 \x01(\x0b\x32\x18.swarmd.v1.RegistryLogin\"\x17\n\x15ListRegistriesRequest\"B\n\x16ListRegistriesResponse\x12(\n\x06logins\x18\x01 \x03(\x0b\x32\x18.swarmd.v1.RegistryLogin\"!\n\rLogoutRequest\x12\x10\n\x08registry\x18\x01 \x01(\t\"\x10\n\x0eLogoutResponse2\xd4\x01\n\nRegistries\x12:\n\x05Login\x12\x17.swarmd.v1.LoginRequest\x1a\x18.swarmd.v1.LoginResponse\x12K\n\x04List\x12 .swarmd.v1.ListRegistriesRequest\x1a!.swarmd.v1.ListRegistriesResponse\x12=\n\x06Logout\x12\x18.swarmd.v1.LogoutRequest\x1a\x19.swarmd.v1.LogoutResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,19 +33,19 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swarmd.v1.registries_pb2', 
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_REGISTRYLOGIN']._serialized_start=75
-  _globals['_REGISTRYLOGIN']._serialized_end=222
-  _globals['_LOGINREQUEST']._serialized_start=224
-  _globals['_LOGINREQUEST']._serialized_end=316
-  _globals['_LOGINRESPONSE']._serialized_start=318
-  _globals['_LOGINRESPONSE']._serialized_end=374
-  _globals['_LISTREGISTRIESREQUEST']._serialized_start=376
-  _globals['_LISTREGISTRIESREQUEST']._serialized_end=399
-  _globals['_LISTREGISTRIESRESPONSE']._serialized_start=401
-  _globals['_LISTREGISTRIESRESPONSE']._serialized_end=467
-  _globals['_LOGOUTREQUEST']._serialized_start=469
-  _globals['_LOGOUTREQUEST']._serialized_end=502
-  _globals['_LOGOUTRESPONSE']._serialized_start=504
-  _globals['_LOGOUTRESPONSE']._serialized_end=520
-  _globals['_REGISTRIES']._serialized_start=523
-  _globals['_REGISTRIES']._serialized_end=735
+  _globals['_REGISTRYLOGIN']._serialized_end=255
+  _globals['_LOGINREQUEST']._serialized_start=257
+  _globals['_LOGINREQUEST']._serialized_end=365
+  _globals['_LOGINRESPONSE']._serialized_start=367
+  _globals['_LOGINRESPONSE']._serialized_end=423
+  _globals['_LISTREGISTRIESREQUEST']._serialized_start=425
+  _globals['_LISTREGISTRIESREQUEST']._serialized_end=448
+  _globals['_LISTREGISTRIESRESPONSE']._serialized_start=450
+  _globals['_LISTREGISTRIESRESPONSE']._serialized_end=516
+  _globals['_LOGOUTREQUEST']._serialized_start=518
+  _globals['_LOGOUTREQUEST']._serialized_end=551
+  _globals['_LOGOUTRESPONSE']._serialized_start=553
+  _globals['_LOGOUTRESPONSE']._serialized_end=569
+  _globals['_REGISTRIES']._serialized_start=572
+  _globals['_REGISTRIES']._serialized_end=784
 # @@protoc_insertion_point(module_scope)
