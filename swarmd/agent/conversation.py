@@ -38,7 +38,7 @@ from swarmd.rpc.convert.cluster import NETWORK_KEY, REGISTRY_MIRROR
 from swarmd.rpc.convert.secret import CONFIG, SECRET
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb import dispatcher as pb
-from swarmd.runtime.timeouts import timeout
+from swarmd.runtime.timeouts import cancellations, timeout
 
 log = logging.getLogger(__name__)
 
@@ -129,17 +129,21 @@ class Conversation:
         request = pb.SessionRequest(
             session_id=session_id, description=description_to_pb(description)
         )
+        before = cancellations()
         try:
             async with aclosing(self._dispatcher.Session(request, metadata=(REDIRECT,))) as news:
                 session_id = await self._begin(news)
                 async with asyncio.TaskGroup() as work:
-                    work.create_task(self._listen(news), name="session.news")
                     work.create_task(self._beat(session_id), name="session.heartbeat")
                     work.create_task(self._work(session_id), name="session.assignments")
                     work.create_task(self._report(session_id), name="session.reports")
                     work.create_task(self._publisher.run(self._broker), name="session.logs")
                     work.create_task(self._watch(description), name="session.description")
+                    await self._listen(news)
         except BaseExceptionGroup as group:
+            if cancellations() > before:
+                # Told to end while it was failing, of which a group tells nothing.
+                raise asyncio.CancelledError from group
             raise cause_of(group) from group
 
     async def _begin(self, news: AsyncIterator[Any]) -> str:

@@ -51,7 +51,7 @@ from .image_service import IMAGES, ImageService
 from .leaving import say_goodbye, tell_leaving, why_managers_stay
 from .local_service import LOCAL, LocalService
 from .member import ClusterMember
-from .memory import Memory
+from .memory import Memory, wipe_raft
 from .moving import Whereabouts, moved
 from .new_cluster import ingress_network
 from .paths import Paths
@@ -307,7 +307,7 @@ class Daemon:
             member = self._member(credentials, settings)
             self.member = member
             try:
-                self._memory.wipe_raft()
+                wipe_raft(self.paths)
                 self._memory.keep(credentials, settings)
                 await member.start()
             except BaseException as error:

@@ -65,10 +65,11 @@ class Memory:
         """Be part of no cluster."""
         self.keystore.forget()
         self._paths.settings.unlink(missing_ok=True)
-        self.wipe_raft()
+        wipe_raft(self._paths)
         self._paths.endpoints.unlink(missing_ok=True)
 
-    def wipe_raft(self) -> None:
-        """Forget what this node knew as a manager."""
-        shutil.rmtree(self._paths.raft, ignore_errors=True)
-        self._paths.raft.mkdir(mode=0o700, exist_ok=True)
+
+def wipe_raft(paths: Paths) -> None:
+    """Forget what this node knew as a manager."""
+    shutil.rmtree(paths.raft, ignore_errors=True)
+    paths.raft.mkdir(mode=0o700, exist_ok=True)

@@ -5,7 +5,6 @@ What managers alone need is imported when a node becomes one: workers do without
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Callable
 from random import Random
 from typing import TYPE_CHECKING, Protocol
@@ -18,6 +17,7 @@ from swarmd.runtime.clock import Clock
 from swarmd.runtime.garbage import leave_out_code
 from swarmd.store.changes import Transaction
 
+from .memory import wipe_raft
 from .paths import Paths
 from .security import SecurityContext
 from .settings import Settings
@@ -86,8 +86,7 @@ class OnThisMachine:
         raft_founding.prepare_join(self._paths.raft, member)
 
     def wipe(self) -> None:
-        shutil.rmtree(self._paths.raft, ignore_errors=True)
-        self._paths.raft.mkdir(mode=0o700)
+        wipe_raft(self._paths)
 
     def dial(self, address: str) -> Channel:
         return Channel(address, self._security.client_tls())

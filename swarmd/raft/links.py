@@ -204,7 +204,7 @@ class Inbound(asyncio.Protocol):
 
     def finish(self) -> None:
         """Close once everything is written."""
-        if self._transport is not None:
+        if self._transport is not None and not self._transport.is_closing():
             self._transport.close()
 
     def abort(self) -> None:

@@ -147,7 +147,7 @@ class Server:
             self._remote = None
             await self._drain([c for c in self._connections if not c.peer.local])
             for transport in list(self._foreign):
-                transport.close()
+                _close(transport)
             self._tls = None
 
     async def stop(self) -> None:
@@ -258,10 +258,16 @@ class Server:
             if connection not in self._connections:
                 return
             if not connection.calls and connection.served == served_before:
-                transport.close()
+                _close(transport)
                 return
             loop.call_later(idle_s, check, connection.served)
 
         loop = asyncio.get_running_loop()
         idle_s = self._limits.anonymous_idle_s
         loop.call_later(idle_s, check, 0)
+
+
+def _close(transport: asyncio.BaseTransport) -> None:
+    """Close a connection that may be closing: a TLS transport closed twice can't be aborted."""
+    if not transport.is_closing():
+        transport.close()

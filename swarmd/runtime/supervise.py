@@ -63,6 +63,9 @@ class Supervisor:
                 raise
             except Exception:
                 log.exception("task.crashed name=%s.%s", self.name, name)
+            if self._stopping:
+                # A group of tasks that failed while it was cancelled tells of the failure alone.
+                return
             if loop.time() - started > HEALTHY_AFTER_S:
                 delay = FIRST_DELAY_S
             await asyncio.sleep(delay)

@@ -16,7 +16,7 @@ class Timeout(asyncio.Timeout):  # type: ignore[misc]  # nothing about it is fin
     """As its base in later versions: only requests from within the block count."""
 
     async def __aenter__(self) -> Self:
-        self._earlier = _cancelling()
+        self._earlier = cancellations()
         await super().__aenter__()
         return self
 
@@ -28,7 +28,7 @@ class Timeout(asyncio.Timeout):  # type: ignore[misc]  # nothing about it is fin
     ) -> None:
         await super().__aexit__(exc_type, exc_val, exc_tb)
         ours = exc_type is asyncio.CancelledError and self.expired()
-        if ours and _cancelling() <= self._earlier:
+        if ours and cancellations() <= self._earlier:
             raise TimeoutError from exc_val
 
 
@@ -38,6 +38,7 @@ def timeout(delay_s: float | None) -> Timeout:
     return Timeout(None if delay_s is None else loop.time() + delay_s)
 
 
-def _cancelling() -> int:
+def cancellations() -> int:
+    """How often this task was told to end, as far as nobody has taken that back."""
     task = asyncio.current_task()
     return 0 if task is None else task.cancelling()

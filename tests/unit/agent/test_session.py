@@ -276,3 +276,35 @@ async def test_followers_of_the_session_hear_when_it_opens_and_ends() -> None:
     async with swarm.running():
         await session.wait_for_manager()
     assert heard == ["leader:1", "none"]
+
+
+class SlowToLeave:
+    """A broker of logs whose streams end only when the test says so."""
+
+    def __init__(self) -> None:
+        self.leaving = asyncio.Event()
+        self.released = asyncio.Event()
+
+    async def ListenSubscriptions(self, call: Call, request: object) -> AsyncIterator[object]:
+        try:
+            await asyncio.Event().wait()
+            yield
+        finally:
+            self.leaving.set()
+            await self.released.wait()
+
+
+async def test_an_agent_that_is_told_to_end_while_its_session_fails_ends() -> None:
+    swarm = Swarm()
+    broker = SlowToLeave()
+    swarm.services[LOG_BROKER] = broker
+    async with asyncio.timeout(20), asyncio.TaskGroup() as tasks:
+        leading = tasks.create_task(swarm.dispatcher.run())
+        agent = tasks.create_task(swarm.session.run())
+        await swarm.session.wait_for_manager()
+        leading.cancel()
+        await broker.leaving.wait()
+        agent.cancel()
+        broker.released.set()
+        await asyncio.wait({agent})
+    assert agent.cancelled()
