@@ -111,7 +111,14 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
 
     pulled = swarm.command(first, "image", "pull", image)
     assert pulled == f"{image}: {stored.partition('@')[2]}\n"
-    swarm.command(first, "image", "rm", image)  # the service knows it by its digest
+    everywhere = swarm.command(first, "image", "pull", "--all-nodes", image).splitlines()
+    assert len(everywhere) == 2
+    assert all(line.startswith(f"{pulled.strip()} on ") for line in everywhere)
+    with pytest.raises(CommandFailed, match=rf"not done everywhere: .* no such image: {image}x"):
+        swarm.command(first, "image", "pull", "--node", node_ids(swarm)["w1"], f"{image}x")
+    # The service knows it by its digest.
+    gone = swarm.command(first, "image", "rm", "--all-nodes", image).splitlines()
+    assert [line.startswith(f"Removed image: {image} from ") for line in gone] == [True, True]
     swarm.command(first, "registry", "logout", registry.host)
     with pytest.raises(CommandFailed, match="does not show it to anybody"):
         swarm.command(first, "image", "pull", image)
@@ -130,7 +137,13 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
 
     assert swarm.command(first, *prune) == ""
     swarm.command(first, "service", "rm", "web")
-    wait_until(lambda: stored in swarm.command(first, *prune), what="the image to be of no use")
+    removed: list[str] = []
+
+    def are_pruned() -> bool:
+        removed.extend(swarm.command(first, *prune, "--all-nodes").splitlines())
+        return sum(stored in line for line in removed) == len(swarm.machines.nodes())
+
+    wait_until(are_pruned, what="the image to be of no use on any node")
     assert [row["Name"] for row in swarm.rows(first, "image", "ls")] == ["mine:1"]
 
 
@@ -217,8 +230,12 @@ def test_images_are_saved_on_one_node_and_loaded_on_another(swarm: Swarm, tmp_pa
     assert not list(tmp_path.glob(".kept*"))
     with pytest.raises(CommandFailed, match="/dev/null is no file"):
         swarm.command(first, "image", "save", "-o", "/dev/null", "saved:1")
-    for machine in (first, worker):
-        swarm.command(machine, "image", "rm", *both)
+    with pytest.raises(CommandFailed, match=r"not done everywhere: .*this node has no image ghost"):
+        swarm.command(first, "image", "rm", "--node", ids["w1"], "ghost:1")
+    with pytest.raises(CommandFailed, match="no node has an image ghost:1"):
+        swarm.command(first, "image", "rm", "--all-nodes", "ghost:1")
+    swarm.command(first, "image", "rm", "--all-nodes", *both)
+    assert swarm.rows(worker, "image", "ls") == []
 
 
 def test_volumes_of_all_nodes_are_seen_from_a_manager(swarm: Swarm) -> None:
