@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import select
 import socket
 import threading
 from collections.abc import Iterator
@@ -22,14 +23,21 @@ class Sniffer:
             sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(_ALL))
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
             sock.bind((interface, 0))
-            sock.settimeout(0.2)
             return sock
 
-        self.packets: list[bytes] = []
+        self._packets: list[bytes] = []
+        self._lock = threading.Lock()
         self._socket = netns.inside(namespace, listen)
         self._ends = threading.Event()
         self._thread = threading.Thread(target=self._listen)
         self._thread.start()
+
+    @property
+    def packets(self) -> list[bytes]:
+        """What has passed until now, or until the end, in order."""
+        if not self._ends.is_set():
+            self._take()
+        return self._packets
 
     def saw(self, text: bytes) -> bool:
         """Whether somebody could have read this off the wire."""
@@ -48,14 +56,21 @@ class Sniffer:
         return {packet[23] for packet in self.packets if packet[12:14] == b"\x08\x00"}
 
     def close(self) -> None:
+        self._take()
         self._ends.set()
         self._thread.join()
         self._socket.close()
 
     def _listen(self) -> None:
         while not self._ends.is_set():
-            with contextlib.suppress(TimeoutError):
-                self.packets.append(self._socket.recv(65536))
+            readable, _, _ = select.select([self._socket], [], [], 0.2)
+            if readable:
+                self._take()
+
+    def _take(self) -> None:
+        with self._lock, contextlib.suppress(BlockingIOError):
+            while True:
+                self._packets.append(self._socket.recv(65536, socket.MSG_DONTWAIT))
 
 
 @contextlib.contextmanager
