@@ -45,7 +45,19 @@ def registry(directory: Path) -> Iterator[LocalRegistry]:
 
 
 @pytest.fixture(scope="module")
-def swarm(registry: LocalRegistry, directory: Path) -> Iterator[Swarm]:
+def shelf(directory: Path) -> Iterator[Path]:
+    """What `docker-credential-shelf` answers to daemons that are started from now on."""
+    kept, program = directory / "kept", directory / "bin" / "docker-credential-shelf"
+    program.parent.mkdir()
+    program.write_text(f"#!/bin/sh\nexec cat {kept}\n")
+    program.chmod(0o755)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", str(program.parent), prepend=os.pathsep)
+        yield kept
+
+
+@pytest.fixture(scope="module")
+def swarm(registry: LocalRegistry, directory: Path, shelf: Path) -> Iterator[Swarm]:
     """A manager and a worker, which find the registry on their own loopback."""
     with machines(("m1", "w1")) as made:
         swarm = Swarm(made)
@@ -80,7 +92,7 @@ def tasks(swarm: Swarm, service: str) -> list[dict[str, str]]:
 
 
 def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
-    swarm: Swarm, registry: LocalRegistry, tmp_path: Path
+    swarm: Swarm, registry: LocalRegistry, shelf: Path, tmp_path: Path
 ) -> None:
     first, image = manager(swarm), f"{registry.host}/team/app:1"
     create = ("service", "create", "--name", "web", "--replicas", "2")
@@ -124,6 +136,7 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
         swarm.command(first, "image", "pull", image)
     with pytest.raises(CommandFailed, match="not logged in"):
         swarm.command(first, "registry", "logout", registry.host)
+    told_by_a_program(swarm, registry, shelf, image)
     imported_and_run(swarm, tmp_path)
 
     # Nobody can pull it any more, so what the service may be rolled back to has to stay.
@@ -145,6 +158,20 @@ def test_the_swarm_logs_in_once_and_all_its_nodes_pull(
 
     wait_until(are_pruned, what="the image to be of no use on any node")
     assert [row["Name"] for row in swarm.rows(first, "image", "ls")] == ["mine:1"]
+
+
+def told_by_a_program(swarm: Swarm, registry: LocalRegistry, shelf: Path, image: str) -> None:
+    first = manager(swarm)
+    login = ("registry", "login", "--helper")
+    with pytest.raises(CommandFailed, match="docker-credential-none is not installed"):
+        swarm.command(first, *login, "none", registry.host)
+    shelf.write_text(json.dumps({"Username": USER, "Secret": PASSWORD}))
+    swarm.command(first, *login, "shelf", registry.host)
+    (row,) = swarm.rows(first, "registry", "ls")
+    assert (row["Username"], row["Helper"], row["Problem"]) == (USER, "shelf", "")
+    swarm.command(first, "image", "pull", image)
+    swarm.command(first, "image", "rm", image)
+    swarm.command(first, "registry", "logout", registry.host)
 
 
 def imported_and_run(swarm: Swarm, tmp_path: Path) -> None:

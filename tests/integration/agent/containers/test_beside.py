@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.agent.executors.session import STDERR, STDOUT, Command, NoSession, Session
 from swarmd.model.ids import TaskId
@@ -210,19 +211,39 @@ async def test_the_health_check_of_an_image_counts_unless_the_spec_has_its_own(
 async def test_the_ports_of_a_container_are_probed_where_they_are(
     worker: ContainerWorker,
 ) -> None:
-    task_id = an_id()
+    task_id, plain, deaf = an_id(), an_id(), an_id()
     script = "sleep 0.5; echo fine > /tmp/healthz; exec httpd -f -p 80 -h /tmp"
+    ports = (PortConfig(target_port=80),)
+    well = check("HTTP", "/healthz", retries=100)
+    listens = check("TCP", retries=100)
     worker.assign(
-        a_container(
-            task_id, "sh", "-c", script, ports=(PortConfig(target_port=80),),
-            healthcheck=check("HTTP", "/healthz", retries=100),
-        )
-    )  # fmt: skip
+        a_container(task_id, "sh", "-c", script, ports=ports, healthcheck=well),
+        a_container(plain, "sh", "-c", script, ports=ports, healthcheck=listens),
+        a_container(deaf, "sleep", "1000", ports=ports, healthcheck=check("TCP", retries=1)),
+    )
+    await worker.reaches(plain, TaskState.RUNNING)
+    assert "cannot be connected to" in (await worker.ends(deaf)).err
     await worker.reaches(task_id, TaskState.RUNNING)
     assert (await run(worker, task_id, "rm", "/tmp/healthz"))[0] == 0
     await eventually(
         lambda: "/healthz answered 404" in worker.status(task_id).unready, "an unready task"
     )
+
+
+async def test_a_probe_that_hangs_fails_in_time_and_is_killed(worker: ContainerWorker) -> None:
+    hangs = replace(check("CMD", "sleep", "9999", retries=2), timeout_ns=300 * MILLISECOND)
+    task_id = an_id()
+    worker.assign(a_container(task_id, "sleep", "1000", healthcheck=hangs))
+    status = await worker.ends(task_id)
+    assert (status.state, status.err) == (TaskState.FAILED, "unhealthy: no answer within 300ms")
+    assert not [one for one in Path("/proc").glob("[0-9]*/cmdline") if is_probe(one)]
+
+
+def is_probe(path: Path) -> bool:
+    try:
+        return path.read_bytes() == b"sleep\x009999\0"
+    except OSError:
+        return False  # gone meanwhile
 
 
 async def test_probes_go_on_after_a_restart_of_the_daemon(worker: ContainerWorker) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import subprocess
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from swarmd.agent import mount_calls
+from swarmd.model.host_access import AppArmor, Privileges
 from swarmd.model.spec import BindOptions, Driver, Mount, TmpfsOptions, VolumeOptions
-from swarmd.model.states import MountType, Propagation, TaskState
+from swarmd.model.states import AppArmorMode, MountType, Propagation, TaskState
 from swarmd.network.kernel import netns
 from tests.support import images
 from tests.support.containers import (
@@ -191,7 +195,9 @@ async def test_a_fresh_volume_begins_with_what_the_image_has_and_outlives_its_ta
         target="/srv",
         volume_options=VolumeOptions(no_copy=True, labels={"a": "b"}),
     )
-    assert await worker.run_to_end("ls", "/srv", image="data:1", mounts=(bare,)) == ""
+    look = ("sh", "-c", "ls /srv; touch /srv/x 2>/dev/null || echo read-only")
+    seen = await worker.run_to_end(*look, image="data:1", mounts=(replace(bare, read_only=True),))
+    assert seen == "read-only\n"
     assert worker.node_executor.volumes.all()[0].labels == {"a": "b"}
 
 
@@ -266,12 +272,77 @@ async def test_a_volume_without_a_name_goes_with_its_task(worker: ContainerWorke
     )
 
 
-async def test_mounts_made_later_reach_a_container_that_asked_for_them(
-    worker: ContainerWorker, tmp_path: Path
+WAYS = {
+    "private": BindOptions(),
+    "slave": BindOptions(propagation=Propagation.RSLAVE),
+    "shared": BindOptions(propagation=Propagation.RSHARED),
+    "alone": BindOptions(propagation=Propagation.RSLAVE, non_recursive=True),
+}
+PROPAGATING = """
+mount -t tmpfs none /shared/own; touch /shared/own/inside
+mount -t tmpfs none /slave/hidden; touch /slave/hidden/inside
+echo made; until test -e /told/go; do sleep 0.05; done
+for way in private slave shared alone; do
+  test -e /$way/later/file && echo $way sees the later
+  test -e /$way/below/file && echo $way sees the earlier
+done
+"""
+
+
+@pytest.fixture
+def place(tmp_path: Path) -> Iterator[Path]:
+    """A directory of the node whose mounts are shared, with a file system mounted below it."""
+    directory = tmp_path / "place"
+    directory.mkdir()
+    mount_calls.mount("tmpfs", str(directory), "tmpfs", 0)
+    mount_calls.mount("", str(directory), "", mount_calls.MS_SHARED)
+    for name in ("below", "later", "own", "hidden"):
+        (directory / name).mkdir()
+    mount_calls.mount("tmpfs", f"{directory}/below", "tmpfs", 0)
+    (directory / "below" / "file").touch()
+    yield directory
+    subprocess.run(["umount", "-R", directory], check=True)
+
+
+async def test_mounts_made_later_are_seen_on_either_side_as_each_bind_says(
+    worker: ContainerWorker, place: Path, tmp_path: Path
 ) -> None:
-    mount = Mount(
-        source=str(tmp_path), target="/in", bind_options=BindOptions(propagation=Propagation.RSLAVE)
+    told = tmp_path / "told"
+    told.mkdir()
+    binds = [Mount(source=str(place), target=f"/{way}", bind_options=o) for way, o in WAYS.items()]
+    task = a_container(
+        an_id(), "sh", "-c", PROPAGATING,
+        mounts=(*binds, Mount(source=str(told), target="/told")),
+        capability_add=("SYS_ADMIN",),
+        privileges=Privileges(apparmor=AppArmor(mode=AppArmorMode.DISABLED)),
+    )  # fmt: skip
+    worker.assign(replace(task, allow=("security-opt",)))
+    await eventually(lambda: worker.output(task.id) == "made\n", "the mounts of the container")
+    assert (place / "own" / "inside").exists()
+    assert not (place / "hidden" / "inside").exists()
+    mount_calls.mount("tmpfs", f"{place}/later", "tmpfs", 0)
+    (place / "later" / "file").touch()
+    (told / "go").touch()
+    await worker.ends(task.id)
+    assert worker.output(task.id).splitlines()[1:] == [
+        *("private sees the earlier", "slave sees the later", "slave sees the earlier"),
+        *("shared sees the later", "shared sees the earlier", "alone sees the later"),
+    ]
+
+
+async def test_read_only_goes_for_what_is_mounted_below_unless_that_is_left_out(
+    worker: ContainerWorker, place: Path
+) -> None:
+    ways = {
+        "default": BindOptions(),
+        "forced": BindOptions(read_only_force_recursive=True),
+        "flat": BindOptions(read_only_non_recursive=True),
+    }
+    mounts = tuple(
+        Mount(source=str(place), target=f"/{way}", read_only=True, bind_options=options)
+        for way, options in ways.items()
     )
-    output = await worker.run_to_end("grep", " /in ", "/proc/self/mountinfo", mounts=(mount,))
-    assert output
-    assert "shared:" not in output
+    touch = "for way in default forced flat; do touch /$way/$way /$way/below/$way; done; true"
+    await worker.run_to_end("sh", "-c", touch, mounts=mounts)
+    assert {path.name for path in (place / "below").iterdir()} == {"file", "flat"}
+    assert {path.name for path in place.iterdir()} == {"below", "later", "own", "hidden"}

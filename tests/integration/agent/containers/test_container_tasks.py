@@ -5,14 +5,17 @@ from __future__ import annotations
 import asyncio
 import signal
 import socket
+import subprocess
 import urllib.request
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
+from swarmd.model.host_access import Privileges, Seccomp
 from swarmd.model.spec import DnsConfig, LogDriver, PortConfig, Resources, Ulimit
-from swarmd.model.states import TaskState
+from swarmd.model.states import SeccompMode, TaskState
 from tests.support import images
 from tests.support.containers import (
     ContainerWorker,
@@ -38,7 +41,7 @@ async def test_a_container_sees_what_its_spec_says_and_nothing_of_the_node(
     script = (
         "echo $GREETING; pwd; id -u; id -g; id -G; hostname; ps | wc -l; "
         "cat /etc/hosts | grep db; cat /etc/resolv.conf; cat /proc/sys/net/core/somaxconn; "
-        "sh -c 'ulimit -n'; echo $HOME $HOSTNAME; cat /proc/self/oom_score_adj"
+        "sh -c 'ulimit -Sn; ulimit -Hn'; echo $HOME $HOSTNAME; cat /proc/self/oom_score_adj"
     )
     output = await worker.run_to_end(
         "sh",
@@ -60,7 +63,7 @@ async def test_a_container_sees_what_its_spec_says_and_nothing_of_the_node(
     assert lines[7] == "10.1.1.1 db"
     assert "nameserver 10.0.0.53" in lines
     assert "search x.test" in lines
-    assert lines[-4:] == ["77", "64", "/home inside", "500"]
+    assert lines[-5:] == ["77", "64", "128", "/home inside", "500"]
 
 
 async def test_what_reaches_beyond_the_container_is_refused(worker: ContainerWorker) -> None:
@@ -77,6 +80,17 @@ async def test_what_reaches_beyond_the_container_is_refused(worker: ContainerWor
     assert lines[1].split() == ["CapBnd:", "00000000a80425fb"]
     assert lines[2].split() == ["Seccomp:", "2"]
     assert lines[3:] == ["no mount", "no sysctl", "0", "no device"]
+
+    # User namespaces need no capability: nothing but the filter is in the way.
+    script = "grep Seccomp: /proc/1/status; busybox unshare -U echo made 2>/dev/null || echo none"
+    assert (await worker.run_to_end("sh", "-c", script)).split() == ["Seccomp:", "2", "none"]
+    unconfined = Privileges(seccomp=Seccomp(mode=SeccompMode.UNCONFINED))
+    task = a_container(an_id(), "sh", "-c", script, privileges=unconfined)
+    worker.assign(replace(task, allow=("security-opt",)))
+    await worker.ends(task.id)
+    possible = subprocess.run(["unshare", "-U", "true"], check=False).returncode == 0
+    made = "made" if possible else "none"
+    assert worker.output(task.id).split() == ["Seccomp:", "0", made]
 
 
 async def test_capabilities_are_added_and_dropped(worker: ContainerWorker) -> None:
