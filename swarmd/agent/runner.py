@@ -21,6 +21,7 @@ from swarmd.agent.executors.session import Access
 from swarmd.agent.serving import Serving
 from swarmd.agent.watched import WatchedController, while_running
 from swarmd.model.instant import Instant
+from swarmd.model.spec import PortConfig
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.runtime.clock import Clock
@@ -54,6 +55,7 @@ class Runner:
         self._serving = serving
         self._draining: Timeout | None = None
         self._listening = ""
+        self._ipv6_ports: tuple[PortConfig, ...] = ()
         self._executor = executor
         self._clock = clock
         self._changed = changed
@@ -154,9 +156,12 @@ class Runner:
 
     async def _listen(self, controller: Controller) -> None:
         """Wait a moment for the task to listen on its TCP ports, if it has any."""
-        if self._serving is not None and has_tcp_ports(self.task):
+        if self._serving is None or not self.task.ports:
+            return
+        if has_tcp_ports(self.task):
             work = self._serving.listening(self.task, controller.surroundings)
             self._listening = await while_running(controller, work) or ""
+        self._ipv6_ports = await self._serving.ipv6_ports(self.task, controller.surroundings)
 
     async def _drain(self, controller: Controller) -> None:
         """Wait until others need the task no more, unless it is to be removed at once."""
@@ -223,6 +228,8 @@ class Runner:
             surroundings=controller.surroundings if controller else task_machine.NO_SURROUNDINGS,
             note="; ".join(filter(None, notes)) if step is Step.START and outcome is DONE else "",
         )
+        if step is Step.START and outcome is DONE:
+            status = replace(status, ipv6_ports=self._ipv6_ports)
         self._set_status(status)
 
     def _set_status(self, status: TaskStatus) -> None:

@@ -28,6 +28,7 @@ from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.endpoints import Known
 from swarmd.model.ids import NetworkId
 from swarmd.model.instant import SECOND
+from swarmd.model.spec import PortConfig
 from swarmd.model.task import Task
 from swarmd.network.kernel import netns
 from swarmd.network.kernel.streams import streams
@@ -151,6 +152,13 @@ class Serving:
             if not missing:  # nobody has got round to look
                 return ""
         return f"nothing listens on port {', '.join(map(str, sorted(missing)))} yet"
+
+    async def ipv6_ports(self, task: Task, surroundings: Surroundings) -> tuple[PortConfig, ...]:
+        """The target ports at which a task that has started answers over IPv6."""
+        seen = await self._look_at(task, surroundings)
+        if seen is None or not seen.own_namespace:
+            return ()
+        return serving.ipv6_ports(task, seen.sockets)
 
     async def drained(
         self, task: Task, surroundings: Surroundings, *, tell: Callable[[str], None]

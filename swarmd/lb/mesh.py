@@ -1,21 +1,21 @@
 """Published ports of a node whose kernel balances: what the kernel can, and the proxy the rest.
 
-The kernel leads IPv4 connections to tasks on the ingress network. The proxy holds those ports, so
-that no other program takes them, answers them over IPv6, and serves the services that have tasks on
-nodes without an ingress network. A port that another program has got is left to it. SCTP is the
-kernel's alone.
+The kernel leads connections to tasks on the ingress network: those of IPv4, and those of IPv6 where
+all tasks of a port answer them. The proxy holds those ports, so that no other program takes them,
+answers over IPv6 for tasks that don't, and serves the services that have tasks on nodes without an
+ingress network. A port that another program has got is left to it. SCTP is the kernel's alone.
 """
 
 from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
 from swarmd.lb.core.leaving import Leaving
-from swarmd.lb.core.mesh import MeshPort, MeshState, mesh_state, split
+from swarmd.lb.core.mesh import IPV6, MeshPort, MeshSide, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Backend, ServiceEndpoints, Tables
 from swarmd.lb.kernel import BalancerReport, FrontendStats
@@ -26,7 +26,7 @@ from swarmd.lb.virtual import Tended
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import SECOND, Instant
 from swarmd.model.states import Protocol
-from swarmd.network.core.tables import NetworkTable
+from swarmd.network.core.tables import IPV4, NetworkTable
 from swarmd.network.kernel.nft import NftError
 from swarmd.runtime.clock import Clock
 
@@ -63,13 +63,13 @@ class MeshBalancer:
         self._mesh = kernel
         self._on_report = on_report
         self._four = make_proxy(("0.0.0.0",), lambda _: self._look_again())
-        self._six = make_proxy(("::",), lambda _: self._publish())
+        self._six = make_proxy(("::",), lambda _: self._look_again())
         self._published = Tables()
         self._ingress: NetworkTable | None = None
         # The one whose rules are in force, and tasks that get datagrams by them.
         self._behind: NetworkTable | None = None
         self._datagrams: frozenset[str] = frozenset()
-        self._state: MeshState | None = None
+        self._sides: tuple[MeshSide, ...] = ()  # empty: there is no mesh
         self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
         self._coming: frozenset[str] = frozenset()  # tasks that have never been ready
         self._leaving = Leaving()
@@ -79,6 +79,11 @@ class MeshBalancer:
         self._verified_at = Instant(0)
         self._at_work = asyncio.Lock()
         self._again = asyncio.Event()
+
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether the kernel leads IPv6 here, given addresses for it on the ingress network."""
+        return self._mesh.has_ipv6
 
     async def use(self, ingress: NetworkTable | None) -> None:
         """Balance over this ingress network from the next `apply` on; None: there is none."""
@@ -111,9 +116,9 @@ class MeshBalancer:
             try:
                 if self._problem or self._again.is_set():
                     await self._bring()
-                elif self._state is not None and now - self._verified_at >= VERIFY_EVERY_NS:
+                elif self._sides and now - self._verified_at >= VERIFY_EVERY_NS:
                     self._verified_at = Instant(now)
-                    repaired = await asyncio.to_thread(self._mesh.repair, self._state)
+                    repaired = await asyncio.to_thread(self._mesh.repair)
                     self._crowded = await asyncio.to_thread(self._mesh.crowded)
                     self._publish()
             except (NftError, OSError) as error:
@@ -127,7 +132,7 @@ class MeshBalancer:
         See `VirtualBalancer.forget`.
         """
         due = self._leaving.due(Instant(self._clock.monotonic()))
-        if due and self._state is not None:
+        if due and self._sides:
             ended = due.gone.intersection(self._stopped)
             try:
                 await asyncio.to_thread(self._mesh.forget, replace(due, ended=ended))
@@ -155,8 +160,8 @@ class MeshBalancer:
 
     async def close(self) -> None:
         await self.let_go()
-        if self._state is not None:
-            self._state = None
+        if self._sides:
+            self._sides = ()
             await asyncio.to_thread(self._mesh.close)
 
     async def _bring(self) -> None:
@@ -165,25 +170,44 @@ class MeshBalancer:
         now = self._clock.monotonic()
         self._stopped = {key: row for key, row in self._stopped.items() if row[1] > now}
         stopped = {address: service_id for address, (service_id, _) in self._stopped.items()}
-        state = None
-        if self._ingress is not None:
-            state = mesh_state(shared.ports, self._ingress, self._node_id, stopped, self._coming)
-        kernel = shared.ports if state is not None else ()
-        rest = shared.rest if state is not None else self._published
+        states = self._states(shared.ports, stopped)
+        kernel = shared.ports if states else ()
+        rest = shared.rest if states else self._published
         await self._four.apply(_with(rest, kernel, self._published, backend=None))
         await self._six.apply(_with(rest, kernel, self._published, backend=NAMESPACE_ADDRESS))
-        ours = tuple(port for port in kernel if port.key not in self._four.unanswered)
         self._problem = ""
-        ingress = self._ingress
-        if state is not None:
+        ingress, sides = self._ingress, tuple(map(self._side, states))
+        if sides:
             try:
-                await asyncio.to_thread(self._mesh.apply, state, ours)
+                await asyncio.to_thread(self._mesh.apply, *sides)
             except (NftError, OSError) as error:
                 self._problem = f"published ports are not up to date: {error}"
         if not self._problem:
-            self._note(ingress, kernel)
-        self._state = state
+            self._note(ingress, tuple(port for state in states for port in state.ports))
+        self._sides = sides
         self._publish()
+
+    def _states(
+        self, ports: tuple[MeshPort, ...], stopped: Mapping[str, ServiceId]
+    ) -> list[MeshState]:
+        """What the kernel is to hold for each family that there is; nothing without IPv4."""
+        found: list[MeshState] = []
+        if self._ingress is None:
+            return found
+        for version in (IPV4, IPV6) if self.has_ipv6 else (IPV4,):
+            state = mesh_state(
+                ports, self._ingress, self._node_id, stopped, self._coming, version=version
+            )
+            if state is not None:
+                found.append(state)
+        return found
+
+    def _side(self, state: MeshState) -> MeshSide:
+        """The ports that other programs have got are left to them."""
+        proxy = self._four if state.version == IPV4 else self._six
+        return MeshSide(
+            state, tuple(port for port in state.ports if port.key not in proxy.unanswered)
+        )
 
     def _note(self, ingress: NetworkTable | None, ports: tuple[MeshPort, ...]) -> None:
         """Note who left: the rules by this table and these ports are in force."""

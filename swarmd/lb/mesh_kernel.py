@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from swarmd.lb.core.leaving import Due
-from swarmd.lb.core.mesh import MeshPort, MeshState
+from swarmd.lb.core.mesh import MeshSide
 
 
 class MeshKernel(Protocol):
@@ -14,21 +14,22 @@ class MeshKernel(Protocol):
     They raise `OSError`, or `NftError`, when the kernel refuses; the next attempt begins anew.
     """
 
-    def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
-        """Bring both namespaces in line.
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether it leads IPv6, too, on this node."""
+        ...
 
-        Args:
-            state: what the ingress namespace is to hold.
-            ports: those which the node's own namespace leads there.
-        """
+    def apply(self, *sides: MeshSide) -> None:
+        """Bring both namespaces in line: with the mesh of IPv4, and with that of IPv6 if there is
+        one."""
         ...
 
     def forget(self, due: Due) -> None:
         """Cut off what leads to tasks that are gone; have UDP clients of others begin anew."""
         ...
 
-    def repair(self, state: MeshState) -> int:
-        """Put back what somebody else has changed; how many things that were."""
+    def repair(self) -> int:
+        """Put back what somebody else has changed since `apply`; how many things that were."""
         ...
 
     def crowded(self) -> tuple[str, ...]:

@@ -6,13 +6,15 @@ namespace, and packets with a peer's mark are routed to that peer.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from swarmd.lb.core.mesh import MeshState
 from swarmd.network.core.overlay_plan import BRIDGE
 from swarmd.network.ingress import INSIDE, OUTSIDE
-from swarmd.network.kernel import netns, sysctl
+from swarmd.network.kernel import forwarding, netns, sysctl
 from swarmd.network.kernel.links import find
 from swarmd.network.kernel.netlink import Request, open_netlink
 from swarmd.network.kernel.routing import (
@@ -31,6 +33,8 @@ ROUTING_TABLES = 10_000  # of peers: this and their number
 RULE_PRIORITY = 90
 # Before the rules of peers, of which there may be hundreds: most packets have no mark.
 UNMARKED = Rule(family=4, mark=0, table=MAIN_TABLE, priority=RULE_PRIORITY - 1)
+_EVERYTHING = {4: "0.0.0.0/0", 6: "::/0"}
+_ONE = {4: "/32", 6: "/128"}
 _NODE_SETTINGS = {
     "ipv4/ip_forward": "1",
     # 127.0.0.1 as a destination is led out of the node's own namespace, and back.
@@ -55,10 +59,13 @@ _INGRESS_SETTINGS = {
 }
 
 
-def set_up(ingress: Path, *, node: Path | None, more: Mapping[str, str] = {}) -> None:
+def set_up(
+    ingress: Path, *, node: Path | None, ipv6: bool = False, more: Mapping[str, str] = {}
+) -> None:
     """Have both namespaces pass packets on.
 
     Args:
+        ipv6: whether packets of IPv6 as well.
         more: settings of the ingress namespace.
 
     Raises:
@@ -66,10 +73,15 @@ def set_up(ingress: Path, *, node: Path | None, more: Mapping[str, str] = {}) ->
     """
     netns.inside(node, lambda: sysctl.put(_NODE_SETTINGS))
     netns.inside(ingress, lambda: sysctl.put({**_INGRESS_SETTINGS, **more}))
+    for path in (node, ingress) if ipv6 else ():
+        netns.inside(path, forwarding.pass_on_ipv6)
 
 
-def bring_ways(ingress: Path, state: MeshState) -> int:
+def bring_ways(ingress: Path, states: Iterable[MeshState]) -> int:
     """Bring the ways in an ingress namespace in line; answers how many steps that took. Blocks.
+
+    Args:
+        states: one for each family that there is.
 
     Raises:
         OSError: the kernel refuses.
@@ -78,30 +90,15 @@ def bring_ways(ingress: Path, state: MeshState) -> int:
         bridge = find(netlink, BRIDGE)
         if bridge is None:
             raise OSError(f"the ingress namespace has no interface {BRIDGE}")
-        wanted_routes = {
-            Route(f"{task}/32", index=bridge, gateway=owner) for task, owner in state.ways.items()
-        } | {
-            Route(
-                "0.0.0.0/0",
-                index=bridge,
-                gateway=peer.address,
-                table=ROUTING_TABLES + peer.number,
-            )
-            for peer in state.peers
-        }
-        wanted_rules = {
-            Rule(
-                family=4,
-                mark=peer.number,
-                table=ROUTING_TABLES + peer.number,
-                priority=RULE_PRIORITY,
-            )
-            for peer in state.peers
-        } | {UNMARKED}
+        wanted_routes: set[Route] = set()
+        wanted_rules: set[Rule] = set()
+        for state in states:
+            wanted_routes |= _routes(state, bridge)
+            wanted_rules |= _rules(state)
         actual_routes = {
             route
             for route in routes(netlink)
-            if route.table >= ROUTING_TABLES or route.destination.endswith("/32")
+            if route.table >= ROUTING_TABLES or route.destination.endswith(tuple(_ONE.values()))
         }
         actual_rules = {
             rule for rule in rules(netlink) if rule.priority in (RULE_PRIORITY, UNMARKED.priority)
@@ -119,3 +116,25 @@ def bring_ways(ingress: Path, state: MeshState) -> int:
         ]
         netlink.do(*requests)
         return len(requests)
+
+
+def _routes(state: MeshState, bridge: int) -> set[Route]:
+    one, everything = _ONE[state.version], _EVERYTHING[state.version]
+    return {
+        Route(f"{task}{one}", index=bridge, gateway=owner) for task, owner in state.ways.items()
+    } | {
+        Route(everything, index=bridge, gateway=peer.address, table=ROUTING_TABLES + peer.number)
+        for peer in state.peers
+    }
+
+
+def _rules(state: MeshState) -> set[Rule]:
+    return {
+        Rule(
+            family=state.version,
+            mark=peer.number,
+            table=ROUTING_TABLES + peer.number,
+            priority=RULE_PRIORITY,
+        )
+        for peer in state.peers
+    } | {replace(UNMARKED, family=state.version)}

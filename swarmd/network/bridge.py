@@ -3,7 +3,8 @@
 Each task that isn't confined to internal networks has an interface there, with an address of a
 range that only this node knows. What leaves by it is forwarded under the node's address where
 nftables is there to say so; where it is not, tasks reach the node alone, and the note says it.
-Tasks of overlays don't see each other here.
+Tasks of overlays don't see each other here. Where the node has IPv6, so have its tasks: an address
+that follows from the other one.
 """
 
 from __future__ import annotations
@@ -11,14 +12,22 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Collection
-from ipaddress import IPv4Address, IPv4Network
+from ipaddress import IPv4Address, IPv4Network, IPv6Network
 from pathlib import Path
 
 from swarmd.model.ids import TaskId
-from swarmd.network.core.addresses import RANGES, Addresses, NoAddressLeft, choose_range, routed
+from swarmd.network.core.addresses import (
+    RANGES,
+    Addresses,
+    NoAddressLeft,
+    beside,
+    choose_range,
+    routed,
+    site_of,
+)
 from swarmd.network.core.interfaces import Egress, Interface
 from swarmd.network.core.overlay_plan import NAME_MAX, PORT_PREFIX, port_name
-from swarmd.network.kernel import links, netns, nft, routing, sysctl
+from swarmd.network.kernel import forwarding, links, netns, nft, routing
 from swarmd.network.kernel.netlink import open_netlink
 from swarmd.network.plugging import Plug, plug
 
@@ -51,6 +60,7 @@ class NodeBridge:
         self._node_id = node_id
         self._node = node
         self._spared = spared
+        self._site: IPv6Network | None = None  # None: the node has no IPv6
         self._addresses: Addresses | None = None
         self._plugs: dict[TaskId, Plug] = {}
         self._isolated: set[TaskId] = set()
@@ -77,7 +87,7 @@ class NodeBridge:
             address = addresses.lease(task_id)
         except NoAddressLeft as error:
             raise BridgeUnavailable(str(error)) from None
-        return _egress(addresses, address)
+        return self._egress(addresses, address)
 
     async def hold(self, task_id: TaskId, address: IPv4Address) -> Egress:
         """Note the place of a task that an earlier run of the daemon has connected.
@@ -87,7 +97,7 @@ class NodeBridge:
         """
         addresses = await self._ready()
         addresses.hold(task_id, address)
-        return _egress(addresses, address)
+        return self._egress(addresses, address)
 
     async def attach(
         self, task_id: TaskId, namespace: Path, interface: Interface, *, isolated: bool
@@ -162,6 +172,8 @@ class NodeBridge:
         if network is None:
             network = choose_range(self._node_id, routed(self._routes()))
         addresses = Addresses(network)
+        if netns.inside(self._node, forwarding.has_ipv6):
+            self._site = site_of(self._node_id)
         self._bring(addresses)
         self.note = self._forward(addresses)
         return addresses
@@ -174,12 +186,29 @@ class NodeBridge:
                 netlink.do(links.bridge(self.name))
             index = links.index_of(netlink, self.name)
             is_right = found is not None and found.is_up
-            if not is_right or addresses.gateway not in routing.addresses(netlink, index):
-                netlink.do(
-                    links.change(index, up=True), routing.put_address(index, addresses.gateway)
-                )
-                return True
-        return False
+            missing = self._gateways(addresses) - routing.addresses(netlink, index)
+            if is_right and not missing:
+                return False
+            netlink.do(
+                links.change(index, up=True),
+                *(routing.put_address(index, address) for address in missing),
+            )
+        return True
+
+    def _gateways(self, addresses: Addresses) -> set[routing.Interface]:
+        """The addresses of the bridge itself."""
+        if self._site is None:
+            return {addresses.gateway}
+        return {addresses.gateway, beside(addresses.gateway.ip, self._site)}
+
+    def _egress(self, addresses: Addresses, address: IPv4Address) -> Egress:
+        site, gateway = self._site, addresses.gateway.ip
+        return Egress(
+            address=addresses.interface(address),
+            gateway=str(gateway),
+            ipv6=beside(address, site) if site is not None else None,
+            ipv6_gateway=str(beside(gateway, site).ip) if site is not None else "",
+        )
 
     def _existing_range(self) -> IPv4Network | None:
         with open_netlink(self._node) as netlink:
@@ -203,7 +232,9 @@ class NodeBridge:
 
         def put() -> None:
             nft.run(rules)
-            sysctl.put({"ipv4/ip_forward": "1"})
+            forwarding.pass_on_ipv4()
+            if self._site is not None:
+                forwarding.pass_on_ipv6()
 
         try:
             netns.inside(self._node, put)
@@ -212,20 +243,29 @@ class NodeBridge:
         return ""
 
     def _rules(self, addresses: Addresses) -> str:
-        return (
-            f"table {self._table} {{ }}\n"
-            f"delete table {self._table}\n"
-            f"table {self._table} {{\n"
+        inside: dict[str, IPv4Network | IPv6Network] = {"ip": addresses.network}
+        if self._site is not None:
+            inside["ip6"] = self._site
+        return "".join(
+            f"table {family} {self._table} {{ }}\n"
+            f"delete table {family} {self._table}\n"
+            f"table {family} {self._table} {{\n"
             "  chain leaving {\n"
             "    type nat hook postrouting priority 100; policy accept;\n"
-            f'    ip saddr {addresses.network} oifname != "{self.name}" masquerade\n'
+            f'    {family} saddr {block} oifname != "{self.name}" masquerade\n'
             "  }\n"
             "}\n"
+            for family, block in inside.items()
         )
 
     @property
     def _table(self) -> str:
-        return f"ip swarmd-{self.name}"
+        return f"swarmd-{self.name}"
+
+    def _tables(self) -> list[str]:
+        """Our tables that are there, with their families."""
+        named = (f"{family} {self._table}" for family in ("ip", "ip6"))
+        return [table for table in named if nft.listing(table)]
 
     def _has(self, task_id: TaskId) -> bool:
         with open_netlink(self._node) as netlink:
@@ -253,7 +293,8 @@ class NodeBridge:
             if (port is None or port.master != bridge) and netns.exists(one.namespace):
                 self._plug(task_id)
                 repaired += 1
-        if not self.note and not netns.inside(self._node, lambda: nft.listing(self._table)):
+        families = 1 if self._site is None else 2
+        if not self.note and len(netns.inside(self._node, self._tables)) < families:
             self.note = self._forward(addresses)
             repaired += 1
         return repaired
@@ -265,9 +306,9 @@ class NodeBridge:
             # Ports go with their namespaces, which the kernel ends when it finds the time.
             ports = (link for link in found.values() if bridge and link.master == bridge.index)
             netlink.do(*(links.delete(link.name) for link in ports), links.delete(self.name))
-        if not nft.missing() and netns.inside(self._node, lambda: nft.listing(self._table)):
-            netns.inside(self._node, lambda: nft.run(f"delete table {self._table}\n"))
+        if not nft.missing():
+            netns.inside(self._node, self._drop_tables)
 
-
-def _egress(addresses: Addresses, address: IPv4Address) -> Egress:
-    return Egress(address=addresses.interface(address), gateway=str(addresses.gateway.ip))
+    def _drop_tables(self) -> None:
+        for table in self._tables():
+            nft.run(f"delete table {table}\n")

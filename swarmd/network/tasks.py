@@ -23,7 +23,9 @@ from swarmd.model.ids import NetworkId, NodeId, TaskId
 from swarmd.model.network import Mechanism, NetworkAttachment
 from swarmd.network import ingress, plugging
 from swarmd.network.bridge import BridgeUnavailable, NodeBridge
+from swarmd.network.core.dual import widened
 from swarmd.network.core.interfaces import (
+    Attached,
     Egress,
     addresses_of,
     attached,
@@ -231,7 +233,9 @@ class TaskNetworks:
         if not any(overlay.table.ingress for overlay in self._overlays.values()):
             return
         try:
-            made = await asyncio.to_thread(ingress.open_way, self.ingress, node=self._node)
+            made = await asyncio.to_thread(
+                ingress.open_way, self.ingress, node=self._node, ipv6=self._ingress_has_ipv6()
+            )
             self._way_problem = ""
         except OSError as error:
             self._way_problem = f"the ingress network cannot be reached from the node: {error}"
@@ -264,13 +268,12 @@ class TaskNetworks:
         """
         tables = await self._await_tables(attachments)
         namespace = self._directory / "tasks" / task_id
-        ipv6 = any(":" in address for one in attachments for address in one.addresses)
-        await asyncio.to_thread(plugging.prepare, namespace, ipv6=ipv6)
         confined = is_confined(attachments, tables)
         egress = None if confined else await self.bridge.lease(task_id)
+        interfaces = _interfaces(attachments, tables, self.node_id, egress)
+        await asyncio.to_thread(plugging.prepare, namespace, ipv6=interfaces.has_ipv6)
         known = _Known(namespace, netns.inode(namespace), tuple(attachments), egress)
         self._tasks[task_id] = known
-        interfaces = attached(attachments, tables, self.node_id, egress)
         for network_id, interface in interfaces.networks.items():
             overlay = self._overlays.get(network_id)
             if overlay is None:
@@ -372,7 +375,7 @@ class TaskNetworks:
         ):
             return
         tables = {network_id: overlay.table for network_id, overlay in overlays.items()}
-        interfaces = attached(known.attachments, tables, self.node_id, known.egress)
+        interfaces = _interfaces(known.attachments, tables, self.node_id, known.egress)
         for network_id, interface in interfaces.networks.items():
             overlays[network_id].adopt(task_id, known.namespace, interface)
         if interfaces.egress is not None:
@@ -380,11 +383,26 @@ class TaskNetworks:
                 task_id, known.namespace, interfaces.egress, isolated=bool(known.attachments)
             )
 
+    def _ingress_has_ipv6(self) -> bool:
+        tables = (overlay.table for overlay in self._overlays.values())
+        return any(":" in subnet.cidr for row in tables if row.ingress for subnet in row.subnets)
+
     def _spared(self) -> list[str]:
         return [port_name(task_id) for task_id in self.left()]
 
     def _path_of(self, table: NetworkTable) -> Path:
         return self.ingress if table.ingress else self._directory / "networks" / table.network_id
+
+
+def _interfaces(
+    attachments: Sequence[NetworkAttachment],
+    tables: Mapping[NetworkId, NetworkTable],
+    node_id: NodeId,
+    egress: Egress | None,
+) -> Attached:
+    return attached(
+        [widened(one, tables[one.network_id]) for one in attachments], tables, node_id, egress
+    )
 
 
 def _place(known: _Known, confined: bool) -> Place:

@@ -31,6 +31,9 @@ class TestIpvsMesh(MeshContract):
     def make(self, ingress: Path, node: Path) -> MeshKernel:
         return make(ingress, node)
 
+    def has_ipv6(self) -> bool:
+        return False
+
     def has_zones(self) -> bool:
         with mesh_world(make) as w:
             return netns.inside(w.client, has_zones)

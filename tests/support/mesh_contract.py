@@ -11,9 +11,50 @@ import pytest
 from swarmd.lb.core.mesh import Source
 from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.model.states import Protocol
+from swarmd.network.core.dual import six_of
 from swarmd.network.kernel import netns
 from tests.support import sctp
-from tests.support.mesh_world import CLIENT, PATIENCE_S, PUBLISHED, TARGET, ask, mesh_world
+from tests.support.mesh_world import (
+    CLIENT,
+    CLIENT_V6,
+    PATIENCE_S,
+    PUBLISHED,
+    TARGET,
+    WORLD_V6,
+    MeshWorld,
+    ask,
+    family_of,
+    mesh_world,
+)
+
+
+def ask_by_datagram(path: Path, address: str) -> tuple[str, str]:
+    """Who answers a datagram, and which address it saw."""
+    with netns.inside(path, lambda: socket.socket(family_of(address), socket.SOCK_DGRAM)) as sock:
+        sock.settimeout(PATIENCE_S)
+        sock.connect((address, PUBLISHED))
+        sock.send(b"?")
+        name, saw = sock.recv(100).decode().split()
+    return name, saw
+
+
+def seen_by_the_world(w: MeshWorld, task: str, address: str) -> str:
+    """Which address a server of the client's sees when a task connects to it."""
+
+    def listen() -> socket.socket:
+        sock = socket.socket(family_of(address))
+        sock.bind((address, 9000))
+        sock.listen()
+        return sock
+
+    def connect() -> socket.socket:
+        return socket.create_connection((address, 9000), PATIENCE_S)
+
+    with netns.inside(w.client, listen) as server, netns.inside(w.tasks[task].path, connect):
+        accepted, sender = server.accept()
+        accepted.close()
+    shown: str = sender[0]
+    return shown
 
 
 class MeshContract:
@@ -23,6 +64,10 @@ class MeshContract:
 
     def has_zones(self) -> bool:
         """Whether connections that look alike can be kept apart."""
+        return True
+
+    def has_ipv6(self) -> bool:
+        """Whether clients that come by IPv6 are led on."""
         return True
 
     def has_sctp(self) -> bool:
@@ -40,6 +85,38 @@ class MeshContract:
                 answers = Counter(ask(w.client, node.underlay) for _ in range(6))
                 assert answers == {("a", CLIENT): 2, ("b", CLIENT): 2, ("c", CLIENT): 2}
 
+    def test_clients_that_come_by_ipv6_are_seen_by_their_own_address_as_well(self) -> None:
+        if not self.has_ipv6():
+            pytest.skip("these rules are of IPv4 alone")
+        with mesh_world(self.make, a="n1", b="n2", c="n2") as w:
+            w.apply()
+            for node in w.nodes.values():
+                answers = Counter(ask(w.client, node.underlay_v6) for _ in range(6))
+                assert answers == {(name, CLIENT_V6): 2 for name in "abc"}
+                # Datagrams, and one port of the client's towards all nodes.
+                assert ask_by_datagram(w.client, node.underlay_v6)[1] == CLIENT_V6
+                assert ask(w.client, node.underlay_v6, source_port=4711)[1] == CLIENT_V6
+            entry = w.nodes["n3"]
+            assert {ask(entry.path, entry.underlay_v6)[0] for _ in range(3)} == set("abc")
+
+            # A node that is late leads nobody to a task that leaves.
+            w.tasks["a"].ready = False
+            w.apply("n1")
+            names = {ask(w.client, entry.underlay_v6) for _ in range(4)}
+            assert names == {("b", CLIENT_V6), ("c", CLIENT_V6)}
+
+            # Some addresses alone; hidden behind the entry; and not at all.
+            w.apply(addresses=(entry.underlay_v6,), source=Source.MASQUERADE)
+            assert ask(w.client, entry.underlay_v6)[1] == six_of(entry.ingress_address)
+            for address in (entry.underlay, w.nodes["n1"].underlay_v6):
+                with pytest.raises(OSError):
+                    ask(w.client, address)
+            for task in w.tasks.values():
+                task.ready = False
+            w.apply()
+            with pytest.raises(OSError):
+                ask(w.client, entry.underlay_v6)
+
     def test_a_client_may_use_one_port_towards_all_nodes(self) -> None:
         if not self.has_zones():
             pytest.skip("this kernel has no zones of tracked connections")
@@ -52,11 +129,7 @@ class MeshContract:
         with mesh_world(self.make, a="n1") as w:
             w.apply()
             for node in w.nodes.values():
-                with netns.inside(w.client, lambda: socket.socket(type=socket.SOCK_DGRAM)) as sock:
-                    sock.settimeout(PATIENCE_S)
-                    sock.connect((node.underlay, PUBLISHED))
-                    sock.send(b"?")
-                    assert sock.recv(100).decode() == f"a {CLIENT}"
+                assert ask_by_datagram(w.client, node.underlay) == ("a", CLIENT)
 
     def test_the_node_itself_reaches_the_port_by_all_its_addresses(self) -> None:
         with mesh_world(self.make, a="n1", b="n2") as w:
@@ -113,29 +186,22 @@ class MeshContract:
         with mesh_world(self.make, a="n1") as w:
             w.apply()
 
-            def listen() -> socket.socket:
-                sock = socket.socket()
-                sock.bind(("", 9000))
-                sock.listen()
-                return sock
-
-            with netns.inside(w.client, listen) as server:
-                connect = lambda: socket.create_connection((CLIENT, 9000), PATIENCE_S)  # noqa: E731
-                with netns.inside(w.tasks["a"].path, connect):
-                    accepted, (address, _) = server.accept()
-                    accepted.close()
-        assert address == w.nodes["n1"].underlay
+            node = w.nodes["n1"]
+            world = [(CLIENT, node.underlay)]
+            if self.has_ipv6():
+                world.append((WORLD_V6, node.underlay_v6))
+            for address, shown in world:
+                assert seen_by_the_world(w, "a", address) == shown
 
     def test_what_somebody_took_away_is_put_back(self) -> None:
         with mesh_world(self.make, a="n1") as w:
             w.apply()
             node = w.nodes["n2"]
-            state = w.state("n2")
             for path in (node.path, node.ingress):
                 self.spoil(path)
-            assert node.mesh.repair(state) >= 2
+            assert node.mesh.repair() >= 2
             assert ask(w.client, node.underlay) == ("a", CLIENT)
-            assert node.mesh.repair(state) == 0
+            assert node.mesh.repair() == 0
 
     def test_room_for_connections_is_no_problem(self) -> None:
         with mesh_world(self.make, a="n1") as w:

@@ -1,7 +1,7 @@
 """Nodes with an ingress namespace each, tasks behind them, a client: as the data plane has them.
 
 The nodes' ingress namespaces share one segment, as their overlay makes it look. Every task answers
-a connection with its name and the address it sees.
+a connection with its name and the address it sees. All have addresses of both families.
 """
 
 from __future__ import annotations
@@ -15,18 +15,21 @@ from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
 
-from swarmd.lb.core.mesh import MeshPort, MeshState, Source, mesh_state
+from swarmd.lb.core.mesh import MeshPort, MeshSide, Source, mesh_state
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.states import Protocol
+from swarmd.network import ingress
+from swarmd.network.core.dual import DualStack, six_of
 from swarmd.network.core.tables import Endpoint, NetworkTable, Peer, Subnet, mac_of
 from swarmd.network.kernel import netns
 
 PUBLISHED = 8080
 TARGET = 80
 PATIENCE_S = 5.0
-CLIENT = "192.0.2.99"
+CLIENT, CLIENT_V6 = "192.0.2.99", "2001:db8::99"
+WORLD_V6 = "2001:db8:1::1"  # an address of the client's behind no link of the nodes
 SERVICE = ServiceId("s")
 
 Make = Callable[[Path, Path], MeshKernel]  # of an ingress namespace and its node's own
@@ -45,8 +48,8 @@ class Task:
     def serve(self) -> None:
         def listen() -> None:
             for kind in (socket.SOCK_STREAM, socket.SOCK_DGRAM):
-                sock = socket.socket(socket.AF_INET, kind)
-                sock.bind(("", TARGET))
+                sock = socket.socket(socket.AF_INET6, kind)
+                sock.bind(("::", TARGET))
                 self._sockets.append(sock)
             self._sockets[0].listen(100)
 
@@ -69,18 +72,18 @@ class Task:
     def _tcp(self, sock: socket.socket) -> None:
         while True:
             try:
-                accepted, (address, _) = sock.accept()
+                accepted, sender = sock.accept()
             except OSError:
                 return
             with accepted:
-                accepted.send(f"{self.name} {address}".encode())
+                accepted.send(f"{self.name} {plain(sender[0])}".encode())
 
     def _udp(self, sock: socket.socket) -> None:
         while True:
             _, sender = sock.recvfrom(100)
             if sender is None:
                 return
-            sock.sendto(f"{self.name} {sender[0]}".encode(), sender)
+            sock.sendto(f"{self.name} {plain(sender[0])}".encode(), sender)
 
 
 class Node:
@@ -88,6 +91,7 @@ class Node:
         self.name = name
         self.number = number
         self.underlay = f"192.0.2.{number}"
+        self.underlay_v6 = f"2001:db8::{number}"
         self.ingress_address = f"10.77.0.{number + 1}"
         self.path = directory / f"{name}-node"
         self.ingress = directory / f"{name}-ingress"
@@ -99,7 +103,6 @@ class MeshWorld:
 
     def __init__(self, directory: Path, tasks: dict[str, str], make: Make) -> None:
         self._directory = directory
-        self._states: dict[str, MeshState] = {}
         self._wire = directory / "wire"
         self.client = directory / "client"
         self.nodes = {f"n{n}": Node(f"n{n}", n, directory, make) for n in (1, 2, 3)}
@@ -113,7 +116,8 @@ class MeshWorld:
         run(self._wire, "link add out type bridge", "link set out up")
         run(self._wire, "link add in type bridge", "link set in up")
         netns.create(self.client)
-        self._plug(self.client, "eth0", "out", f"{CLIENT}/24")
+        self._plug(self.client, "eth0", "out", f"{CLIENT}/24", f"{CLIENT_V6}/64")
+        run(self.client, f"addr add {WORLD_V6}/128 dev lo")
         for node in self.nodes.values():
             self._build_node(node)
         for task in self.tasks.values():
@@ -141,22 +145,20 @@ class MeshWorld:
         table = self.table()
         targets = tuple(task.address for task in self.tasks.values() if task.ready)
         ports = tuple(
-            MeshPort(PortKey(protocol, PUBLISHED), TARGET, targets, source, addresses)
+            MeshPort(PortKey(protocol, PUBLISHED), TARGET, targets, source, addresses, ipv6=True)
             for protocol in protocols
             if targets
         )
         for name in names or self.nodes:
-            state = mesh_state(ports, table, NodeId(name), {})
-            assert state is not None
-            self._states[name] = state
-            self.nodes[name].mesh.apply(state, ports)
-
-    def state(self, name: str) -> MeshState:
-        """What a node was told last."""
-        return self._states[name]
+            mesh = self.nodes[name].mesh
+            states = (
+                mesh_state(ports, table, NodeId(name), {}, version=version)
+                for version in ((4, 6) if mesh.has_ipv6 else (4,))
+            )
+            mesh.apply(*(MeshSide(state, state.ports) for state in states if state is not None))
 
     def table(self) -> NetworkTable:
-        return NetworkTable(
+        table = NetworkTable(
             network_id=NetworkId("ingress"),
             name="ingress",
             ingress=True,
@@ -172,17 +174,24 @@ class MeshWorld:
                 for task in self.tasks.values()
             },
         )
+        return DualStack().widen(table)
 
     def _build_node(self, node: Node) -> None:
         netns.create(node.path)
-        self._plug(node.path, "eth0", "out", f"{node.underlay}/24")
+        self._plug(node.path, "eth0", "out", f"{node.underlay}/24", f"{node.underlay_v6}/64")
+        run(node.path, f"route add {WORLD_V6}/128 via {CLIENT_V6}")
         netns.create(node.ingress)
         run(
             node.ingress,
             "link set lo up",
             f"link add br0 address {mac_of(node.ingress_address)} type bridge",
         )
-        run(node.ingress, "link set br0 up", f"addr add {node.ingress_address}/24 dev br0")
+        run(
+            node.ingress,
+            "link set br0 up",
+            f"addr add {node.ingress_address}/24 dev br0",
+            f"addr add {six_of(node.ingress_address)}/120 dev br0 nodad",
+        )
         run(
             node.ingress,
             f"link add vx0 type veth peer name {node.name} netns {self._wire}",
@@ -193,6 +202,7 @@ class MeshWorld:
             node.path,
             f"link add ing0 type veth peer name gw0 netns {node.ingress}",
             "addr add 169.254.77.1/30 dev ing0",
+            f"addr add {ingress.NODE_ADDRESS_V6} dev ing0 nodad",
             "link set ing0 up",
         )
         run(
@@ -200,6 +210,8 @@ class MeshWorld:
             "addr add 169.254.77.2/30 dev gw0",
             "link set gw0 up",
             "route add default via 169.254.77.1",
+            f"addr add {ingress.NAMESPACE_ADDRESS_V6} dev gw0 nodad",
+            f"route add default via {ingress.NODE_ADDRESS_V6.ip}",
         )
 
     def _build_task(self, task: Task) -> None:
@@ -217,17 +229,23 @@ class MeshWorld:
             "link set eth0 up",
             f"addr add {task.address}/24 dev eth0",
             f"route add default via {node.ingress_address}",
+            f"addr add {six_of(task.address)}/120 dev eth0 nodad",
+            f"route add default via {six_of(node.ingress_address)}",
         )
         task.serve()
 
-    def _plug(self, path: Path, name: str, bridge: str, address: str) -> None:
+    def _plug(self, path: Path, name: str, bridge: str, *addresses: str) -> None:
         run(
             path,
             "link set lo up",
             f"link add {name} type veth peer name p{path.name[:12]} netns {self._wire}",
         )
         run(self._wire, f"link set p{path.name[:12]} master {bridge} up")
-        run(path, f"addr add {address} dev {name}", f"link set {name} up")
+        run(
+            path,
+            f"link set {name} up",
+            *(f"addr add {one} dev {name}{_at_once(one)}" for one in addresses),
+        )
 
 
 def run(path: Path, *commands: str) -> None:
@@ -248,13 +266,27 @@ def mesh_world(make: Make, **tasks: str) -> Iterator[MeshWorld]:
         made.destroy()
 
 
+def _at_once(address: str) -> str:
+    """Without IPv6 finding out first whether somebody else has the address."""
+    return " nodad" if ":" in address else ""
+
+
+def plain(address: str) -> str:
+    """An address as it is known outside of sockets for both families."""
+    return address.removeprefix("::ffff:")
+
+
+def family_of(address: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
 def ask(
     path: Path, address: str, *, port: int = PUBLISHED, source_port: int = 0
 ) -> tuple[str, str]:
     """Who answers a new connection, and which address it saw."""
 
     def connect() -> socket.socket:
-        sock = socket.socket()
+        sock = socket.socket(family_of(address))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.settimeout(PATIENCE_S)
         try:

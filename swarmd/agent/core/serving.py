@@ -77,6 +77,20 @@ def tcp_ports(task: Task, at: Iterable[PortConfig], *, own_namespace: bool) -> f
     return frozenset(moved.get(target, target) for target in targets)
 
 
+def ipv6_ports(task: Task, sockets: Sockets) -> tuple[PortConfig, ...]:
+    """Target ports behind published ones at which a task answers over IPv6 in its own namespace."""
+    answering = {Protocol.TCP: sockets.ipv6, Protocol.UDP: sockets.ipv6_datagrams}
+    return tuple(
+        PortConfig(protocol=protocol, target_port=target)
+        for protocol, target in dict.fromkeys(
+            (port.protocol, port.target_port)
+            for port in task.ports
+            if port.publish_mode is PublishMode.INGRESS
+        )
+        if target in answering.get(protocol, ())
+    )
+
+
 def open_connections(sockets: Sockets, ports: frozenset[int], *, own_namespace: bool) -> int:
     """How many connections come to the task from elsewhere and are not idle.
 

@@ -30,12 +30,15 @@ class Connection(NamedTuple):
 class Sockets(Struct, frozen=True):
     """What listens, and what is connected, by local port.
 
-    `datagrams` are the UDP ports at which anybody may be answered.
+    `datagrams` are the UDP ports at which anybody may be answered. `ipv6` and `ipv6_datagrams` are
+    those of the listening ones, and of them, at which clients of IPv6 are answered.
     """
 
     listening: frozenset[int] = frozenset()
     connections: tuple[Connection, ...] = ()
     datagrams: frozenset[int] = frozenset()
+    ipv6: frozenset[int] = frozenset()
+    ipv6_datagrams: frozenset[int] = frozenset()
 
 
 def parse(*tables: str, datagrams: Iterable[str] = ()) -> Sockets:
@@ -45,21 +48,30 @@ def parse(*tables: str, datagrams: Iterable[str] = ()) -> Sockets:
         datagrams: tables of UDP; what only the loopback interface reaches is left out.
     """
     listening: set[int] = set()
+    ipv6: set[int] = set()
     connections: list[Connection] = []
     for local, remote, state in (row for table in tables for row in _rows(table)):
         port = int(local.rpartition(":")[2], 16)
         if state == _LISTEN:
             listening.add(port)
+            if _takes_ipv6(local.rpartition(":")[0]):
+                ipv6.add(port)
         elif state in (_ESTABLISHED, _SYN_RECEIVED):
             connections.append(Connection(port, _is_loopback(remote.rpartition(":")[0])))
-    receiving = frozenset(
-        int(port, 16)
+    receiving = [
+        (address, int(port, 16))
         for table in datagrams
         for local, _, state in _rows(table)
         for address, _, port in (local.rpartition(":"),)
         if state == _UNCONNECTED and not _is_loopback(address)
+    ]
+    return Sockets(
+        listening=frozenset(listening),
+        connections=tuple(connections),
+        datagrams=frozenset(port for _, port in receiving),
+        ipv6=frozenset(ipv6),
+        ipv6_datagrams=frozenset(port for address, port in receiving if _takes_ipv6(address)),
     )
-    return Sockets(frozenset(listening), tuple(connections), receiving)
 
 
 def _rows(table: str) -> Iterator[tuple[str, str, str]]:
@@ -67,6 +79,12 @@ def _rows(table: str) -> Iterator[tuple[str, str, str]]:
         fields = line.split(None, 4)
         if len(fields) == 5:
             yield fields[1], fields[2], fields[3]
+
+
+def _takes_ipv6(address: str) -> bool:
+    """Whether others reach a socket at this address by IPv6."""
+    mapped = _LOOPBACK6[1]
+    return len(address) == 32 and not _is_loopback(address) and not address.startswith(mapped)
 
 
 def _is_loopback(address: str) -> bool:

@@ -36,6 +36,7 @@ from swarmd.model.network_keys import NetworkKey
 from swarmd.model.spec import DnsConfig
 from swarmd.model.task import Task
 from swarmd.network.bridge import BridgeUnavailable
+from swarmd.network.core.dual import DualStack
 from swarmd.network.core.tables import NetworkTable
 from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.dns.server import ADDRESS, Client, NameServer
@@ -63,6 +64,9 @@ class Mesh(Ports, Protocol):
     """What answers them over the ingress network."""
 
     async def use(self, ingress: NetworkTable | None) -> None: ...
+
+    @property
+    def has_ipv6(self) -> bool: ...
 
     async def tend(self) -> Tended: ...
 
@@ -120,6 +124,7 @@ class DataPlane:
         self._published = Tables()
         self._interfaces: Interfaces = {}  # of the node, where ports are published on some alone
         self._tables: Mapping[NetworkId, NetworkTable] = {}
+        self._dual = DualStack()
         self._withdrawn: frozenset[TaskId] = frozenset()
         self._known = False  # whether any tables were told
         self._again = asyncio.Event()
@@ -161,7 +166,8 @@ class DataPlane:
     ) -> Mapping[NetworkId, TableReport]:
         """Have these tables in force; see `agent.endpoints.DataPlane`."""
         async with self._lock:
-            self._published, self._tables, self._known = published, networks, True
+            self._published, self._known = published, True
+            self._tables = self._widened(networks)
             await self._bring()
             self._reports = self._report()
             return self._reports
@@ -308,6 +314,14 @@ class DataPlane:
         async with self._lock:
             await self._balance_one(kernel, place)
         return Home(place=place, address=address, nameserver=ADDRESS)
+
+    def _widened(
+        self, networks: Mapping[NetworkId, NetworkTable]
+    ) -> Mapping[NetworkId, NetworkTable]:
+        """The tables with the addresses of IPv6 that the mesh leads to on this node."""
+        if self._kernel is None or not self._kernel.mesh.has_ipv6:
+            return networks
+        return {network_id: self._dual.widen(table) for network_id, table in networks.items()}
 
     def _tell(self) -> None:
         reports = self._report()

@@ -3,22 +3,33 @@
 A connection enters at any node, in whose ingress namespace it gets its target. A target on another
 node is reached by that node's ingress namespace, which remembers by the frame's sender where the
 connection came in, and sends the answers back there. So nobody needs to hide the client's address.
+
+IPv4 and IPv6 are two meshes beside each other, made alike. The one of IPv6 has those ports whose
+tasks all answer there; it needs the addresses of the ingress network to come in pairs.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterable, Mapping, Set
-from ipaddress import ip_address, ip_network
+from collections.abc import Iterable, Iterator, Mapping, Set
+from ipaddress import IPv4Address, ip_network
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import ServiceEndpoints, Tables
-from swarmd.lb.core.virtual import is_ipv4
+from swarmd.lb.core.virtual import is_ipv4, mark_of
 from swarmd.model.ids import NodeId, ServiceId
 from swarmd.model.states import PortPolicy
-from swarmd.network.core.tables import Endpoint, NetworkTable
+from swarmd.network.core.dual import four_of
+from swarmd.network.core.tables import IPV4, Endpoint, NetworkTable, mac_of
+
+IPV6 = 6
+# A packet's mark is a peer's number or, with any of these bits, something else; a connection's is
+# the number of the peer it came from or, with any of them, that of its target. Numbers do without
+# these bits, as no subnet may be larger than a /8.
+NOT_A_PEER = 0xFF00_0000
 
 
 class Source(enum.Enum):
@@ -36,22 +47,25 @@ class MeshPort(Struct, frozen=True, gc=False):
     targets: tuple[str, ...]
     source: Source = Source.KEEP
     addresses: tuple[str, ...] | None = None  # of the node, that answer; None: all
+    ipv6: bool = False  # whether all tasks answer clients that come by IPv6
 
-    @property
-    def ipv4(self) -> tuple[str, ...] | None:
-        """Those of `addresses` that the kernel leads on."""
-        return None if self.addresses is None else tuple(filter(is_ipv4, self.addresses))
+    def located(self, version: int) -> tuple[str, ...] | None:
+        """Those of `addresses` that are of one family."""
+        if self.addresses is None:
+            return None
+        return tuple(one for one in self.addresses if is_ipv4(one) == (version == IPV4))
 
 
 class MeshPeer(Struct, frozen=True, gc=False):
-    """Another node's ingress namespace. `number` is its place in the subnet, hence unique."""
+    """Another node's ingress namespace. `number` is its place in the IPv4 subnet, hence unique."""
 
     number: int
     address: str
+    mac: str
 
 
 class MeshState(Struct, frozen=True):
-    """What the kernel of one node should hold for the mesh."""
+    """What the kernel of one node should hold for the mesh of one family of addresses."""
 
     own: str  # this node's address on the ingress network
     subnet: str
@@ -60,6 +74,18 @@ class MeshState(Struct, frozen=True):
     ways: Mapping[str, str] = {}  # a task elsewhere → the ingress namespace of its node
     # A task of this node that takes no new connections → tasks that do, for nodes that are late.
     rescue: Mapping[str, tuple[str, ...]] = {}
+
+    @property
+    def version(self) -> int:
+        """The family: 4 or 6."""
+        return IPV4 if is_ipv4(self.own) else IPV6
+
+
+class MeshSide(Struct, frozen=True):
+    """The mesh of one family, and those of its ports which the node's own namespace leads there."""
+
+    state: MeshState
+    ports: tuple[MeshPort, ...] = ()
 
 
 class Split(Struct, frozen=True):
@@ -86,6 +112,10 @@ def split(published: Tables) -> Split:
                     targets=targets,
                     source=_source(port.policy),
                     addresses=port.addresses,
+                    ipv6=all(
+                        backend.answers_ipv6(port.protocol, port.target_port)
+                        for backend in row.backends
+                    ),
                 )
                 for port in row.ports
             )
@@ -98,62 +128,89 @@ def _source(policy: PortPolicy) -> Source:
     return Source.MASQUERADE if policy is PortPolicy.MASQUERADE else Source.KEEP
 
 
+def mark_of_target(address: str) -> int:
+    """The mark of connections to a task; both of its addresses have the same if one follows from
+    the other."""
+    return mark_of(four_of(address))
+
+
 def mesh_state(
     ports: Iterable[MeshPort],
     ingress: NetworkTable,
     node_id: NodeId,
     stopped: Mapping[str, ServiceId],
     coming: Set[str] = frozenset(),
+    *,
+    version: int = IPV4,
 ) -> MeshState | None:
-    """The state of a node's mesh; None while the node has no address on the ingress network.
+    """The state of a node's mesh; None while the node has no such address on the ingress network.
 
     Args:
+        ports: by the IPv4 addresses of their tasks.
         stopped: addresses of tasks of this node that have stopped lately, and their services.
         coming: addresses of those that have never been ready. Others may know sooner than this
             node that they are; what they send there is not led on.
+        version: the family of addresses.
     """
     me = ingress.peers.get(node_id)
-    own = _ipv4(me.addresses) if me is not None else ""
-    subnet = next((row.cidr for row in ingress.subnets if is_ipv4(row.cidr)), "")
-    if not own or not subnet:
+    own = _first(me.addresses, version) if me is not None else ""
+    subnet = _first((row.cidr for row in ingress.subnets), version)
+    base = _first((row.cidr for row in ingress.subnets), IPV4)
+    if not own or not subnet or not base:
         return None
     gateways = {
-        peer.node_id: _ipv4(peer.addresses)
+        peer.node_id: _first(peer.addresses, version)
         for peer in ingress.peers.values()
         if peer.node_id != node_id
     }
-    base = int(ip_network(subnet).network_address)
     return MeshState(
         own=own,
         subnet=subnet,
-        ports=tuple(ports),
+        ports=tuple(ports) if version == IPV4 else tuple(_by_ipv6(ports, ingress)),
         peers=tuple(
-            MeshPeer(number=int(ip_address(address)) - base, address=address)
-            for address in gateways.values()
-            if address
+            _peer(gateways[peer.node_id], _first(peer.addresses, IPV4), base)
+            for peer in ingress.peers.values()
+            if gateways.get(peer.node_id) and _first(peer.addresses, IPV4)
         ),
         ways={
             address: gateways[endpoint.node_id]
             for endpoint in ingress.endpoints.values()
             if gateways.get(endpoint.node_id)
             for address in endpoint.addresses
-            if is_ipv4(address)
+            if _is_of(address, version)
         },
         rescue={
             address: targets
-            for address, targets in _rescue(ingress, node_id, stopped).items()
+            for address, targets in _rescue(ingress, node_id, stopped, version).items()
             if address not in coming
         },
     )
 
 
+def _peer(address: str, four: str, base: str) -> MeshPeer:
+    number = int(IPv4Address(four)) - int(ip_network(base).network_address)
+    return MeshPeer(number=number, address=address, mac=mac_of(four))
+
+
+def _by_ipv6(ports: Iterable[MeshPort], ingress: NetworkTable) -> Iterator[MeshPort]:
+    """Ports whose tasks answer over IPv6 and have an address for it, by those addresses."""
+    beside = {
+        _first(row.addresses, IPV4): _first(row.addresses, IPV6)
+        for row in ingress.endpoints.values()
+    }
+    for port in ports:
+        targets = tuple(beside.get(address, "") for address in port.targets)
+        if port.ipv6 and all(targets):
+            yield replace(port, targets=targets)
+
+
 def _rescue(
-    ingress: NetworkTable, node_id: NodeId, stopped: Mapping[str, ServiceId]
+    ingress: NetworkTable, node_id: NodeId, stopped: Mapping[str, ServiceId], version: int
 ) -> dict[str, tuple[str, ...]]:
     ready: dict[ServiceId, list[str]] = {}
-    leaving: dict[str, ServiceId] = dict(stopped)
+    leaving = {address: row for address, row in stopped.items() if _is_of(address, version)}
     for endpoint in ingress.endpoints.values():
-        address = _ipv4(endpoint.addresses)
+        address = _first(endpoint.addresses, version)
         if endpoint.ready and address:
             ready.setdefault(endpoint.service_id, []).append(address)
         elif _is_leaving(endpoint, node_id) and address:
@@ -169,5 +226,10 @@ def _is_leaving(endpoint: Endpoint, node_id: NodeId) -> bool:
     return endpoint.node_id == node_id and not endpoint.ready
 
 
-def _ipv4(addresses: Iterable[str]) -> str:
-    return next((address for address in addresses if is_ipv4(address)), "")
+def _first(addresses: Iterable[str], version: int) -> str:
+    """The first address, or block, of a family; empty when there is none."""
+    return next((address for address in addresses if _is_of(address, version)), "")
+
+
+def _is_of(address: str, version: int) -> bool:
+    return is_ipv4(address) == (version == IPV4)

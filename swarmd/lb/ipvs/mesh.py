@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from swarmd.lb.core.leaving import Due
-from swarmd.lb.core.mesh import MeshPort, MeshState
+from swarmd.lb.core.mesh import MeshSide, MeshState
 from swarmd.lb.ipvs import mesh_text as text
 from swarmd.lb.mesh_ways import bring_ways, set_up
 from swarmd.lb.tracking import crowded
@@ -46,15 +46,24 @@ class IpvsMesh:
         self._node = node
         self._set_up_in: int | None = None  # the namespace that has its settings
         self._has_zones = False
+        self._state: MeshState | None = None
         self._services: dict[MarkedService, Targets] | None = None  # None: not known
         self._rules: dict[
             Path | None, tuple[Rules, str]
         ] = {}  # what was given, and was listed then
 
-    def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
+    @property
+    def has_ipv6(self) -> bool:
+        """See `MeshKernel.has_ipv6`: it has no rules for that."""
+        return False
+
+    def apply(self, *sides: MeshSide) -> None:
         """See `MeshKernel.apply`."""
+        (side,) = sides
+        state, ports = side.state, side.ports
+        self._state = state
         self._set_up()
-        bring_ways(self._ingress, state)
+        bring_ways(self._ingress, (state,))
         known, self._services = self._services, None
         self._services = netns.inside(self._ingress, lambda: _balance(known, _wanted(state)))
         self._fill(self._ingress, text.at_ingress(state, zones=self._has_zones))
@@ -78,10 +87,11 @@ class IpvsMesh:
 
         netns.inside(self._ingress, delete)
 
-    def repair(self, state: MeshState) -> int:
+    def repair(self) -> int:
         """See `MeshKernel.repair`."""
         self._set_up()
-        repaired = int(bring_ways(self._ingress, state) > 0)
+        states = (self._state,) if self._state is not None else ()
+        repaired = int(bring_ways(self._ingress, states) > 0)
         for path, (given, listed) in list(self._rules.items()):
             if netns.inside(path, _listing) != listed:
                 self._rules.pop(path)

@@ -13,7 +13,7 @@ from swarmd.lb.core.plan import PortKey
 from swarmd.model.states import Protocol
 from swarmd.network import ingress
 from swarmd.network.core.overlay_plan import BRIDGE
-from swarmd.network.core.tables import mac_of
+from swarmd.network.core.tables import IPV4
 from swarmd.network.ingress import INSIDE, OUTSIDE
 from swarmd.network.kernel.iptables import Rules
 
@@ -34,7 +34,7 @@ NEEDS_ZONES: Rules = {("raw", "PREROUTING"): ("-i lo -j CT --zone-orig 1",)}
 
 
 def mark_of_port(key: PortKey) -> int:
-    """By which IPVS knows a published port; higher than any mark of a peer."""
+    """By which IPVS knows a published port; see `NOT_A_PEER`."""
     return _MARKS[key.protocol] + key.port
 
 
@@ -62,10 +62,7 @@ def at_ingress(state: MeshState, *, zones: bool) -> Rules:
         zones: whether the kernel can keep connections apart by where they came in. Where it can't,
             a client that uses one port towards two nodes has to try again with another.
     """
-    senders = [
-        (f"-i {BRIDGE} -m mac --mac-source {mac_of(peer.address)}", peer.number)
-        for peer in state.peers
-    ]
+    senders = [(f"-i {BRIDGE} -m mac --mac-source {peer.mac}", peer.number) for peer in state.peers]
     return {
         # One client may use the same port towards two nodes. Where both connections meet
         # again, their zones keep them apart.
@@ -110,9 +107,10 @@ def _rescue(address: str, others: tuple[str, ...]) -> Iterable[str]:
 
 
 def _where(port: MeshPort) -> Iterable[str]:
-    if port.ipv4 is None:
+    located = port.located(IPV4)
+    if located is None:
         return ("-m addrtype --dst-type LOCAL",)
-    return (f"-d {address}" for address in port.ipv4)
+    return (f"-d {address}" for address in located)
 
 
 def _match(port: MeshPort) -> str:

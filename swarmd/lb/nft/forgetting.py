@@ -6,18 +6,21 @@ To be called inside the namespace in which connections are translated.
 from __future__ import annotations
 
 import socket
+from collections.abc import Callable
 
+from swarmd.lb.core import virtual
 from swarmd.lb.core.leaving import Due
-from swarmd.lb.core.virtual import is_ipv4, mark_of
+from swarmd.lb.core.virtual import is_ipv4
 from swarmd.network.kernel import conntrack, datagrams
 
 
-def forget(due: Due, *, passes_on: bool) -> None:
+def forget(due: Due, *, passes_on: bool, mark_of: Callable[[str], int] = virtual.mark_of) -> None:
     """Cut off what leads to addresses that are gone, and UDP clients of those that moved.
 
     Args:
         passes_on: whether there are others' connections here. In a task's own namespace without a
             socket for datagrams nobody is to be moved, which saves a walk.
+        mark_of: the mark of connections to an address; several addresses may share one.
 
     What other nodes led to a task that ended here bears no mark of it: it goes by where it led.
 
@@ -27,8 +30,7 @@ def forget(due: Due, *, passes_on: bool) -> None:
     for address in due.moved if passes_on or datagrams.are_exchanged() else ():
         family = socket.AF_INET if is_ipv4(address) else socket.AF_INET6
         conntrack.flush_udp(mark_of(address), family)
-    for address in due.gone:
-        conntrack.flush(mark_of(address))
+    for mark in dict.fromkeys(map(mark_of, due.gone)):
+        conntrack.flush(mark)
     for address in due.ended:
-        if is_ipv4(address):
-            conntrack.flush_to(address)
+        conntrack.flush_to(address)

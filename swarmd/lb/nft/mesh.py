@@ -1,4 +1,4 @@
-"""The kernel's part of the mesh: two tables of rules, and the ways to the other nodes.
+"""The kernel's part of the mesh: two tables of rules per family, and the ways to the other nodes.
 
 What is in place is remembered per namespace, so that a change costs what it changes. `tend` looks
 whether somebody else has changed it, and puts it right. All methods block.
@@ -10,13 +10,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 from swarmd.lb.core.leaving import Due
-from swarmd.lb.core.mesh import MeshPort, MeshState
+from swarmd.lb.core.mesh import MeshSide, MeshState, mark_of_target
 from swarmd.lb.mesh_ways import bring_ways, set_up
 from swarmd.lb.nft import mesh_text as text
 from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.nft.ruleset import Ruleset, gone, step, whole
 from swarmd.lb.tracking import crowded
-from swarmd.network.kernel import netns, nft
+from swarmd.network.core.tables import IPV4
+from swarmd.network.kernel import forwarding, netns, nft
 
 
 class _Space:
@@ -70,24 +71,33 @@ class NftMesh:
     def __init__(self, ingress: Path, *, node: Path | None = None) -> None:
         self._ingress = ingress
         self._node = node
-        self._set_up_in: int | None = None  # the namespace that has its settings
-        self._at_node = _Space(node)
-        self._at_ingress = _Space(ingress)
+        self._set_up_for: tuple[int | None, int] | None = None  # the namespace, and how many sides
+        self._sides: tuple[MeshSide, ...] = ()
+        self._at_node: dict[int, _Space] = {}  # by family
+        self._at_ingress: dict[int, _Space] = {}
 
-    def apply(self, state: MeshState, ports: tuple[MeshPort, ...]) -> None:
-        """Bring both namespaces in line.
+    @property
+    def has_ipv6(self) -> bool:
+        """See `MeshKernel.has_ipv6`."""
+        return netns.inside(self._node, forwarding.has_ipv6)
 
-        Args:
-            state: what the ingress namespace is to hold.
-            ports: those which the node's own namespace leads there.
+    def apply(self, *sides: MeshSide) -> None:
+        """See `MeshKernel.apply`.
 
         Raises:
             NftError, OSError: the kernel refuses; the next attempt begins anew.
         """
+        self._sides = sides
         self._set_up()
-        bring_ways(self._ingress, state)
-        self._at_ingress.bring(text.at_ingress(state))
-        self._at_node.bring(text.at_node(ports))
+        for version in self._at_node.keys() - {side.state.version for side in sides}:
+            self._leave(version)
+        bring_ways(self._ingress, self._states)
+        for side in sides:
+            version = side.state.version
+            inner = self._at_ingress.setdefault(version, _Space(self._ingress))
+            outer = self._at_node.setdefault(version, _Space(self._node))
+            inner.bring(text.at_ingress(side.state))
+            outer.bring(text.at_node(side.ports, version))
 
     def forget(self, due: Due) -> None:
         """Cut off what leads to tasks that are gone; have UDP clients of others begin anew.
@@ -95,21 +105,28 @@ class NftMesh:
         Raises:
             OSError: the kernel refuses; again is fine.
         """
-        netns.inside(self._ingress, lambda: forget(due, passes_on=True))
+        netns.inside(self._ingress, lambda: forget(due, passes_on=True, mark_of=mark_of_target))
 
-    def repair(self, state: MeshState) -> int:
-        """Put back what somebody else has changed; how many things that were."""
+    def repair(self) -> int:
+        """See `MeshKernel.repair`."""
         self._set_up()
-        repaired = self._at_node.repair() + self._at_ingress.repair()
-        return repaired + (bring_ways(self._ingress, state) > 0)
+        spaces = (*self._at_node.values(), *self._at_ingress.values())
+        repaired = sum(space.repair() for space in spaces)
+        return repaired + (bring_ways(self._ingress, self._states) > 0)
+
+    @property
+    def _states(self) -> tuple[MeshState, ...]:
+        return tuple(side.state for side in self._sides)
 
     def _set_up(self) -> None:
         """Have the settings of both namespaces, again where the ingress namespace is another."""
-        found = netns.inode(self._ingress)
-        if found != self._set_up_in:
-            set_up(self._ingress, node=self._node)
-            self._set_up_in = found
-            self._at_ingress.generation = -1
+        found = (netns.inode(self._ingress), len(self._sides))
+        if found != self._set_up_for:
+            ipv6 = any(state.version != IPV4 for state in self._states)
+            set_up(self._ingress, node=self._node, ipv6=ipv6)
+            self._set_up_for = found
+            for space in self._at_ingress.values():
+                space.generation = -1
 
     def crowded(self) -> tuple[str, ...]:
         """See `MeshKernel.crowded`."""
@@ -117,5 +134,10 @@ class NftMesh:
 
     def close(self) -> None:
         """Published ports answer no more."""
-        netns.inside(self._node, lambda: nft.run(gone(text.TABLE)))
-        self._at_node.rules = None
+        for version in tuple(self._at_node):
+            self._leave(version)
+
+    def _leave(self, version: int) -> None:
+        """Have the node lead no packets of this family to its ingress namespace."""
+        netns.inside(self._node, lambda: nft.run(gone(text.table(version))))
+        del self._at_node[version]

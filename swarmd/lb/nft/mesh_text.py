@@ -1,44 +1,88 @@
-"""The mesh in nft's language: a table in the node's own namespace, one in its ingress namespace."""
+"""The mesh in nft's language: a table in the node's own namespace, one in its ingress namespace.
+
+Each is there once for IPv4 and, where the node has that, once for IPv6.
+"""
 
 from __future__ import annotations
 
-from swarmd.lb.core.mesh import MeshPort, MeshState, Source
-from swarmd.lb.core.virtual import mark_of
+from msgspec import Struct
+
+from swarmd.lb.core.mesh import NOT_A_PEER, MeshPort, MeshState, Source, mark_of_target
 from swarmd.lb.nft.ruleset import Elements, Ruleset
 from swarmd.network import ingress
 from swarmd.network.core.overlay_plan import BRIDGE
-from swarmd.network.core.tables import mac_of
 from swarmd.network.ingress import INSIDE, OUTSIDE
 
-TABLE = "ip swarmd_mesh"
-# Packets that have to show this node's address: a mark no target and no peer can have.
-MASQUERADED = 0x4D53
+# Packets that have to show this node's address: a mark that no peer can have. It is of packets,
+# and those of tasks are of connections.
+MASQUERADED = NOT_A_PEER
 NAMESPACE_ADDRESS = str(ingress.NAMESPACE_ADDRESS.ip)
-BETWEEN = str(ingress.NAMESPACE_ADDRESS.network)
 _PORTS = "type inet_proto . inet_service"
 
 
-def at_node(ports: tuple[MeshPort, ...]) -> Ruleset:
+class _Family(Struct, frozen=True):
+    """What one family of addresses is called, and where its packets are led."""
+
+    word: str  # of tables and of what a packet's headers are
+    kind: str  # of elements
+    namespace: str
+    between: str
+    # Of the node's own addresses those that packets can't be led on from.
+    kept: str = ""
+
+    @property
+    def table(self) -> str:
+        return f"{self.word} swarmd_mesh"
+
+
+_FAMILIES = {
+    4: _Family("ip", "ipv4_addr", NAMESPACE_ADDRESS, str(ingress.NAMESPACE_ADDRESS.network)),
+    6: _Family(
+        "ip6",
+        "ipv6_addr",
+        str(ingress.NAMESPACE_ADDRESS_V6.ip),
+        str(ingress.NAMESPACE_ADDRESS_V6.network),
+        # IPv6 knows no way out for the loopback address, nor from link to link: clients that use
+        # those are the proxy's.
+        kept="ip6 daddr != ::1 ip6 daddr != fe80::/10 ",
+    ),
+}
+
+
+def table(version: int) -> str:
+    """The name of both tables of a family, with the family."""
+    return _FAMILIES[version].table
+
+
+def at_node(ports: tuple[MeshPort, ...], version: int) -> Ruleset:
     """The node's own namespace: published ports lead to the ingress namespace."""
-    lead = f"fib daddr type local meta l4proto . th dport @ports dnat to {NAMESPACE_ADDRESS}"
+    family = _FAMILIES[version]
+    to = f"dnat to {family.namespace}"
+    lead = f"{family.kept}fib daddr type local meta l4proto . th dport @ports {to}"
     # Addresses of this node that alone answer a port.
-    lead_some = f"meta l4proto . th dport . ip daddr @bound dnat to {NAMESPACE_ADDRESS}"
+    lead_some = f"{family.kept}meta l4proto . th dport . {family.word} daddr @bound {to}"
     return Ruleset(
-        name=TABLE,
+        name=family.table,
         base={
             "arrive": ("type nat hook prerouting priority dstnat; policy accept;", lead, lead_some),
             "begin": ("type nat hook output priority -100; policy accept;", lead, lead_some),
             "leave": (
                 "type nat hook postrouting priority srcnat; policy accept;",
                 f'oifname "{OUTSIDE}" fib saddr type local masquerade',
-                f'ip saddr {BETWEEN} oifname != "{OUTSIDE}" masquerade',
+                f'{family.word} saddr {family.between} oifname != "{OUTSIDE}" masquerade',
             ),
         },
         sets={
-            "ports": Elements(_PORTS, {_key(port): "" for port in ports if port.ipv4 is None}),
+            "ports": Elements(
+                _PORTS, {_key(port): "" for port in ports if port.located(version) is None}
+            ),
             "bound": Elements(
-                f"{_PORTS} . ipv4_addr",
-                {f"{_key(port)} . {one}": "" for port in ports for one in port.ipv4 or ()},
+                f"{_PORTS} . {family.kind}",
+                {
+                    f"{_key(port)} . {one}": ""
+                    for port in ports
+                    for one in port.located(version) or ()
+                },
             ),
         },
     )
@@ -46,6 +90,7 @@ def at_node(ports: tuple[MeshPort, ...]) -> Ruleset:
 
 def at_ingress(state: MeshState) -> Ruleset:
     """The ingress namespace: ports lead to tasks, answers go back by the way clients came."""
+    family = _FAMILIES[state.version]
     chains = {_chain(port): _choose(port) for port in state.ports}
     chains |= {
         _rescue_chain(address): (_lead_on(targets),) for address, targets in state.rescue.items()
@@ -59,9 +104,9 @@ def at_ingress(state: MeshState) -> Ruleset:
             *state.rescue,
         )
     )
-    numbers = {mac_of(peer.address): str(peer.number) for peer in state.peers}
+    numbers = {peer.mac: str(peer.number) for peer in state.peers}
     return Ruleset(
-        name=TABLE,
+        name=family.table,
         base={
             # One client may use the same port towards two nodes. Where both connections meet
             # again, their zones keep them apart.
@@ -72,8 +117,8 @@ def at_ingress(state: MeshState) -> Ruleset:
             "remember": (
                 "type filter hook prerouting priority mangle; policy accept;",
                 f'iifname "{BRIDGE}" ct state new ct mark set ether saddr map @peers',
-                # Where the mark is a peer's: tasks' marks are their addresses, which are larger.
-                "ct direction reply ct mark & 0xff000000 == 0 meta mark set ct mark",
+                # Where the mark is a peer's.
+                f"ct direction reply ct mark & 0x{NOT_A_PEER:x} == 0 meta mark set ct mark",
             ),
             "enter": (
                 "type nat hook prerouting priority dstnat; policy accept;",
@@ -81,12 +126,12 @@ def at_ingress(state: MeshState) -> Ruleset:
             ),
             "rescue": (
                 "type nat hook prerouting priority dstnat + 5; policy accept;",
-                f'iifname "{BRIDGE}" ip daddr vmap @leaving',
+                f'iifname "{BRIDGE}" {family.word} daddr vmap @leaving',
             ),
             "leave": (
                 "type nat hook postrouting priority srcnat; policy accept;",
                 f'oifname "{BRIDGE}" meta mark 0x{MASQUERADED:x} snat to {state.own}',
-                f'oifname "{INSIDE}" ip saddr {state.subnet} masquerade',
+                f'oifname "{INSIDE}" {family.word} saddr {state.subnet} masquerade',
             ),
             "fit": (
                 "type filter hook forward priority mangle; policy accept;",
@@ -96,14 +141,14 @@ def at_ingress(state: MeshState) -> Ruleset:
         chains=chains,
         sets={
             "targets": Elements(
-                "type mark : ipv4_addr",
-                {f"0x{mark_of(address):08x}": address for address in targets},
+                f"type mark : {family.kind}",
+                {_mark(address): address for address in targets},
             ),
             "ports": Elements(
                 f"{_PORTS} : verdict", {_key(port): f"goto {_chain(port)}" for port in state.ports}
             ),
             "leaving": Elements(
-                "type ipv4_addr : verdict",
+                f"type {family.kind} : verdict",
                 {address: f"goto {_rescue_chain(address)}" for address in state.rescue},
             ),
             "peers": Elements("type ether_addr : mark", numbers),
@@ -123,7 +168,7 @@ def _choose(port: MeshPort) -> tuple[str, ...]:
 
 
 def _spread(targets: tuple[str, ...]) -> str:
-    marks = [f"0x{mark_of(address):08x}" for address in targets]
+    marks = [_mark(address) for address in targets]
     if len(marks) == 1:
         return f"ct mark set {marks[0]}"
     chosen = ", ".join(f"{index} : {mark}" for index, mark in enumerate(marks))
@@ -147,4 +192,8 @@ def _chain(port: MeshPort) -> str:
 
 
 def _rescue_chain(address: str) -> str:
-    return f"r_{mark_of(address):08x}"
+    return f"r_{mark_of_target(address):08x}"
+
+
+def _mark(address: str) -> str:
+    return f"0x{mark_of_target(address):08x}"

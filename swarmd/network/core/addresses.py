@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import hashlib
 import zlib
 from collections.abc import Iterable
-from ipaddress import IPv4Address, IPv4Interface, IPv4Network
+from ipaddress import (
+    IPv4Address,
+    IPv4Interface,
+    IPv4Network,
+    IPv6Address,
+    IPv6Interface,
+    IPv6Network,
+)
 
 from swarmd.model.ids import TaskId
 
 # Between what Docker takes by default and what swarms are given; only this node sees them.
 RANGES = IPv4Network("172.24.0.0/13")
 PREFIX = 22
+PREFIX_V6 = 64
+_LOCAL = 0xFD << 120  # of RFC 4193; 40 bits follow that make up the site, and 16 of its subnet
+_SITE_BYTES = 5
 
 
 class NoAddressLeft(Exception):
@@ -44,6 +55,17 @@ def routed(table: str) -> list[IPv4Network]:
         if mask != IPv4Address(0):
             found.append(IPv4Network(f"{destination}/{mask}", strict=False))
     return found
+
+
+def site_of(node_id: str) -> IPv6Network:
+    """The IPv6 range of a node's bridge, which no other node or network has but by great chance."""
+    site = hashlib.blake2s(node_id.encode(), digest_size=_SITE_BYTES).digest()
+    return IPv6Network((_LOCAL | int.from_bytes(site, "big") << 80, PREFIX_V6))
+
+
+def beside(address: IPv4Address, site: IPv6Network) -> IPv6Interface:
+    """The IPv6 address of who has this IPv4 address on the bridge."""
+    return IPv6Interface((IPv6Address(int(site.network_address) + int(address)), site.prefixlen))
 
 
 class Addresses:

@@ -11,7 +11,7 @@ have to pass; any other by the node's bridge.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from ipaddress import IPv4Interface, ip_interface, ip_network
+from ipaddress import IPv4Interface, IPv6Interface, ip_interface, ip_network
 
 from msgspec import Struct
 
@@ -46,12 +46,20 @@ class Attached(Struct, frozen=True):
     networks: Mapping[NetworkId, Interface]
     egress: Interface | None = None
 
+    @property
+    def has_ipv6(self) -> bool:
+        """Whether any of them has an address of IPv6."""
+        all_of_them = (*self.networks.values(), *((self.egress,) if self.egress else ()))
+        return any(":" in address for one in all_of_them for address in one.addresses)
+
 
 class Egress(Struct, frozen=True):
-    """A task's place on its node's own bridge."""
+    """A task's place on its node's own bridge; with IPv6 where the node has it."""
 
     address: IPv4Interface
     gateway: str
+    ipv6: IPv6Interface | None = None
+    ipv6_gateway: str = ""
 
 
 def attached(
@@ -76,14 +84,8 @@ def attached(
         )
     if egress is None:
         return Attached(networks=interfaces)
-    leaves_here = not any(":" not in gateway for gateway in gateways)
     return Attached(
-        networks=interfaces,
-        egress=Interface(
-            name=f"eth{len(interfaces)}",
-            addresses=(str(egress.address),),
-            routes=(Hop(EVERYTHING, egress.gateway),) if leaves_here else (),
-        ),
+        networks=interfaces, egress=_on_bridge(f"eth{len(interfaces)}", egress, gateways)
     )
 
 
@@ -102,6 +104,18 @@ def port_of(task_id: TaskId, interface: Interface) -> Port:
 def addresses_of(attachment: NetworkAttachment) -> tuple[str, ...]:
     """The addresses of an attachment without the lengths of their prefixes."""
     return tuple(str(ip_interface(address).ip) for address in attachment.addresses)
+
+
+def _on_bridge(name: str, egress: Egress, gateways: Sequence[str]) -> Interface:
+    """What doesn't leave by these gateways of the ingress network leaves here."""
+    addresses, routes = [str(egress.address)], []
+    if not any(":" not in gateway for gateway in gateways):
+        routes.append(Hop(EVERYTHING, egress.gateway))
+    if egress.ipv6 is not None:
+        addresses.append(str(egress.ipv6))
+        if not any(":" in gateway for gateway in gateways):
+            routes.append(Hop(EVERYTHING_V6, egress.ipv6_gateway))
+    return Interface(name=name, addresses=tuple(addresses), routes=tuple(routes))
 
 
 def _on_network(

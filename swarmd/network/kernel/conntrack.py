@@ -19,7 +19,7 @@ import os
 import socket
 import struct
 from collections.abc import Iterator
-from ipaddress import IPv4Address
+from ipaddress import ip_address
 from pathlib import Path
 
 _NETFILTER = 12
@@ -30,7 +30,8 @@ _HEADER = struct.Struct("=LHHLLBBH")
 _CODE = struct.Struct("=i")
 _ATTRIBUTE = struct.Struct("=HH")
 _TUPLE_ORIGIN, _PROTOCOL_STATE, _MARK, _ID, _ZONE, _MARK_MASK, _FILTER = 1, 4, 8, 12, 18, 21, 25
-_TUPLE_IP, _IP_TARGET = 1, 2
+_TUPLE_IP = 1
+_FAMILIES = {4: (socket.AF_INET, 2), 6: (socket.AF_INET6, 4)}  # and what a target is called
 _TUPLE_PROTOCOL, _PROTOCOL_NUMBER = 2, 1
 _ORIGIN_FLAGS, _REPLY_FLAGS = 1, 2
 _BY_TARGET, _BY_PROTOCOL = 1 << 1, 1 << 3
@@ -64,13 +65,15 @@ def flush_udp(mark: int, family: socket.AddressFamily) -> None:
 
 
 def flush_to(address: str) -> None:
-    """Forget every connection that was begun towards this IPv4 address, whatever became of it.
+    """Forget every connection that was begun towards this address, whatever became of it.
 
     Raises:
         OSError: the kernel refuses; before Linux 5.8 it knows no such request.
     """
-    target = _attribute(_TUPLE_IP | _NESTED, _attribute(_IP_TARGET, IPv4Address(address).packed))
-    _forget(socket.AF_INET, _attribute(_TUPLE_ORIGIN | _NESTED, target) + _by(_BY_TARGET))
+    known = ip_address(address)
+    family, kind = _FAMILIES[known.version]
+    target = _attribute(_TUPLE_IP | _NESTED, _attribute(kind, known.packed))
+    _forget(family, _attribute(_TUPLE_ORIGIN | _NESTED, target) + _by(_BY_TARGET))
 
 
 def _forget(family: int, which: bytes) -> None:

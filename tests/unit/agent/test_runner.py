@@ -217,6 +217,7 @@ class FakeServing(Serving):
 
     def __init__(self) -> None:
         self.note = ""
+        self.by_ipv6: tuple[PortConfig, ...] = ()
         self.served = True
         self.drained_now = asyncio.Event()
         self.drained_tasks: list[TaskId] = []
@@ -226,6 +227,9 @@ class FakeServing(Serving):
 
     async def listening(self, task: Task, surroundings: Surroundings) -> str:
         return self.note
+
+    async def ipv6_ports(self, task: Task, surroundings: Surroundings) -> tuple[PortConfig, ...]:
+        return self.by_ipv6
 
     async def drained(
         self, task: Task, surroundings: Surroundings, *, tell: Callable[[str], None]
@@ -292,3 +296,13 @@ async def test_what_does_not_listen_yet_is_noted_when_it_runs() -> None:
     async with running(PUBLISHED, executor, serving) as (runner, _):
         await until(lambda: runner.task.status.state == TaskState.RUNNING)
         assert runner.task.status.message == "started; nothing listens on port 80 yet"
+
+
+async def test_a_running_task_says_where_it_answers_over_ipv6_until_its_end() -> None:
+    executor, serving = FakeExecutor(), FakeServing()
+    serving.by_ipv6 = (PortConfig(target_port=80),)
+    async with running(PUBLISHED, executor, serving) as (_, seen):
+        await until(lambda: seen[-1:] != [] and seen[-1].state is TaskState.COMPLETE)
+    told = [status.ipv6_ports for status in seen if status.state >= TaskState.RUNNING]
+    assert set(told) == {serving.by_ipv6}
+    assert not any(status.ipv6_ports for status in seen if status.state < TaskState.RUNNING)

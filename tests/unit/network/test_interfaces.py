@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from ipaddress import IPv4Interface
+from ipaddress import IPv4Interface, IPv6Interface
 
 from msgspec.structs import replace
 
@@ -89,3 +89,26 @@ def test_only_a_task_that_is_on_internal_networks_alone_is_confined():
 
 def test_addresses_lose_the_lengths_of_their_prefixes():
     assert addresses_of(on("web", "10.0.2.5/24", "fd00::5/64")) == ("10.0.2.5", "fd00::5")
+
+
+def test_where_the_node_has_ipv6_tasks_leave_by_it_where_they_leave_by_ipv4():
+    both = replace(EGRESS, ipv6=IPv6Interface("fd01::5/64"), ipv6_gateway="fd01::1")
+    found = attached([on("web", "10.0.1.5/24")], TABLES, HERE, both)
+    assert found.has_ipv6
+    assert found.egress is not None
+    assert found.egress.addresses == ("172.24.0.5/22", "fd01::5/64")
+    assert found.egress.routes == (Hop("0.0.0.0/0", "172.24.0.1"), Hop("::/0", "fd01::1"))
+
+    peer = Peer(HERE, "192.0.2.1", ("10.255.0.3", "fd02::3"))
+    tables = {**TABLES, NetworkId("ingress"): replace(INGRESS, peers={HERE: peer})}
+    found = attached([on("ingress", "10.255.0.9/16", "fd02::9/64")], tables, HERE, both)
+    assert found.networks[NetworkId("ingress")].routes == (
+        Hop("0.0.0.0/0", "10.255.0.3"),
+        Hop("::/0", "fd02::3"),
+    )
+    assert found.egress is not None
+    assert found.egress.routes == ()
+
+
+def test_a_task_without_an_address_of_ipv6_has_none():
+    assert not attached([on("web", "10.0.1.5/24")], TABLES, HERE, EGRESS).has_ipv6

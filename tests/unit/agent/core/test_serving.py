@@ -105,3 +105,23 @@ def test_what_people_read_counts_connections() -> None:
         "draining: 1 connection",
         "draining: 3 connections",
     ]
+
+
+def test_ports_of_the_mesh_are_told_that_are_answered_over_ipv6() -> None:
+    dns = PortConfig(target_port=53, published_port=5353, protocol=Protocol.UDP)
+    task = replace(
+        PUBLISHED,
+        ports=(
+            *PUBLISHED.ports,
+            dns,
+            replace(dns, published_port=5354),
+            PortConfig(target_port=443, published_port=8443),
+            *ON_HOST.ports,
+        ),
+    )
+    sockets = Sockets(ipv6=frozenset({80, 53, 9000}), ipv6_datagrams=frozenset({53, 443}))
+    assert serving.ipv6_ports(task, sockets) == (
+        PortConfig(target_port=80),
+        PortConfig(target_port=53, protocol=Protocol.UDP),
+    )
+    assert serving.ipv6_ports(ON_HOST, sockets) == ()

@@ -42,7 +42,26 @@ def test_listeners_and_established_connections_are_read_from_both_families() -> 
             Connection(8080, internal=False),
             Connection(8080, internal=True),
         ),
+        ipv6=frozenset({8080}),
     )
+
+
+def test_only_sockets_that_others_reach_by_ipv6_answer_over_it() -> None:
+    none = f"{'0' * 32}:0000"
+    rows = [
+        f"{'0' * 32}:0050 {none} {{state}}",
+        f"0DB80120{'0' * 16}01000000:0051 {none} {{state}}",
+        f"{'0' * 24}01000000:0052 {none} {{state}}",
+        f"{'0' * 16}FFFF00000401000A:0053 {none} {{state}}",
+    ]
+
+    def table(state: str) -> str:
+        lines = (f"   {n}: {row.format(state=state)}{TAIL}" for n, row in enumerate(rows))
+        return HEAD + "".join(lines)
+
+    found = parse(table("0A"), datagrams=[table("07")])
+    assert found.listening == {0x50, 0x51, 0x52, 0x53}
+    assert found.ipv6 == found.ipv6_datagrams == {0x50, 0x51}
 
 
 def test_ports_that_take_datagrams_from_elsewhere_are_read() -> None:

@@ -50,6 +50,10 @@ class Mesh:
     async def use(self, ingress: NetworkTable | None) -> None:
         self.ingress = ingress
 
+    @property
+    def has_ipv6(self) -> bool:
+        return False
+
     async def tend(self) -> Tended:
         return self.tended
 

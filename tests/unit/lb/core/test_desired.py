@@ -177,6 +177,28 @@ def test_ports_of_a_task_are_where_it_reports_them() -> None:
     assert first.ports == (PortMapping(Protocol.TCP, 80, 32_768),)
 
 
+def test_what_a_task_answers_over_ipv6_is_told_by_port() -> None:
+    cluster = a_cluster()
+    status = TaskStatus(
+        state=TaskState.RUNNING,
+        ports=(PortConfig(target_port=80, published_port=32_768),),
+        ipv6_ports=(
+            PortConfig(target_port=80),
+            PortConfig(target_port=53, protocol=Protocol.UDP),
+        ),
+    )
+    cluster.commit(SetTaskStatus(TaskId("a"), status))
+    cluster.catalogue.take_delta()
+    (first, second) = cluster.catalogue.tables().services[WEB].backends
+    assert first.ports == (
+        PortMapping(Protocol.TCP, 80, 32_768, ipv6=True),
+        PortMapping(Protocol.UDP, 53, 53, ipv6=True),
+    )
+    assert first.answers_ipv6(Protocol.TCP, 80)
+    assert not first.answers_ipv6(Protocol.TCP, 53)
+    assert not second.answers_ipv6(Protocol.TCP, 80)
+
+
 def test_one_task_among_many_is_a_delta_about_that_task() -> None:
     cluster = a_cluster()
     cluster.put(task("c"))
