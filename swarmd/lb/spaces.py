@@ -12,11 +12,13 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Protocol
 
+from swarmd.lb.core.balance import unserved
 from swarmd.lb.core.leaving import Due, Leaving
 from swarmd.lb.core.virtual import VirtualService
 from swarmd.lb.virtual import Tended
 from swarmd.model.ids import NetworkId
 from swarmd.model.instant import SECOND, Instant
+from swarmd.model.states import Balance
 from swarmd.network.core.tables import NetworkTable
 from swarmd.network.kernel import netns
 from swarmd.network.kernel.nft import NftError
@@ -57,6 +59,7 @@ class NamespaceBalancer:
     Args:
         services: what a network's table makes of its services, for this back end.
         space: takes charge of the namespace at a path; nothing is known to be in place there.
+        lacking: how this back end can't balance. Who asks for it gets the usual round, and is told.
     """
 
     def __init__(
@@ -66,11 +69,13 @@ class NamespaceBalancer:
         services: Callable[[NetworkTable], tuple[VirtualService, ...]],
         space: Callable[[Path], Space],
         clock: Clock,
+        lacking: frozenset[Balance] = frozenset(),
     ) -> None:
         self.name = name
         self._make_services = services
         self._make_space = space
         self._clock = clock
+        self._lacking = lacking
         self._tables: Mapping[NetworkId, NetworkTable] = {}
         self._services: dict[NetworkId, tuple[NetworkTable, Services]] = {}
         self._merged: dict[tuple[NetworkId, ...], tuple[tuple[Services, ...], Services]] = {}
@@ -100,7 +105,7 @@ class NamespaceBalancer:
             now,
         )
         self._tables = tables
-        return problems
+        return (*problems, *self._unserved())
 
     async def attend(self, path: Path, networks: tuple[NetworkId, ...]) -> tuple[str, ...]:
         self._members[path] = networks
@@ -127,6 +132,11 @@ class NamespaceBalancer:
     @property
     def moving(self) -> Mapping[NetworkId, int]:
         return self._leaving.moving
+
+    def _unserved(self) -> tuple[str, ...]:
+        rows = (row for table in self._tables.values() for row in table.services.values())
+        asked = ((row.name, row.balance) for row in rows if row.virtual_ips)
+        return tuple(dict.fromkeys(unserved(asked, by=self.name, lacking=self._lacking)))
 
     def _services_of(self, table: NetworkTable) -> tuple[NetworkTable, Services]:
         known = self._services.get(table.network_id)

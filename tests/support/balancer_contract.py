@@ -54,15 +54,6 @@ class BalancerContract:
     def port(self, kind: int = socket.SOCK_STREAM) -> int:
         return free_port(self.entry, kind)
 
-    async def test_requests_one_after_the_other_go_round_the_tasks_exactly(self) -> None:
-        tasks = [TcpTask(name) for name in "abc"]
-        async with running(*tasks):
-            port = self.port()
-            async with self.serving(service(port, *tasks)):
-                names = [(await ask(self.entry, port))[0] for _ in range(9)]
-        assert names[:3] == names[3:6] == names[6:]
-        assert sorted(names[:3]) == ["a", "b", "c"]
-
     async def test_a_change_of_the_tasks_keeps_the_round_exact(self) -> None:
         tasks = [TcpTask(name) for name in "abcd"]
         async with running(*tasks):
@@ -72,12 +63,6 @@ class BalancerContract:
                 await balancer.apply(table(2, service(port, *tasks)))
                 names = Counter([(await ask(self.entry, port))[0] for _ in range(8)])
         assert names == {"a": 2, "b": 2, "c": 2, "d": 2}
-
-    async def test_without_tasks_clients_are_refused_at_once(self) -> None:
-        port = self.port()
-        async with self.serving(service(port)):
-            with pytest.raises(ConnectionError):
-                await ask(self.entry, port)
 
     async def test_a_port_answers_again_when_tasks_come_back(self) -> None:
         task = TcpTask("a")

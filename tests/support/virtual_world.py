@@ -1,6 +1,6 @@
 """A network as the data plane makes it: a bridge, and tasks with a namespace each.
 
-Every task answers on TCP and UDP with its name.
+Every task answers on TCP and UDP with its name, and on TCP sends back what it is sent then.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from ipaddress import ip_interface
 from pathlib import Path
 from uuid import uuid4
 
-from swarmd.lb.core.virtual import Schedule, VirtualService, VirtualTarget
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.states import Balance
 from swarmd.network.core.tables import Endpoint, NetworkTable, ServiceRow
 from swarmd.network.kernel import netns
 from swarmd.network.kernel.netlink import open_netlink
@@ -62,11 +62,14 @@ class Task:
         for sock in self._sockets:
             with contextlib.suppress(OSError):  # a datagram socket has no peer, but is woken
                 sock.shutdown(socket.SHUT_RDWR)
+        for thread in self._threads[: len(self._sockets)]:
+            thread.join()
+        for sock in self.accepted:  # nobody accepts any more
+            with contextlib.suppress(OSError):
+                sock.shutdown(socket.SHUT_RDWR)
         for thread in self._threads:
             thread.join()
-        for sock in self._sockets:
-            sock.close()
-        for sock in self.accepted:
+        for sock in (*self._sockets, *self.accepted):
             sock.close()
 
     def _serve_tcp(self, sock: socket.socket) -> None:
@@ -77,6 +80,8 @@ class Task:
                 return
             self.accepted.append(accepted)
             accepted.send(self.name.encode())
+            self._threads.append(threading.Thread(target=_send_back, args=(accepted,)))
+            self._threads[-1].start()
 
     def _serve_udp(self, sock: socket.socket) -> None:
         while True:
@@ -84,6 +89,13 @@ class Task:
             if sender is None:  # shut down
                 return
             sock.sendto(self.name.encode(), sender)
+
+
+def _send_back(sock: socket.socket) -> None:
+    with contextlib.suppress(OSError):
+        while data := sock.recv(100):
+            sock.send(data)
+        sock.shutdown(socket.SHUT_RDWR)
 
 
 class World:
@@ -169,14 +181,21 @@ def world(tasks: str = "abc") -> Iterator[World]:
 
 
 def table(
-    world: World, *, ready: str, present: str | None = None, version: int = 1, more: int = 0
+    world: World,
+    *,
+    ready: str,
+    present: str | None = None,
+    weights: Mapping[str, int] = {},
+    balance: Balance = Balance.ROUND_ROBIN,
+    version: int = 1,
+    more: int = 0,
 ) -> Mapping[NetworkId, NetworkTable]:
     """One service at 10.66.0.2 and fd66::2 over the tasks of the world.
 
     `present` are those that still exist (default: all). Of `more` further services every second has
     no tasks, the others one that is elsewhere.
     """
-    service = ServiceRow(ServiceId("s"), "web", virtual_ips=ADDRESSES)
+    service = ServiceRow(ServiceId("s"), "web", virtual_ips=ADDRESSES, balance=balance)
     others = (
         ServiceRow(ServiceId(f"o{n}"), f"o{n}", virtual_ips=(f"10.67.{n // 250}.{n % 250}",))
         for n in range(more)
@@ -204,6 +223,7 @@ def table(
                     NodeId("n"),
                     task.addresses,
                     ready=task.name in ready,
+                    weight=weights.get(task.name, 1),
                 )
                 for task in world.tasks.values()
                 if present is None or task.name in present
@@ -211,17 +231,6 @@ def table(
             | {endpoint.task_id: endpoint for endpoint in elsewhere},
         )
     }
-
-
-def one_service(
-    world: World, weights: Mapping[str, int], schedule: Schedule, *, ipv6: bool = False
-) -> VirtualService:
-    """The service of `table`, with its tasks weighted."""
-    targets = (
-        VirtualTarget(world.tasks[name].addresses[int(ipv6)], weight=weight)
-        for name, weight in weights.items()
-    )
-    return VirtualService(ADDRESSES[int(ipv6)], tuple(targets), schedule)
 
 
 def connect(path: Path, address: str, source: str = "") -> socket.socket:

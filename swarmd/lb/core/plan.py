@@ -14,7 +14,7 @@ from msgspec import Struct
 from swarmd.lb.core.rotation import Target
 from swarmd.lb.core.tables import PublishedPort, ServiceEndpoints, Tables
 from swarmd.model.ids import ServiceId
-from swarmd.model.states import Protocol
+from swarmd.model.states import Balance, Protocol
 
 
 class PortKey(Struct, frozen=True, gc=False):
@@ -35,6 +35,8 @@ class Frontend(Struct, frozen=True, gc=False):
     service_name: str
     targets: tuple[Target, ...]
     addresses: tuple[str, ...] | None = None  # of the node, that answer; None: all
+    balance: Balance = Balance.ROUND_ROBIN
+    weights: tuple[int, ...] = ()  # of the targets; empty: they all have the same
 
 
 class Plan(Struct, frozen=True):
@@ -113,6 +115,12 @@ def diff(
     )
 
 
+def weights_of(row: ServiceEndpoints) -> tuple[int, ...]:
+    """The weights of its backends; nothing when they all have the same."""
+    weights = tuple(backend.weight for backend in row.backends)
+    return () if len(set(weights)) <= 1 else weights
+
+
 def _frontend(row: ServiceEndpoints, port: PublishedPort) -> Frontend:
     return Frontend(
         key=PortKey(port.protocol, port.published_port),
@@ -127,4 +135,6 @@ def _frontend(row: ServiceEndpoints, port: PublishedPort) -> Frontend:
             for backend in row.backends
         ),
         addresses=port.addresses,
+        balance=row.balance,
+        weights=weights_of(row),
     )

@@ -6,24 +6,16 @@ its targets under the same port. The mesh's ports are another matter (`lb/core/m
 
 from __future__ import annotations
 
-import enum
 import zlib
 from collections.abc import Iterable, Mapping
 from ipaddress import ip_address
 
 from msgspec import Struct
 
+from swarmd.model.states import Balance
 from swarmd.network.core.tables import Endpoint, NetworkTable
 
 _IPV6_MARK = 0x8000_0000
-
-
-class Schedule(enum.Enum):
-    """How a new connection finds its target."""
-
-    ROUND_ROBIN = "round robin"
-    SOURCE_HASH = "source hash"
-    LEAST_CONNECTION = "least connection"
 
 
 class VirtualTarget(Struct, frozen=True, gc=False):
@@ -38,7 +30,7 @@ class VirtualService(Struct, frozen=True, gc=False):
 
     address: str
     targets: tuple[VirtualTarget, ...] = ()
-    schedule: Schedule = Schedule.ROUND_ROBIN
+    balance: Balance = Balance.ROUND_ROBIN
 
 
 class VirtualChange(Struct, frozen=True):
@@ -79,7 +71,11 @@ def virtual_services(table: NetworkTable, *, leaving: bool = False) -> tuple[Vir
         if endpoint.ready or leaving:
             endpoints.setdefault(endpoint.service_id, []).append(endpoint)
     return tuple(
-        VirtualService(vip, _targets(endpoints.get(service.service_id, ()), ipv4=is_ipv4(vip)))
+        VirtualService(
+            vip,
+            _targets(endpoints.get(service.service_id, ()), ipv4=is_ipv4(vip)),
+            service.balance,
+        )
         for service in table.services.values()
         for vip in service.virtual_ips
     )
@@ -124,7 +120,7 @@ def _addresses(tables: Iterable[NetworkTable], *, ready: bool) -> frozenset[str]
 
 def _targets(endpoints: Iterable[Endpoint], *, ipv4: bool) -> tuple[VirtualTarget, ...]:
     return tuple(
-        VirtualTarget(address, weight=1 if endpoint.ready else 0)
+        VirtualTarget(address, weight=endpoint.weight if endpoint.ready else 0)
         for endpoint in endpoints
         for address in endpoint.addresses
         if is_ipv4(address) == ipv4

@@ -13,9 +13,9 @@ import socket
 from collections.abc import Iterable
 from pathlib import Path
 
+from swarmd.lb.core.balance import from_place, start_of
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.virtual import (
-    Schedule,
     VirtualService,
     compare,
     is_ipv4,
@@ -26,17 +26,12 @@ from swarmd.lb.ipvs.marks import Marker, chosen
 from swarmd.lb.spaces import NamespaceBalancer, Services
 from swarmd.network.core.tables import NetworkTable
 from swarmd.network.kernel import ipvs, netns, sysctl
-from swarmd.network.kernel.ipvs import Ipvs, MarkedService
+from swarmd.network.kernel.ipvs import SCHEDULERS, Ipvs, MarkedService
 from swarmd.network.kernel.links import index_of
 from swarmd.network.kernel.netlink import open_netlink
 from swarmd.network.kernel.routing import delete_local_route, put_local_route
 from swarmd.runtime.clock import Clock
 
-_SCHEDULERS = {
-    Schedule.ROUND_ROBIN: "wrr",
-    Schedule.SOURCE_HASH: "sh",
-    Schedule.LEAST_CONNECTION: "wlc",
-}
 _SETTINGS = {
     # A connection to a task that is gone ends with its next packet, rather than after minutes.
     "ipv4/vs/expire_nodest_conn": "1",
@@ -96,23 +91,33 @@ class IpvsSpace:
             for row in change.removed:
                 kernel.delete_service(_service(row))
             for before, after in change.changed:
-                if before.schedule is not after.schedule:
+                if before.balance is not after.balance:
                     kernel.put_service(_service(after))
-                _put_targets(kernel, before, after)
+                self._put_targets(kernel, before, after)
             for row in change.added:
                 kernel.put_service(_service(row))
-                _put_targets(kernel, VirtualService(row.address), row)
+                self._put_targets(kernel, VirtualService(row.address), row)
         if known is None or known.keys() != wanted.keys():
             _route((known or {}).keys() - wanted.keys(), wanted.keys() - (known or {}).keys())
             if self._marker is None:
                 self._marker = chosen()
             self._marker(wanted)
 
+    def _put_targets(self, kernel: Ipvs, before: VirtualService, after: VirtualService) -> None:
+        """IPVS goes round targets in the order they were put: others begin elsewhere."""
+        old = {target.address: target.weight for target in before.targets}
+        new = {target.address: target.weight for target in after.targets}
+        for address in from_place(tuple(new), start_of(self._path.name, after.address)):
+            if old.get(address) != new[address]:
+                kernel.put_target(_service(after), address, new[address])
+        for address in old.keys() - new.keys():
+            kernel.delete_target(_service(after), address)
+
     def _clear(self, kernel: Ipvs, wanted: Services) -> None:
         """Take away what an earlier daemon, or somebody else, has left and nobody wants."""
-        expected = _as_kept(wanted)
+        expected = {service.key: targets for service, targets in _as_kept(wanted).items()}
         for service, targets in kernel.services().items():
-            kept = expected.get(service)
+            kept = expected.get(service.key)
             if kept is None:
                 kernel.delete_service(service)
                 continue
@@ -141,23 +146,13 @@ def _source_for(address: str) -> str:
         return str(sock.getsockname()[0])
 
 
-def _put_targets(kernel: Ipvs, before: VirtualService, after: VirtualService) -> None:
-    old = {target.address: target.weight for target in before.targets}
-    new = {target.address: target.weight for target in after.targets}
-    for address, weight in new.items():
-        if old.get(address) != weight:
-            kernel.put_target(_service(after), address, weight)
-    for address in old.keys() - new.keys():
-        kernel.delete_target(_service(after), address)
-
-
 def _with_leaving(table: NetworkTable) -> tuple[VirtualService, ...]:
     return virtual_services(table, leaving=True)
 
 
 def _service(row: VirtualService) -> MarkedService:
     family = socket.AF_INET if is_ipv4(row.address) else socket.AF_INET6
-    return MarkedService(mark_of(row.address), family, _SCHEDULERS[row.schedule])
+    return MarkedService(mark_of(row.address), family, SCHEDULERS[row.balance])
 
 
 def _as_kept(services: Services) -> dict[MarkedService, dict[str, int]]:

@@ -16,15 +16,21 @@ from swarmd.lb.core.virtual import VirtualChange, compare, virtual_services
 from swarmd.lb.nft import virtual_text as text
 from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.spaces import NamespaceBalancer, Services
+from swarmd.model.states import Balance
 from swarmd.network.kernel import netns, nft
 from swarmd.runtime.clock import Clock
+
+# Rules don't count connections.
+LACKING = frozenset({Balance.LEAST_CONNECTION})
 
 log = logging.getLogger(__name__)
 
 
 def nft_virtual(*, clock: Clock) -> NamespaceBalancer:
     """The back end that needs nftables with address translation, and nothing else."""
-    return NamespaceBalancer("nft", services=virtual_services, space=NftSpace, clock=clock)
+    return NamespaceBalancer(
+        "nft", services=virtual_services, space=NftSpace, clock=clock, lacking=LACKING
+    )
 
 
 class NftSpace:
@@ -56,6 +62,7 @@ class NftSpace:
             change,
             arrived=tuple(leads.keys() - self._leads.keys()),
             left=tuple(self._left - leads.keys()),
+            who=self._path.name,
         )
         self._services = None
         try:
@@ -79,7 +86,7 @@ class NftSpace:
         return before != netns.inside(self._path, _listing)
 
     def _replace(self, wanted: Services) -> None:
-        batch = text.whole(wanted.values())
+        batch = text.whole(wanted.values(), who=self._path.name)
         self._services = None
         self._generation = netns.inside(self._path, lambda: _run(batch))
         self._services = wanted

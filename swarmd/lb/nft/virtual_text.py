@@ -16,25 +16,30 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from ipaddress import ip_address
 
+from swarmd.lb.core.balance import from_place, ring, start_of
 from swarmd.lb.core.virtual import (
-    Schedule,
     VirtualChange,
     VirtualService,
     is_ipv4,
     mark_of,
 )
+from swarmd.model.states import Balance
 
 TABLE = "swarmd"
 # Where a hash begins; any constant does, as long as every update has the same.
 HASH_SEED = 0x5377
 
 
-def whole(services: Iterable[VirtualService]) -> str:
-    """The batch that replaces whatever was there, by a table for each kind of addresses."""
+def whole(services: Iterable[VirtualService], *, who: str) -> str:
+    """The batch that replaces whatever was there, by a table for each kind of addresses.
+
+    Args:
+        who: balances so; others begin their rounds elsewhere.
+    """
     rows = tuple(services)
     kinds = families(rows)
     return "".join(
-        _gone(family) + (_table(family, rows) if family in kinds else "")
+        _gone(family) + (_table(family, rows, who) if family in kinds else "")
         for family in ("ip", "ip6")
     )
 
@@ -44,7 +49,7 @@ def families(services: Iterable[VirtualService]) -> frozenset[str]:
     return frozenset(_family(row) for row in services)
 
 
-def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str]) -> str:
+def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str], who: str) -> str:
     """The batch that brings a namespace on by one change.
 
     `arrived` are the addresses that no service led to before, `left` those that none leads to any
@@ -55,11 +60,11 @@ def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str]) 
         lines += _forget(row)
     for before, after in change.changed:
         if bool(before.targets) == bool(after.targets):
-            lines += _choose(after)
+            lines += _choose(after, who)
         else:
-            lines += [*_forget(before), *_admit(after)]
+            lines += [*_forget(before), *_admit(after, who)]
     for row in change.added:
-        lines += _admit(row)
+        lines += _admit(row, who)
     lines += _targets("delete", left)
     return "".join(f"{line}\n" for line in lines)
 
@@ -68,11 +73,11 @@ def _gone(family: str) -> str:
     return f"table {family} {TABLE}\ndelete table {family} {TABLE}\n"
 
 
-def _table(family: str, rows: tuple[VirtualService, ...]) -> str:
+def _table(family: str, rows: tuple[VirtualService, ...], who: str) -> str:
     kind, word = ("ipv4_addr", "ip") if family == "ip" else ("ipv6_addr", "ip6")
     mine = tuple(row for row in rows if is_ipv4(row.address) == (family == "ip"))
     chains = "".join(
-        f"  chain {_chain(row)} {{\n    {_rule(row)}\n  }}\n" for row in mine if row.targets
+        f"  chain {_chain(row)} {{\n    {_rule(row, who)}\n  }}\n" for row in mine if row.targets
     )
     alive = ", ".join(_lead(row) for row in mine if row.targets)
     dead = ", ".join(row.address for row in mine if not row.targets)
@@ -105,13 +110,13 @@ def _elements(text: str) -> str:
     return f"    elements = {{ {text} }}\n" if text else ""
 
 
-def _admit(row: VirtualService) -> list[str]:
+def _admit(row: VirtualService, who: str) -> list[str]:
     family = _family(row)
     if not row.targets:
         return [f"add element {family} {TABLE} dead {{ {row.address} }}"]
     return [
         f"add chain {family} {TABLE} {_chain(row)}",
-        *_choose(row),
+        *_choose(row, who),
         f"add element {family} {TABLE} alive {{ {_lead(row)} }}",
     ]
 
@@ -127,23 +132,27 @@ def _forget(row: VirtualService) -> list[str]:
     ]
 
 
-def _choose(row: VirtualService) -> list[str]:
+def _choose(row: VirtualService, who: str) -> list[str]:
     """Make the chain of a service with targets anew; one without has nothing to choose."""
     if not row.targets:
         return []
     where = f"{_family(row)} {TABLE} {_chain(row)}"
-    return [f"flush chain {where}", f"add rule {where} {_rule(row)}"]
+    return [f"flush chain {where}", f"add rule {where} {_rule(row, who)}"]
 
 
-def _rule(row: VirtualService) -> str:
-    marks = {target.address: f"0x{mark_of(target.address):08x}" for target in row.targets}
-    if len(marks) == 1:
-        return f"ct mark set {marks[row.targets[0].address]}"
-    shares = [marks[target.address] for target in row.targets for _ in range(target.weight)]
-    number = f"numgen inc mod {len(shares)}"
-    if row.schedule is Schedule.SOURCE_HASH:
+def _rule(row: VirtualService, who: str) -> str:
+    shares = ring(
+        [f"0x{mark_of(target.address):08x}" for target in row.targets],
+        [target.weight for target in row.targets],
+    )
+    if len(shares) == 1:
+        return f"ct mark set {shares[0]}"
+    if row.balance is Balance.SOURCE_HASH:
         word = "ip" if is_ipv4(row.address) else "ip6"
         number = f"jhash {word} saddr . {word} daddr mod {len(shares)} seed 0x{HASH_SEED:x}"
+    else:
+        number = f"numgen inc mod {len(shares)}"
+        shares = from_place(shares, start_of(who, row.address))
     chosen = ", ".join(f"{index} : {mark}" for index, mark in enumerate(shares))
     return f"ct mark set {number} map {{ {chosen} }}"
 

@@ -40,11 +40,13 @@ class TcpFrontend:
         self.key: PortKey = frontend.key
         self.counters = Counters()
         self.service_name = frontend.service_name
-        self.rotation = Rotation(frontend.targets, start=start)
+        self.rotation = Rotation(
+            frontend.targets, start=start, balance=frontend.balance, weights=frontend.weights
+        )
         self._ground = ground
         self._listeners: dict[str, _Listener] = {}  # by address
         self._dials: set[_Dial] = set()
-        self._links: set[Link] = set()
+        self._links: dict[Link, Target] = {}
 
     def add_socket(self, address: str, sock: socket.socket) -> None:
         """Answer on a socket bound to `address` from now on, and own it.
@@ -66,7 +68,7 @@ class TcpFrontend:
         The answer names addresses lost meanwhile to another program that listens there.
         """
         self.service_name = frontend.service_name
-        self.rotation.replace(frontend.targets)
+        self.rotation.replace(frontend.targets, balance=frontend.balance, weights=frontend.weights)
         lost = []
         for address, listener in tuple(self._listeners.items()):
             try:
@@ -91,19 +93,20 @@ class TcpFrontend:
         for link in tuple(self._links):
             link.end(reset=True)
 
-    def welcome(self, client: socket.socket) -> None:
-        """Find a target for a new client."""
+    def welcome(self, client: socket.socket, host: str) -> None:
+        """Find a target for a new client, which is at `host`."""
         self.counters.accepted += 1
         self.counters.active += 1
         self._ground.gate.enter()
-        dial = _Dial(self, self._ground, client)
+        dial = _Dial(self, self._ground, client, host)
         self._dials.add(dial)
         dial.go_on()
 
-    def connected(self, dial: _Dial, backend: socket.socket) -> None:
+    def connected(self, dial: _Dial, target: Target, backend: socket.socket) -> None:
         self._dials.discard(dial)
         ground = self._ground
-        self._links.add(Link(ground.reactor, ground.buffer, dial.client, backend, self._link_ended))
+        link = Link(ground.reactor, ground.buffer, dial.client, backend, self._link_ended)
+        self._links[link] = target
 
     def turned_away(self, dial: _Dial) -> None:
         self._dials.discard(dial)
@@ -111,7 +114,7 @@ class TcpFrontend:
         self._session_ended()
 
     def _link_ended(self, link: Link) -> None:
-        self._links.discard(link)
+        self.rotation.ended(self._links.pop(link))
         self.counters.bytes_in += link.bytes_in
         self.counters.bytes_out += link.bytes_out
         self._session_ended()
@@ -161,14 +164,14 @@ class _Listener:
                 gate.wait(self, self._watch)
                 return
             try:
-                client, _ = self._sock.accept()
+                client, address = self._sock.accept()
             except BlockingIOError:
                 return
             except OSError as error:
                 self._accept_failed(error)
                 return
             client.setblocking(False)
-            self._frontend.welcome(client)
+            self._frontend.welcome(client, address[0])
             if not self._watched:
                 return
 
@@ -200,10 +203,22 @@ class _Listener:
 class _Dial:
     """A client that waits while targets are tried, one after the other."""
 
-    __slots__ = ("_attempt", "_frontend", "_ground", "_sock", "_target", "_tried", "client")
+    __slots__ = (
+        "_attempt",
+        "_frontend",
+        "_ground",
+        "_host",
+        "_sock",
+        "_target",
+        "_tried",
+        "client",
+    )
 
-    def __init__(self, frontend: TcpFrontend, ground: Ground, client: socket.socket) -> None:
+    def __init__(
+        self, frontend: TcpFrontend, ground: Ground, client: socket.socket, host: str
+    ) -> None:
         self.client = client
+        self._host = host
         self._frontend = frontend
         self._ground = ground
         self._tried: tuple[Target, ...] = ()
@@ -215,7 +230,9 @@ class _Dial:
         """Try the next target; without one the client is refused."""
         frontend, ground = self._frontend, self._ground
         while True:
-            target = frontend.rotation.next(ground.clock.monotonic(), tried=self._tried)
+            target = frontend.rotation.next(
+                ground.clock.monotonic(), tried=self._tried, client=self._host
+            )
             if target is None:
                 self.give_up()
                 return
@@ -228,6 +245,7 @@ class _Dial:
                 self._note_failure(target, error.errno)
                 continue
             self._sock, self._target = sock, target
+            frontend.rotation.began(target)
             self._attempt += 1
             attempt = self._attempt
             ground.reactor.watch(sock.fileno(), WRITE, self)
@@ -248,7 +266,7 @@ class _Dial:
         self._sock = None
         self._attempt += 1
         self._frontend.rotation.answered(target)
-        self._frontend.connected(self, sock)
+        self._frontend.connected(self, target, sock)
 
     def abandon(self) -> None:
         self.give_up()
@@ -269,9 +287,10 @@ class _Dial:
 
     def _drop_attempt(self) -> None:
         self._attempt += 1
-        if self._sock is not None:
+        if self._sock is not None and self._target is not None:
             self._ground.reactor.retire(self._sock)
             self._sock = None
+            self._frontend.rotation.ended(self._target)
 
     def _note_failure(self, target: Target, code: int | None) -> None:
         self._tried = (*self._tried, target)

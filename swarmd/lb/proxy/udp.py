@@ -39,7 +39,9 @@ class UdpFrontend:
         self.key: PortKey = frontend.key
         self.counters = Counters()
         self.service_name = frontend.service_name
-        self.rotation = Rotation(frontend.targets, start=start)
+        self.rotation = Rotation(
+            frontend.targets, start=start, balance=frontend.balance, weights=frontend.weights
+        )
         self._ground = ground
         self._listeners: list[_Listener] = []
         self._sessions: OrderedDict[_Client, _Session] = OrderedDict()  # longest idle first
@@ -58,7 +60,7 @@ class UdpFrontend:
         No address is ever lost by that, unlike with TCP.
         """
         self.service_name = frontend.service_name
-        self.rotation.replace(frontend.targets)
+        self.rotation.replace(frontend.targets, balance=frontend.balance, weights=frontend.weights)
         stay = set(frontend.targets)
         for client, session in tuple(self._sessions.items()):
             if session.target not in stay:
@@ -111,6 +113,7 @@ class UdpFrontend:
 
     def session_closed(self, session: _Session) -> None:
         self._leaving.discard(session)
+        self.rotation.ended(session.target)
         if self._sessions.get(session.client) is session:
             del self._sessions[session.client]
         self.counters.active -= 1
@@ -119,7 +122,7 @@ class UdpFrontend:
     def _begin(self, listener: _Listener, client: _Client) -> _Session | None:
         if self._ground.gate.full and not self._make_room():
             return None
-        target = self._choose()
+        target = self._choose(str(client[1][0]))
         if target is None:
             return None
         try:
@@ -140,14 +143,15 @@ class UdpFrontend:
         self.counters.active += 1
         session = _Session(self, self._ground, listener, client, target, sock)
         self._sessions[client] = session
+        self.rotation.began(target)
         if self._sweeper is None:
             self._sweep_later(self._ground.settings.udp_idle_ns)
         return session
 
-    def _choose(self) -> Target | None:
+    def _choose(self, host: str) -> Target | None:
         tried: tuple[Target, ...] = ()
         while True:
-            target = self.rotation.next(self._ground.clock.monotonic(), tried=tried)
+            target = self.rotation.next(self._ground.clock.monotonic(), tried=tried, client=host)
             if target is None or not self._ground.leads_here(Protocol.UDP, target):
                 return target
             tried = (*tried, target)

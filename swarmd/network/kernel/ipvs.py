@@ -15,8 +15,16 @@ from typing import Any
 
 from msgspec import Struct
 
+from swarmd.model.states import Balance
+
 _PRESENT = Path("/proc/net/ip_vs")
 _MASQUERADING = 0
+# All go by weight.
+SCHEDULERS = {
+    Balance.ROUND_ROBIN: "wrr",
+    Balance.SOURCE_HASH: "sh",
+    Balance.LEAST_CONNECTION: "wlc",
+}
 # The netmask of a service by mark. The library encodes IPv6 prefix lengths as an IPv4 address:
 # this one reads as 128 on a little-endian machine.
 _NETMASK = {socket.AF_INET: "255.255.255.255", socket.AF_INET6: "128.0.0.0"}
@@ -28,6 +36,11 @@ class MarkedService(Struct, frozen=True):
     mark: int
     family: int  # of the socket module
     scheduler: str
+
+    @property
+    def key(self) -> tuple[int, int]:
+        """By which the kernel knows it; the scheduler can be changed."""
+        return self.mark, self.family
 
 
 class Ipvs:

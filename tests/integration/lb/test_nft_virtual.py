@@ -11,8 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from swarmd.lb.nft import virtual_text as text
-from swarmd.lb.nft.virtual import NftSpace, nft_virtual
-from swarmd.lb.spaces import VERIFY_EVERY_NS, Space
+from swarmd.lb.nft.virtual import nft_virtual
+from swarmd.lb.spaces import VERIFY_EVERY_NS
 from swarmd.lb.virtual import VirtualBalancer
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.network.core.tables import Endpoint, NetworkTable, ServiceRow
@@ -30,9 +30,6 @@ pytestmark = [
 class TestNftVirtual(VirtualContract):
     def balancer(self) -> VirtualBalancer:
         return nft_virtual(clock=HandClock(0))
-
-    def space(self, path: Path) -> Space:
-        return NftSpace(path)
 
 
 async def test_rules_that_somebody_took_away_are_put_back_and_counted() -> None:

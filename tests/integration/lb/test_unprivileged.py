@@ -31,8 +31,8 @@ def test_virtual_addresses_and_the_mesh_work_in_a_user_namespace() -> None:
         mount -t tmpfs none /run
         ip link set lo up
         exec {sys.executable} -m pytest -q -p no:cacheprovider -p no:xdist \
-            -k "round or refused or itself or every_node or back or late" \
-            {TESTS}/test_nft_mesh.py {TESTS}/test_nft_virtual.py
+            -k "not ipvs and (round or refused or itself or every_node or back or late)" \
+            {TESTS}/test_nft_mesh.py {TESTS}/test_nft_virtual.py {TESTS}/test_balancing.py
     """
     done = subprocess.run(
         ["unshare", "-Urnm", "sh", "-ec", script],

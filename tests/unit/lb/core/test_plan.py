@@ -8,7 +8,7 @@ from swarmd.lb.core.plan import Frontend, FrontendCache, Plan, PortKey, diff
 from swarmd.lb.core.rotation import Target
 from swarmd.lb.core.tables import Backend, PortMapping, PublishedPort, ServiceEndpoints, Tables
 from swarmd.model.ids import NodeId, ServiceId, TaskId
-from swarmd.model.states import Protocol
+from swarmd.model.states import Balance, Protocol
 
 BOTH = frozenset({Protocol.TCP, Protocol.UDP})
 WEB = PortKey(Protocol.TCP, 8080)
@@ -87,6 +87,14 @@ def test_targets_are_where_the_tasks_say() -> None:
     tcp, udp = FrontendCache().frontends(Tables(1, {ServiceId("s1"): row(backend)}))
     assert tcp.targets == (Target(TaskId("a"), "10.0.0.7", 32_768),)
     assert udp.targets == (Target(TaskId("a"), "10.0.0.7", 80),)
+
+
+def test_weights_count_where_they_differ() -> None:
+    a, b = (Backend(TaskId(name), NodeId("n1"), "10.0.0.7", weight=3) for name in "ab")
+    for rows, weights in (((a, b), ()), ((a, replace(b, weight=1)), (3, 1))):
+        service = replace(row(*rows), balance=Balance.LEAST_CONNECTION)
+        tcp, _ = FrontendCache().frontends(Tables(1, {ServiceId("s1"): service}))
+        assert (tcp.weights, tcp.balance) == (weights, Balance.LEAST_CONNECTION)
 
 
 def test_frontends_of_an_unchanged_row_are_made_once() -> None:

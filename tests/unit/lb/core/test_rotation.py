@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from swarmd.lb.core.rotation import REST_FIRST_NS, REST_LONGEST_NS, Rotation, Target
 from swarmd.model.ids import TaskId
+from swarmd.model.states import Balance
 
 
 def target(name: str) -> Target:
@@ -123,6 +124,60 @@ def test_a_failure_of_a_target_that_has_left_is_ignored() -> None:
     assert served(rotation, 2) == "ab"
 
 
+def test_each_round_has_every_target_as_often_as_its_weight_says_spread_over_the_round() -> None:
+    rotation = Rotation((A, B), weights=(3, 1))
+    assert served(rotation, 8) == "abaaabaa"
+
+
+def test_weights_count_from_the_next_turn_after_a_change() -> None:
+    rotation = Rotation((A, B, C), weights=(1, 1, 2))
+    served(rotation, 3)
+    rotation.replace((A, B, C), weights=(2, 1, 1))
+    assert Counter(served(rotation, 40)) == {"a": 20, "b": 10, "c": 10}
+    rotation.replace((A, B, C))
+    assert Counter(served(rotation, 3)) == {"a": 1, "b": 1, "c": 1}
+
+
+def test_by_source_hash_a_client_has_one_target_wherever_it_comes_in() -> None:
+    nodes = [
+        Rotation((A, B, C, D), start=n, balance=Balance.SOURCE_HASH, weights=(1, 2, 3, 4))
+        for n in range(3)
+    ]
+    clients = [f"10.0.{n // 250}.{n % 250}" for n in range(2000)]
+    found = [[node.next(0, client=client) for client in clients] for node in nodes]
+    assert found[0] == found[1] == found[2]
+    shares = Counter(str(one.task_id) for one in found[0] if one is not None)
+    for name, weight in zip("abcd", (1, 2, 3, 4), strict=True):
+        assert abs(shares[name] - 200 * weight) < 60
+
+
+def test_a_client_by_hash_has_another_target_only_while_its_own_rests() -> None:
+    rotation = Rotation((A, B, C), balance=Balance.SOURCE_HASH)
+    own = rotation.next(0, client="10.0.0.1")
+    assert own is not None
+    rotation.failed(own, 0)
+    assert rotation.next(0, client="10.0.0.1") not in (own, None)
+    assert rotation.next(0, tried=(A, B, C), client="10.0.0.1") is None
+    assert rotation.next(REST_FIRST_NS, client="10.0.0.1") == own
+
+
+def test_by_least_connection_who_has_fewest_for_its_weight_gets_the_next() -> None:
+    rotation = Rotation((A, B), balance=Balance.LEAST_CONNECTION, weights=(2, 1))
+    names = ""
+    for _ in range(6):
+        [chosen] = picks(rotation, 1)
+        rotation.began(chosen)
+        names += chosen.task_id
+    assert Counter(names) == {"a": 4, "b": 2}
+    rotation.ended(B)
+    rotation.ended(B)
+    assert served(rotation, 2) == "bb"
+
+
+def test_of_those_with_equally_few_connections_the_next_in_turn_gets_it() -> None:
+    assert served(Rotation((A, B, C), start=1, balance=Balance.LEAST_CONNECTION), 4) == "bcab"
+
+
 NAMES = st.sets(st.sampled_from("abcdefgh"), min_size=1)
 
 
@@ -148,3 +203,12 @@ def test_whoever_stays_through_changes_is_never_starved(
         for name in served(rotation, between):
             since = Counter() if name == "m" else since + Counter({name: 1})
             assert all(turns <= 2 for turns in since.values())
+
+
+@given(st.dictionaries(st.sampled_from("abcdefgh"), st.integers(1, 9), min_size=1))
+def test_in_as_many_turns_as_there_is_weight_everybody_has_their_share(
+    weights: dict[str, int],
+) -> None:
+    rotation = Rotation([target(name) for name in weights], weights=tuple(weights.values()))
+    for _ in range(3):
+        assert Counter(served(rotation, sum(weights.values()))) == weights

@@ -15,6 +15,7 @@ from swarmd.lb.core.virtual import (
     virtual_services,
 )
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
+from swarmd.model.states import Balance
 from swarmd.network.core.tables import Endpoint, NetworkTable, ServiceRow
 
 
@@ -47,6 +48,16 @@ def test_ready_tasks_stand_behind_the_address_of_their_family() -> None:
         VirtualService("10.0.0.2", (VirtualTarget("10.0.0.11"), VirtualTarget("10.0.0.12"))),
         VirtualService("fd00::2", (VirtualTarget("fd00::11"),)),
     )
+
+
+def test_weights_and_balance_are_those_of_the_table() -> None:
+    rows = {row.task_id: replace(row, weight=4) for row in (A, B)}
+    table = replace(network(), endpoints=rows)
+    web = table.services[ServiceId("web")]
+    services = {ServiceId("web"): replace(web, balance=Balance.SOURCE_HASH)}
+    four, six = virtual_services(replace(table, services=services), leaving=True)
+    assert four.targets == (VirtualTarget("10.0.0.11", 4), VirtualTarget("10.0.0.12", 4))
+    assert {four.balance, six.balance} == {Balance.SOURCE_HASH}
 
 
 def test_a_service_without_ready_tasks_has_an_address_without_targets() -> None:
