@@ -14,19 +14,23 @@ from demo.swarm import CommandFailed, Swarm
 from swarmd.network.kernel import nft
 
 NAMES = ("m1", "w1", "w2")
+# Answers by both families, where there are two.
 SERVE = """
-import http.server, os
+import http.server, os, socket
+class Server(http.server.ThreadingHTTPServer):
+    address_family = socket.AF_INET6 if socket.has_dualstack_ipv6() else socket.AF_INET
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     def do_GET(self):
-        body = f"{os.environ['SLOT']} {self.client_address[0]}".encode()
+        client = self.client_address[0].removeprefix("::ffff:")
+        body = f"{os.environ['SLOT']} {client}".encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()
         self.wfile.write(body)
     def log_message(self, *words):
         pass
-http.server.ThreadingHTTPServer(("", int(os.environ.get("PORT", 80))), Handler).serve_forever()
+Server(("", int(os.environ.get("PORT", 80))), Handler).serve_forever()
 """
 FETCH = """
 import sys, urllib.request
@@ -85,6 +89,21 @@ def inside(swarm: Swarm, task: str, program: str, *words: str) -> list[str]:
 def from_client(swarm: Swarm, *urls: str) -> list[str]:
     done = swarm.machines.client.run([sys.executable, "-c", FETCH, *urls])
     return done.stdout.splitlines()
+
+
+@contextlib.contextmanager
+def ipv6_underlay(swarm: Swarm) -> Iterator[dict[str, str]]:
+    """Have all machines, and the client, reach each other by IPv6; yields their addresses."""
+    every = swarm.machines.by_name
+    found = {name: f"fd99::{machine.address.rpartition('.')[2]}" for name, machine in every.items()}
+    verbs = {name: ("ip", "addr", "{}", f"{one}/64", "dev", "eth0") for name, one in found.items()}
+    for name, words in verbs.items():
+        every[name].run([*(word.format("add") for word in words), "nodad"])
+    try:
+        yield found
+    finally:
+        for name, words in verbs.items():
+            every[name].run([word.format("del") for word in words])
 
 
 def warnings(swarm: Swarm) -> list[str]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from ipaddress import ip_network
 
@@ -14,10 +16,12 @@ from tests.support.network_swarm import (
     LOOK_UP,
     NAMES,
     OWN_ADDRESS,
+    SERVE,
     create,
     from_client,
     in_namespace,
     inside,
+    ipv6_underlay,
     is_in_touch,
     lacking,
     namespaces,
@@ -77,6 +81,29 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
         ),
         what="every node to answer with the client's address",
     )
+    # By IPv6 as well, and that is the way out, too: of tasks with published ports and others.
+    with ipv6_underlay(swarm) as addresses:
+        nodes = {addresses[name] for name in NAMES}
+        urls_v6 = [f"http://[{one}]:8080/" for one in sorted(nodes)]
+        wait_until(
+            lambda: (
+                {answer.split()[1] for answer in from_client(swarm, *urls_v6 * 3)}
+                == {addresses["client"]}
+            ),
+            what="every node to answer by IPv6 with the client's address",
+        )
+        argv = ["env", "SLOT=client", "PORT=9000", sys.executable, "-c", SERVE]
+        server = swarm.machines.client.start(argv, output=subprocess.DEVNULL)
+        try:
+            world = f"http://[{addresses['client']}]:9000/"
+            for task in (web["1"], db):
+                wait_until(
+                    lambda task=task: inside(swarm, task, FETCH, world)[0].split()[1] in nodes,
+                    what="a task to be seen in the world by its node's address of IPv6",
+                )
+        finally:
+            server.kill()
+            server.wait()
     # A task on an internal network alone gets nowhere else.
     [refused] = inside(swarm, cut, FETCH, f"http://{first.address}:8080/")
     assert "unreachable" in refused
