@@ -17,30 +17,28 @@ from random import Random
 import msgspec
 
 from swarmd.raft import storage
+from swarmd.raft.chores import AddressBook, watch_space
 from swarmd.raft.config import RaftConfig
 from swarmd.raft.disk import RealDisk
-from swarmd.raft.errors import FatalError, NotLeader, ProposalError, StateError
+from swarmd.raft.errors import FatalError, NotLeader, StateError
+from swarmd.raft.exchange import SnapshotExchange
 from swarmd.raft.fsm import StateMachine
 from swarmd.raft.leadership import LeadershipBoard
-from swarmd.raft.links import Inbound
 from swarmd.raft.members import Member
 from swarmd.raft.membership import Membership
-from swarmd.raft.messages import REFUSED, REMOVED, SNAPSHOT, Goodbye, PeerMessage
 from swarmd.raft.peers import Peers
 from swarmd.raft.ports import Disk
 from swarmd.raft.proposer import Proposer
 from swarmd.raft.reads import Reads
+from swarmd.raft.relations import Relations
 from swarmd.raft.replica import Replica
-from swarmd.raft.status import Leadership, PeerStatus, RaftStatus
+from swarmd.raft.status import Leadership, RaftStatus, peers_seen
 from swarmd.raft.storage import Storage
 from swarmd.raft.threads import StoppableWorker, ThreadWorker
-from swarmd.raft.transfer import TransferFailed, fetch_snapshot, serve_snapshot
 from swarmd.rpc.identity import Identity
 from swarmd.runtime.supervise import Supervisor
 
 log = logging.getLogger(__name__)
-
-_LOW_SPACE_SECONDS = 1.0
 
 
 class RaftNode:
@@ -82,13 +80,10 @@ class RaftNode:
         self.removed = asyncio.Event()
         self.fatal: FatalError | None = None
         self._tasks = Supervisor("raft")
-        self._fetching = False
         self._board = LeadershipBoard(Leadership(0, None, False))
         if on_leadership is not None:
             self._board.callbacks.append(on_leadership)
         self._replica: Replica | None = None
-        self._learning: dict[str, Member] = {}
-        self._moving = False
         self._patience = 1.0
 
     async def start(self) -> None:
@@ -115,17 +110,15 @@ class RaftNode:
         self._proposer = Proposer(self._core, self.config, replica.driver.wake)
         self._proposer.low_on_space = lambda: opened.wal.low_on_space
         self._reads = Reads(self._core, asyncio.get_running_loop().call_soon)
+        relations = self._relate(replica)
         self._membership = Membership(
-            self._core, self._proposer, self.config, lambda: self.leader, self._learn
+            self._core, self._proposer, self.config, lambda: self.leader, relations.learn
         )
+        self._addresses = AddressBook(self._core, self._peers, self._membership, self._tasks)
         replica.on_step = self._stepped
         replica.on_step_down = lambda: self._leadership_lost("the leadership was lost")
-        replica.on_configuration = self._configuration_changed
-        replica.on_member_removed = self._member_removed
-        replica.fetch_with(self._fetch, lambda: self._fetching)
         replica.on_fatal = self._failed
-        self._core.has_room = self._peers.has_room
-        self._configuration_changed()
+        relations.configuration_changed()
         self._tasks.keep(self._watch_space, name="space")
         replica.start()
 
@@ -133,7 +126,7 @@ class RaftNode:
         member = opened.identity.member
         if self._address is not None:
             member = msgspec.structs.replace(member, address=self._address)
-        self._peers = Peers(member, self.config, self._client_ssl, self._rng, self)
+        self._peers = Peers(member, self.config, self._client_ssl, self._rng)
         return Replica(
             opened,
             self._machine,
@@ -144,6 +137,20 @@ class RaftNode:
             snapshot_worker=self._snapshot_worker,
             send=self._peers.send,
         )
+
+    def _relate(self, replica: Replica) -> Relations:
+        """Have the links and the replica hear of each other."""
+        relations = Relations(replica, self._peers, lambda: self.fatal is not None)
+        exchange = SnapshotExchange(replica, self._peers, self._client_ssl, self._tasks)
+        relations.on_link_up = self._record_addresses
+        relations.on_removed = self._told_removed
+        relations.on_snapshot_wanted = exchange.serve
+        self._peers.events = relations
+        replica.fetch_with(exchange.fetch, lambda: exchange.fetching)
+        replica.on_configuration = relations.configuration_changed
+        replica.on_member_removed = relations.member_removed
+        replica.core.has_room = self._peers.has_room
+        return relations
 
     async def stop(self) -> None:
         """Leave quietly; the state stays as it is. Waiting calls end with `OutcomeUnknown`."""
@@ -175,7 +182,7 @@ class RaftNode:
     @property
     def members(self) -> tuple[Member, ...]:
         """The voting members of the configuration in force."""
-        return tuple(self._located(m) for m in self._core.configuration.members)
+        return tuple(self._peers.located(m) for m in self._core.configuration.members)
 
     @property
     def leader(self) -> Member | None:
@@ -186,7 +193,7 @@ class RaftNode:
         if leader_id == self.raft_id:
             return self.member
         known = self._core.configuration.find(leader_id)
-        return self._peers.address_of(leader_id) if known is None else self._located(known)
+        return self._peers.address_of(leader_id) if known is None else self._peers.located(known)
 
     @property
     def is_leader(self) -> bool:
@@ -208,19 +215,6 @@ class RaftNode:
         core, replica = self._core, self._replica
         assert replica is not None
         reachable = self._membership.reachable() if core.leading else None
-        peers = tuple(
-            PeerStatus(
-                member=member,
-                connected=self._peers.is_up(member.raft_id) or member.raft_id == self.raft_id,
-                reachable=(
-                    member.raft_id in reachable
-                    if reachable is not None
-                    else self._peers.is_up(member.raft_id) or member.raft_id == self.raft_id
-                ),
-                match_index=core.match_index(member.raft_id),
-            )
-            for member in self.members
-        )
         wal = replica.storage.wal
         return RaftStatus(
             member=self.member,
@@ -235,7 +229,7 @@ class RaftNode:
             journal_syncs=wal.syncs,
             waiting=self._proposer.waiting,
             low_on_space=wal.low_on_space,
-            peers=peers,
+            peers=peers_seen(self.members, self._peers, core, reachable),
         )
 
     @property
@@ -325,76 +319,12 @@ class RaftNode:
 
         await self._wal_worker.run(rotate)
 
-    # Events of the links (the `Events` protocol of swarmd.raft.peers).
-
-    def link_up(self, raft_id: str) -> None:
-        """A connection to this peer was established."""
-        self._opened.link_up(raft_id)
-        if raft_id in self._learning and self._core.leading:
-            self._core.learner_up(raft_id)
-            self._core.replicate(raft_id)
-        self._record_addresses()
-
-    def link_down(self, raft_id: str) -> None:
-        """The connection to this peer broke."""
-        self._opened.link_down(raft_id)
-
-    def link_has_room(self, raft_id: str) -> None:
-        """The connection to this peer takes more again."""
-        self._opened.link_has_room(raft_id)
-
-    def peer_lost(self, raft_id: str) -> None:
-        """The connection from this peer broke."""
-        self._opened.peer_lost(raft_id)
-
-    def message(self, raft_id: str, message: PeerMessage) -> None:
-        """A message from this peer."""
-        self._opened.receive(raft_id, message)
-
-    def told_removed(self, text: str) -> None:
-        """Another member says that this one was removed."""
-        if not self.removed.is_set():
-            log.warning("raft.removed id=%s reason=%s", self.raft_id, text)
-            self.removed.set()
-
-    def caller_problem(self, sender: Member) -> Goodbye | None:
-        """Why the membership forbids hearing `sender`, or None."""
-        if self.fatal is not None:
-            return Goodbye(REFUSED, "this manager has stopped")
-        committed = self._core.committed_configuration()
-        if committed.was_removed(sender.raft_id):
-            text = f"raft member {sender.raft_id} was removed from the cluster"
-            return Goodbye(REMOVED, text)
-        known = sender.raft_id in self._learning or self._core.configuration.find(sender.raft_id)
-        # Whoever is led has been told everything. Who is not may have missed that the node is back,
-        # and may be left without a leader for good if it doesn't listen to this one.
-        if not known and self._core.is_led and committed.node_was_removed(sender.node_id):
-            return Goodbye(REFUSED, f"node {sender.node_id} is no manager of this cluster any more")
-        return None
-
-    def snapshot_wanted(self, connection: Inbound, index: int) -> None:
-        """A follower asks for a snapshot."""
-        newest = self._opened.snapshots.newest
-        if newest is None or newest.header.index < index:
-            connection.dismiss(Goodbye(REFUSED, f"there is no snapshot of {index} here"))
-            return
-        opened = self._opened.storage
-        self._tasks.spawn(
-            serve_snapshot(connection, opened.disk, opened.keys, newest.name), name="serve-snapshot"
-        )
-
     # Inside.
 
     @property
     def _opened(self) -> Replica:
         assert self._replica is not None, "the node has not been started"
         return self._replica
-
-    def _located(self, member: Member) -> Member:
-        if member.raft_id == self.raft_id:
-            return self.member
-        address = self._peers.seen_at.get(member.raft_id, member.address)
-        return msgspec.structs.replace(member, address=address)
 
     def _other_leader(self) -> Member | None:
         leader = self.leader
@@ -419,31 +349,10 @@ class RaftNode:
         self._proposer.leadership_lost(reason)
         self._reads.leadership_lost(reason)
 
-    def _configuration_changed(self) -> None:
-        core = self._core
-        self._peers.want((*core.configuration.members, *self._learning.values()))
-        for member in core.configuration.members:
-            if self._peers.is_up(member.raft_id) and not core.is_connected(member.raft_id):
-                core.link_up(member.raft_id)
-
-    def _learn(self, member: Member, begin: bool) -> None:
-        core = self._core
-        if begin:
-            self._learning[member.raft_id] = member
-            if self._peers.is_up(member.raft_id):
-                core.learner_up(member.raft_id)
-        else:
-            self._learning.pop(member.raft_id, None)
-            if core.configuration.find(member.raft_id) is None:
-                core.learner_down(member.raft_id)
-        self._configuration_changed()
-
-    def _member_removed(self, member: Member) -> None:
-        if member.raft_id == self.raft_id:
-            self.told_removed("the removal is in the log")
-            return
-        text = f"raft member {member.raft_id} was removed from the cluster"
-        self._peers.dismiss(member.raft_id, Goodbye(REMOVED, text))
+    def _told_removed(self, text: str) -> None:
+        if not self.removed.is_set():
+            log.warning("raft.removed id=%s reason=%s", self.raft_id, text)
+            self.removed.set()
 
     def _failed(self, error: FatalError) -> None:
         self.fatal = error
@@ -453,54 +362,16 @@ class RaftNode:
         if self._on_fatal is not None:
             self._on_fatal(str(error))
 
-    def _fetch(self, leader_id: str, index: int) -> None:
-        leader = self._peers.address_of(leader_id)
-        if self._fetching or leader is None:
-            return
-        self._fetching = True
-        self._tasks.spawn(self._fetch_from(leader, index), name="fetch-snapshot")
-
-    async def _fetch_from(self, leader: Member, index: int) -> None:
-        opened = self._opened.storage
-        hello = self._peers.hello(leader, SNAPSHOT)
-        try:
-            info = await fetch_snapshot(
-                leader, index, hello, self._client_ssl, opened.disk, opened.keys
-            )
-            self._opened.install(info)
-        except (TransferFailed, OSError) as error:
-            log.warning("raft.fetch_failed log.index=%s reason=%s", index, error)
-            self._opened.fetch_failed()
-        finally:
-            self._fetching = False
-
     def _record_addresses(self) -> None:
         """The leader writes down where members have been found, itself included."""
-        if self.is_leader and not self._moving and self._moved():
-            self._moving = True
-            self._tasks.spawn(self._record_moves(), name="addresses")
-
-    def _moved(self) -> list[Member]:
-        return [m for m in self.members if m not in self._core.configuration.members]
-
-    async def _record_moves(self) -> None:
-        try:
-            for member in self._moved():
-                await self._membership.move(member.raft_id, member.address)
-        except ProposalError as error:
-            log.info("raft.address_not_recorded reason=%s", error)
-        finally:
-            self._moving = False
+        if self.is_leader:
+            self._addresses.record()
 
     async def _watch_space(self) -> None:
-        """A leader without room for new work hands its office over; space may come back."""
-        wal = self._opened.storage.wal
-        while True:
-            await asyncio.sleep(_LOW_SPACE_SECONDS)
-            if wal.low_on_space and self.fatal is None:
-                await self._wal_worker.run(wal.look_for_space)
-            if wal.low_on_space and self.is_leader and len(self.members) > 1:
-                try:
-                    await self._membership.transfer(None)
-                except ProposalError as error:
-                    log.warning("raft.low_on_space still_leading=%s", error)
+        await watch_space(
+            self._opened.storage.wal,
+            self._wal_worker,
+            self._membership,
+            stopped=lambda: self.fatal is not None,
+            leads_others=lambda: self.is_leader and len(self.members) > 1,
+        )

@@ -77,7 +77,12 @@ def split_address(address: str) -> tuple[str, int]:
 
 
 class Peers:
-    """Keeps links up. All methods are synchronous except `stop`."""
+    """Keeps links up. All methods are synchronous except `stop`.
+
+    `events` is a plain attribute, set before anybody is wanted or accepted.
+    """
+
+    events: Events
 
     def __init__(
         self,
@@ -85,10 +90,9 @@ class Peers:
         config: RaftConfig,
         client_ssl: Callable[[], ssl.SSLContext],
         rng: Random,
-        events: Events,
     ) -> None:
         self.own = own
-        self._config, self._client_ssl, self._rng, self._events = config, client_ssl, rng, events
+        self._config, self._client_ssl, self._rng = config, client_ssl, rng
         self._peers: dict[str, _Peer] = {}
         self._inbound: dict[str, Inbound] = {}
         self._anonymous: set[Inbound] = set()
@@ -124,7 +128,14 @@ class Peers:
     def address_of(self, raft_id: str) -> Member | None:
         """The peer with the address it is to be found at."""
         peer = self._peers.get(raft_id)
-        return None if peer is None else self._located(peer.member)
+        return None if peer is None else self.located(peer.member)
+
+    def located(self, member: Member) -> Member:
+        """The member with the address where it was found last, else with the one given."""
+        if member.raft_id == self.own.raft_id:
+            return self.own
+        address = self.seen_at.get(member.raft_id, member.address)
+        return msgspec.structs.replace(member, address=address)
 
     def accept(self, identity: Identity) -> Inbound:
         """The protocol for a connection from `identity`, which TLS has authenticated."""
@@ -180,10 +191,6 @@ class Peers:
                 known.member = member
                 known.poke.set()
 
-    def _located(self, member: Member) -> Member:
-        address = self.seen_at.get(member.raft_id, member.address)
-        return msgspec.structs.replace(member, address=address)
-
     async def _keep_link(self, peer: _Peer) -> None:
         pause = _FIRST_PAUSE_S
         while True:
@@ -201,10 +208,10 @@ class Peers:
 
     async def _one_link(self, peer: _Peer) -> bool:
         """Dial once and stay until the link breaks; False when it never came up."""
-        member = self._located(peer.member)
+        member = self.located(peer.member)
         host, port = split_address(member.address)
         raft_id = member.raft_id
-        link = Outbound(self._config.send_buffer_bytes, lambda: self._events.link_has_room(raft_id))
+        link = Outbound(self._config.send_buffer_bytes, lambda: self.events.link_has_room(raft_id))
         try:
             async with timeout(DIAL_SECONDS):
                 transport, _ = await asyncio.get_running_loop().create_connection(
@@ -218,17 +225,17 @@ class Peers:
                 goodbye = await link.welcomed
             if goodbye is None:
                 peer.link = link
-                self._events.link_up(raft_id)
+                self.events.link_up(raft_id)
                 await asyncio.shield(link.closed)
                 goodbye = link.goodbye
             if goodbye is not None and goodbye.code == REMOVED:
-                self._events.told_removed(goodbye.text)
+                self.events.told_removed(goodbye.text)
             return peer.link is not None
         finally:
             link.close()
             if peer.link is not None:
                 peer.link = None
-                self._events.link_down(raft_id)
+                self.events.link_down(raft_id)
 
     # Being called.
 
@@ -245,7 +252,7 @@ class Peers:
             return Goodbye(REFUSED, f"raft member {hello.receiver} does not live here")
         if hello.purpose not in (PEER, SNAPSHOT):
             return Goodbye(REFUSED, "a connection is for peers or for snapshots")
-        problem = self._events.caller_problem(sender)
+        problem = self.events.caller_problem(sender)
         if problem is None and not self._may_be_dialled(sender):
             problem = Goodbye(REFUSED, "too many unknown managers call; try again later")
         if problem is None and hello.purpose == PEER:
@@ -273,10 +280,10 @@ class Peers:
     def _deliver(self, inbound: Inbound, message: PeerMessage) -> None:
         assert inbound.sender is not None
         if self._inbound.get(inbound.sender.raft_id) is inbound:
-            self._events.message(inbound.sender.raft_id, message)
+            self.events.message(inbound.sender.raft_id, message)
 
     def _fetch(self, inbound: Inbound, request: FetchSnapshot) -> None:
-        self._events.snapshot_wanted(inbound, request.index)
+        self.events.snapshot_wanted(inbound, request.index)
 
     def _lost(self, inbound: Inbound) -> None:
         self._anonymous.discard(inbound)
@@ -284,6 +291,6 @@ class Peers:
         if sender is None or self._inbound.get(sender.raft_id) is not inbound:
             return
         del self._inbound[sender.raft_id]
-        self._events.peer_lost(sender.raft_id)
+        self.events.peer_lost(sender.raft_id)
         if self._strangers.pop(sender.raft_id, None) is not None:
             self._reconcile()

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from swarmd.raft.core import GuardedCore
 from swarmd.raft.members import Member
+from swarmd.raft.peers import Peers
 
 
 class Leadership(msgspec.Struct, frozen=True):
@@ -40,3 +44,20 @@ class RaftStatus(msgspec.Struct, frozen=True):
     waiting: int
     low_on_space: bool
     peers: tuple[PeerStatus, ...]
+
+
+def peers_seen(
+    members: Iterable[Member], links: Peers, core: GuardedCore, reachable: set[str] | None
+) -> tuple[PeerStatus, ...]:
+    """What a member can say of each, itself included.
+
+    Args:
+        reachable: who has answered lately, which the leader knows; for others a link must do.
+    """
+    seen = []
+    for member in members:
+        raft_id = member.raft_id
+        connected = links.is_up(raft_id) or raft_id == links.own.raft_id
+        within_reach = connected if reachable is None else raft_id in reachable
+        seen.append(PeerStatus(member, connected, within_reach, core.match_index(raft_id)))
+    return tuple(seen)
