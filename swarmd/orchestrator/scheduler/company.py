@@ -11,6 +11,7 @@ affinity itself may be the first: a service can ask to be kept on one node.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
 
 from swarmd.model.affinity import Affinity, Subject
 from swarmd.model.ids import NodeId, TaskId
@@ -27,15 +28,29 @@ class Company:
     """
 
     def __init__(self, affinities: Iterable[Affinity], own: Kind, fleet: Fleet) -> None:
-        rules = [(affinity.soft, _Rule(affinity, own, fleet)) for affinity in affinities]
-        # What holds of all nodes refuses none, and what is true or false of all is no preference.
-        self._hard = tuple(rule for soft, rule in rules if not soft and rule.settled is not True)
-        self._soft = tuple(rule for soft, rule in rules if soft and rule.settled is None)
+        # Where others are stays as it is meanwhile, so rules about them come down to two sets.
+        self._shunned: Mapping[NodeId, object] = {}
+        self._only: Mapping[NodeId, object] | None = None
+        self._hard: list[_Rule] = []
+        self._soft: list[_Rule] = []
+        for affinity in affinities:
+            rule = _Rule(affinity, own, fleet)
+            if affinity.soft:
+                if not rule.same_for_all:  # else it is no preference
+                    self._soft.append(rule)
+            elif rule.about_own:
+                self._hard.append(rule)
+            elif rule.equal:
+                self._only = _both(self._only, rule.elsewhere)
+            else:
+                self._shunned = (
+                    {**self._shunned, **rule.elsewhere} if self._shunned else rule.elsewhere
+                )
 
     @property
     def matters(self) -> bool:
         """Whether nodes differ in the company they offer, or none offers any."""
-        return bool(self._hard or self._soft)
+        return bool(self._shunned or self._hard or self._soft or self._only is not None)
 
     @property
     def wished_for(self) -> bool:
@@ -51,8 +66,15 @@ class Company:
         """Nodes that may miss more or fewer soft affinities than others do."""
         return {node_id: None for rule in self._soft for node_id in rule.nodes()}
 
+    @property
+    def only(self) -> Mapping[NodeId, object] | None:
+        """The only nodes that may suit, where affinities name such; else None."""
+        return self._only
+
     def suits(self, info: NodeInfo) -> bool:
         """Whether the node meets every affinity that is not soft."""
+        if info.id in self._shunned or (self._only is not None and info.id not in self._only):
+            return False
         for rule in self._hard:  # noqa: SIM110 (a generator would cost more than the rules)
             if not rule.met(info):
                 return False
@@ -69,35 +91,36 @@ def concerns(affinity: Affinity, kind: Kind) -> bool:
 
 
 class _Rule:
-    """One affinity."""
+    """One affinity.
+
+    `elsewhere` are the nodes where others than the group's own tasks are such company; `about_own`
+    says whether these may be such company as well.
+    """
+
+    __slots__ = ("_by_task", "_may_be_first", "_own", "_pattern", "about_own", "elsewhere", "equal")
 
     def __init__(self, affinity: Affinity, own: Kind, fleet: Fleet) -> None:
         self.equal = affinity.equal
         self._own = own
-        self._pattern = pattern_of(affinity.value)
-        self._by_task = affinity.subject is Subject.TASK
-        # Whether the group's own tasks are such company, and the nodes where others are.
-        self._fits_itself = not self._by_task and _fits(affinity, self._pattern, own)
+        self._pattern = pattern = pattern_of(affinity.value)
+        subject = affinity.subject
+        self._by_task = subject is Subject.TASK
+        self.elsewhere: Mapping[NodeId, object]
         if self._by_task:
-            self._nodes = _nodes_of_tasks(self._pattern, fleet)
+            fits_itself = False
+            self.elsewhere = _nodes_of_tasks(pattern, fleet)
         else:
-            self._nodes = {
-                node_id: None
-                for kind in _company(affinity, self._pattern, fleet)
-                if kind is not own
-                for node_id in kind.nodes
-            }
-
+            fits_itself = _fits(affinity, pattern, own)
+            self.elsewhere = _nodes_of(_company(affinity, pattern, fleet), own)
+        self.about_own = fits_itself or self._by_task
         # A wish refuses nothing, so a first task needs no leave: all nodes are equally good for it.
-        first = self._fits_itself and not self._nodes
+        first = fits_itself and not self.elsewhere
         self._may_be_first = first and affinity.equal and not affinity.soft
 
     @property
-    def settled(self) -> bool | None:
-        """Whether all nodes meet it, now and when there are more of the own tasks; None: some."""
-        if self._nodes or self._fits_itself or self._by_task:
-            return None
-        return not self.equal
+    def same_for_all(self) -> bool:
+        """Whether nodes don't differ, now and when there are more of the own tasks."""
+        return not (self.elsewhere or self.about_own)
 
     def met(self, info: NodeInfo) -> bool:
         if self._may_be_first and not self._own.nodes:
@@ -106,15 +129,32 @@ class _Rule:
 
     def nodes(self) -> Iterator[NodeId]:
         """Where such company may be found."""
-        yield from self._nodes
+        yield from self.elsewhere
         yield from self._own.nodes
 
     def _present(self, info: NodeInfo) -> bool:
-        if info.id in self._nodes:
+        if info.id in self.elsewhere:
             return True
-        if info.id not in self._own.nodes:
+        if not self.about_own or info.id not in self._own.nodes:
             return False
-        return self._fits_itself or (self._by_task and _has_task(self._pattern, info))
+        return not self._by_task or _has_task(self._pattern, info)
+
+
+def _both(
+    one: Mapping[NodeId, object] | None, other: Mapping[NodeId, object]
+) -> Mapping[NodeId, object]:
+    """The nodes that are in both; all are in the one if there is none."""
+    if one is None:
+        return other
+    return {node_id: None for node_id in one if node_id in other}
+
+
+def _nodes_of(kinds: Mapping[Kind, None], own: Kind) -> Mapping[NodeId, object]:
+    """Where tasks of the kinds are, apart from the own one; live where that is one kind's."""
+    others = [kind.nodes for kind in kinds if kind is not own]
+    if len(others) == 1:
+        return others[0]
+    return {node_id: None for nodes in others for node_id in nodes}
 
 
 def _company(affinity: Affinity, pattern: Pattern, fleet: Fleet) -> Mapping[Kind, None]:
@@ -139,6 +179,7 @@ def _fits(affinity: Affinity, pattern: Pattern, kind: Kind) -> bool:
             return any(value is not None and pattern.matches(value) for value in values)
 
 
+@lru_cache(maxsize=1024)
 def _untagged(image: str) -> str:
     """An image's name without digest and tag; a colon before a slash belongs to the registry."""
     name = image.partition("@")[0]

@@ -22,7 +22,16 @@ class Kind:
     Compared by identity; every load on a fleet points to the kind of its task.
     """
 
-    __slots__ = ("labels", "nodes", "service_id", "service_name", "spec", "tasks", "version")
+    __slots__ = (
+        "image",
+        "labels",
+        "nodes",
+        "service_id",
+        "service_name",
+        "spec",
+        "tasks",
+        "version",
+    )
 
     def __init__(self, task: Task) -> None:
         self.service_id = task.service_id
@@ -30,17 +39,15 @@ class Kind:
         self.service_name = task.service_name
         self.spec: TaskSpec = task.spec
         self.labels: tuple[Mapping[str, str], ...] = (task.service_labels,)
-        if task.spec.container_spec is not None and task.spec.container_spec.labels:
-            self.labels = (task.service_labels, task.spec.container_spec.labels)
+        container = task.spec.container_spec
+        self.image = container.image if container is not None else ""
+        if container is not None and container.labels:
+            self.labels = (task.service_labels, container.labels)
         self.tasks = 0  # loads that point here
         self.nodes: dict[NodeId, int] = {}  # active tasks of this kind
 
     def is_of(self, spec: TaskSpec) -> bool:
         return self.spec is spec or self.spec == spec
-
-    @property
-    def image(self) -> str:
-        return self.spec.container_spec.image if self.spec.container_spec else ""
 
 
 class Load(NamedTuple):

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from swarmd.model import defaults
 from swarmd.model.affinity import Affinity, parse_affinity
+from swarmd.model.constraint import Constraint
 from swarmd.model.node import ENCRYPTION_PLUGIN, LEASE_PLUGIN
 from swarmd.model.spec import Placement
 from swarmd.model.states import Strategy
@@ -37,8 +38,7 @@ class Requirement(Struct, frozen=True):
     @property
     def attributes(self) -> tuple[str, ...]:
         """The attributes of nodes that matter, in a fixed order."""
-        keys = {constraint.key for constraint in self.statics.constraints}
-        return tuple(sorted(keys.union(self.preferences)))
+        return _attributes(self.statics.constraints, self.preferences)
 
 
 def requirement_of(
@@ -69,6 +69,14 @@ def requirement_of(
     )
 
 
+@lru_cache(maxsize=4096)
+def _attributes(
+    constraints: tuple[Constraint, ...], preferences: tuple[str, ...]
+) -> tuple[str, ...]:
+    keys = {constraint.key for constraint in constraints}
+    return tuple(sorted(keys.union(preferences)))
+
+
 def _levels(placement: Placement) -> tuple[str, ...]:
     named = (preference.spread for preference in placement.preferences)
     return tuple(
@@ -95,7 +103,7 @@ def _plugins(
     return tuple(wanted)
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=4096)
 def _affinities(texts: tuple[str, ...]) -> tuple[Affinity, ...]:
     """Specs are checked before they are stored; text that is no affinity asks nothing."""
     try:

@@ -10,11 +10,12 @@ strategy says: with spread, the fewest tasks of the service and then the fewest 
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from operator import itemgetter
 from typing import TypeAlias
 
 from swarmd.model.env import Rng
+from swarmd.model.ids import NodeId
 from swarmd.model.instant import Instant
 from swarmd.model.states import Strategy
 from swarmd.orchestrator.constraints import label_value
@@ -42,6 +43,7 @@ class Placer:
         self._filters = filters
         company = filters.company
         self._wished = company if company is not None and company.wished_for else None
+        self._only = company.only if company is not None else None
         self._rng = rng
         self._service_id = filters.kind.service_id
         self._strategy = requirement.strategy or fleet.scheduling.strategy
@@ -66,12 +68,20 @@ class Placer:
         return order_for(self._strategy, requirement.size)
 
     def _by_cell(self, fleet: Fleet) -> dict[Cell, list[NodeInfo]]:
-        """Nodes whose rank is their own: they failed the service, run it, or have company."""
+        """Nodes whose rank is their own: they failed the service, run it, or have company.
+
+        Where only some nodes may suit, it is those, so that the others aren't looked at.
+        """
         ranked_apart = self._strategy is Strategy.SPREAD and self._order.service_id is None
-        touched = dict(self._serving) if ranked_apart else {}
-        others = dict.fromkeys(self._failing)
-        if self._wished is not None:
-            others.update(self._wished.exceptions())
+        touched: dict[NodeId, NodeInfo] = {}
+        others: Iterable[NodeId] = self._failing
+        if self._only is not None:
+            others = self._only
+        else:
+            if ranked_apart:
+                touched.update(self._serving)
+            if self._wished is not None:
+                others = (*self._failing, *self._wished.exceptions())
         for node_id in others:
             info = fleet.find(node_id)
             if info is not None:
@@ -133,8 +143,9 @@ class Placer:
         usual = wished.usual_misses if wished is not None else 0
         levels: dict[Level, list[NodeInfo]] = {}
         for cell, misses in judged:
-            alike = levels.setdefault((misses + usual, 0), [])
-            alike += [entry[-1] for entry in cell.entries if entry[-2] not in apart]
+            if self._only is None:
+                alike = levels.setdefault((misses + usual, 0), [])
+                alike += [entry[-1] for entry in cell.entries if entry[-2] not in apart]
             for info in self._touched.get(cell, ()):
                 levels.setdefault(self._level(info), []).append(info)
         return levels
@@ -158,14 +169,15 @@ class Placer:
 
     def _fresh(self, judged: tuple[Judged, ...]) -> Iterator[Rank]:
         """Ranks of the nodes that are like any other, best first."""
+        if self._only is not None:
+            return
         apart, wished = self._apart, self._wished
         usual = wished.usual_misses if wished is not None else 0
         own_apart = self._strategy is Strategy.SPREAD and self._order.service_id is None
         prefix = (0, 0) if own_apart else (0,)  # no failures, and no tasks of the service
         for misses in sorted({misses for _, misses in judged}):
             orders = [cell.entries for cell, missed in judged if missed == misses]
-            entries: Iterator[Entry] = iter(orders[0]) if len(orders) == 1 else heapq.merge(*orders)
-            for entry in entries:
+            for entry in orders[0] if len(orders) == 1 else _merged(orders):
                 if entry[-2] not in apart:
                     yield (misses + usual, *prefix, *entry)
 
@@ -181,6 +193,19 @@ class Placer:
             own = info.active_of.get(self._service_id, 0)
             return (*level, own, info.active, info.id, info)
         return (*level, *self._order.key(info), info.id, info)
+
+
+def _merged(orders: list[list[Entry]]) -> Iterator[Entry]:
+    """All entries in order; quicker to begin than `heapq.merge`, as few of them will be taken."""
+    heads = [(entries[0], 1, entries) for entries in orders]  # entries differ, the rest isn't asked
+    heapq.heapify(heads)
+    while heads:
+        entry, following, entries = heads[0]
+        yield entry
+        if following < len(entries):
+            heapq.heapreplace(heads, (entries[following], following + 1, entries))
+        else:
+            heapq.heappop(heads)
 
 
 class _Fork:
