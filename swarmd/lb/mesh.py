@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping
 
 from msgspec.structs import replace
 
+from swarmd.lb.core.balance import unserved
 from swarmd.lb.core.leaving import Leaving
 from swarmd.lb.core.mesh import IPV6, MeshPort, MeshSide, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
@@ -74,6 +75,7 @@ class MeshBalancer:
         self._coming: frozenset[str] = frozenset()  # tasks that have never been ready
         self._leaving = Leaving()
         self._problem = ""
+        self._unserved: tuple[str, ...] = ()
         self._crowded: tuple[str, ...] = ()
         self._report = BalancerReport(version=0)
         self._verified_at = Instant(0)
@@ -185,6 +187,15 @@ class MeshBalancer:
         if not self._problem:
             self._note(ingress, tuple(port for state in states for port in state.ports))
         self._sides = sides
+        self._unserved = unserved(
+            (
+                (row.service_name, row.balance)
+                for row in self._published.services.values()
+                if row.service_id not in rest.services
+            ),
+            by=self.name,
+            lacking=self._mesh.lacking,
+        )
         self._publish()
 
     def _states(
@@ -229,7 +240,12 @@ class MeshBalancer:
 
     def _publish(self) -> None:
         problems = dict.fromkeys(
-            (*self._four.report.problems, *self._six.report.problems, *self._crowded)
+            (
+                *self._four.report.problems,
+                *self._six.report.problems,
+                *self._crowded,
+                *self._unserved,
+            )
         )
         if self._problem:
             problems[self._problem] = None

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import MeshSide
+from swarmd.model.states import Balance
 
 
 class MeshKernel(Protocol):
@@ -13,6 +14,11 @@ class MeshKernel(Protocol):
 
     They raise `OSError`, or `NftError`, when the kernel refuses; the next attempt begins anew.
     """
+
+    @property
+    def lacking(self) -> frozenset[Balance]:
+        """How it can't balance; such services go round."""
+        ...
 
     @property
     def has_ipv6(self) -> bool:

@@ -10,7 +10,7 @@ import pytest
 
 from swarmd.lb.core.mesh import Source
 from swarmd.lb.mesh_kernel import MeshKernel
-from swarmd.model.states import Protocol
+from swarmd.model.states import Balance, Protocol
 from swarmd.network.core.dual import six_of
 from swarmd.network.kernel import netns
 from tests.support import sctp
@@ -116,6 +116,40 @@ class MeshContract:
             w.apply()
             with pytest.raises(OSError):
                 ask(w.client, entry.underlay_v6)
+
+    def test_nodes_begin_their_rounds_at_different_tasks_and_go_by_weight(self) -> None:
+        with mesh_world(self.make, a="n1", b="n2", c="n2") as w:
+            w.apply()
+            firsts = {ask(w.client, node.underlay)[0] for node in w.nodes.values()}
+            assert len(firsts) > 1
+            w.apply(weights={"a": 2})
+            for address in self._all_addresses(w):
+                names = Counter(ask(w.client, address)[0] for _ in range(8))
+                assert names == {"a": 4, "b": 2, "c": 2}
+
+    def test_by_source_hash_a_client_has_one_task_whichever_node_it_comes_in_at(self) -> None:
+        with mesh_world(self.make, a="n1", b="n2", c="n2") as w:
+            clients = w.more_clients(8)
+            w.apply(weights={"a": 2})
+            w.apply(weights={"a": 2}, balance=Balance.SOURCE_HASH)
+            found = {
+                client: {
+                    ask(w.client, address, source=client)
+                    for address in self._all_addresses(w)
+                    if family_of(address) is family_of(client)
+                }
+                for client in clients
+            }
+        answered = {client: answers for client, answers in found.items() if answers}
+        assert all(len(answers) == 1 for answers in answered.values())
+        seen = {client for answers in answered.values() for _, client in answers}
+        assert seen == set(answered)
+        assert len({name for answers in answered.values() for name, _ in answers}) > 1
+
+    def _all_addresses(self, w: MeshWorld) -> list[str]:
+        four = [node.underlay for node in w.nodes.values()]
+        six = [node.underlay_v6 for node in w.nodes.values()]
+        return [*four, *six] if self.has_ipv6() else four
 
     def test_a_client_may_use_one_port_towards_all_nodes(self) -> None:
         if not self.has_zones():

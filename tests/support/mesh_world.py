@@ -10,7 +10,7 @@ import contextlib
 import socket
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from uuid import uuid4
@@ -19,7 +19,7 @@ from swarmd.lb.core.mesh import MeshPort, MeshSide, Source, mesh_state
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
-from swarmd.model.states import Protocol
+from swarmd.model.states import Balance, Protocol
 from swarmd.network import ingress
 from swarmd.network.core.dual import DualStack, six_of
 from swarmd.network.core.tables import Endpoint, NetworkTable, Peer, Subnet, mac_of
@@ -136,16 +136,30 @@ class MeshWorld:
         source: Source = Source.KEEP,
         protocols: tuple[Protocol, ...] = (Protocol.TCP, Protocol.UDP),
         addresses: tuple[str, ...] | None = None,
+        weights: Mapping[str, int] = {},
+        balance: Balance = Balance.ROUND_ROBIN,
     ) -> None:
         """Have these nodes (all when none is named) follow what the tasks are like now.
 
         Args:
             addresses: of the nodes, that answer; None: all.
+            weights: of tasks; 1 where there is none.
         """
         table = self.table()
         targets = tuple(task.address for task in self.tasks.values() if task.ready)
         ports = tuple(
-            MeshPort(PortKey(protocol, PUBLISHED), TARGET, targets, source, addresses, ipv6=True)
+            MeshPort(
+                PortKey(protocol, PUBLISHED),
+                TARGET,
+                targets,
+                source,
+                addresses,
+                ipv6=True,
+                balance=balance,
+                weights=tuple(
+                    weights.get(name, 1) for name, task in self.tasks.items() if task.ready
+                ),
+            )
             for protocol in protocols
             if targets
         )
@@ -156,6 +170,19 @@ class MeshWorld:
                 for version in ((4, 6) if mesh.has_ipv6 else (4,))
             )
             mesh.apply(*(MeshSide(state, state.ports) for state in states if state is not None))
+
+    def more_clients(self, count: int) -> list[str]:
+        """Further addresses of the client, of both families."""
+        found = [f"192.0.2.{100 + n}" for n in range(count)]
+        found += [f"2001:db8::1:{n}" for n in range(1, count + 1)]
+        run(
+            self.client,
+            *(
+                f"addr add {one}/{64 if ':' in one else 24} dev eth0{_at_once(one)}"
+                for one in found
+            ),
+        )
+        return found
 
     def table(self) -> NetworkTable:
         table = NetworkTable(
@@ -281,7 +308,7 @@ def family_of(address: str) -> socket.AddressFamily:
 
 
 def ask(
-    path: Path, address: str, *, port: int = PUBLISHED, source_port: int = 0
+    path: Path, address: str, *, port: int = PUBLISHED, source: str = "", source_port: int = 0
 ) -> tuple[str, str]:
     """Who answers a new connection, and which address it saw."""
 
@@ -290,8 +317,8 @@ def ask(
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         sock.settimeout(PATIENCE_S)
         try:
-            if source_port:
-                sock.bind(("", source_port))
+            if source or source_port:
+                sock.bind((source, source_port))
             sock.connect((address, port))
         except OSError:
             sock.close()

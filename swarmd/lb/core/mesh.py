@@ -17,11 +17,12 @@ from ipaddress import IPv4Address, ip_network
 from msgspec import Struct
 from msgspec.structs import replace
 
-from swarmd.lb.core.plan import PortKey
+from swarmd.lb.core.balance import from_place, ring, start_of
+from swarmd.lb.core.plan import PortKey, weights_of
 from swarmd.lb.core.tables import ServiceEndpoints, Tables
 from swarmd.lb.core.virtual import is_ipv4, mark_of
 from swarmd.model.ids import NodeId, ServiceId
-from swarmd.model.states import PortPolicy
+from swarmd.model.states import Balance, PortPolicy
 from swarmd.network.core.dual import four_of
 from swarmd.network.core.tables import IPV4, Endpoint, NetworkTable, mac_of
 
@@ -48,6 +49,20 @@ class MeshPort(Struct, frozen=True, gc=False):
     source: Source = Source.KEEP
     addresses: tuple[str, ...] | None = None  # of the node, that answer; None: all
     ipv6: bool = False  # whether all tasks answer clients that come by IPv6
+    balance: Balance = Balance.ROUND_ROBIN
+    weights: tuple[int, ...] = ()  # of the targets; empty: they all have the same
+
+    def round(self, own: str) -> tuple[str, ...]:
+        """Targets in the order in which a node leads connections to them, or finds them by hash.
+
+        Args:
+            own: its address on the ingress network. Each node begins elsewhere, but hashes lead
+                to the same task whichever it is.
+        """
+        turns = ring(self.targets, self.weights) if self.weights else self.targets
+        if self.balance is Balance.SOURCE_HASH:
+            return turns
+        return from_place(turns, start_of(own, str(self.key)))
 
     def located(self, version: int) -> tuple[str, ...] | None:
         """Those of `addresses` that are of one family."""
@@ -116,6 +131,8 @@ def split(published: Tables) -> Split:
                         backend.answers_ipv6(port.protocol, port.target_port)
                         for backend in row.backends
                     ),
+                    balance=row.balance,
+                    weights=weights_of(row),
                 )
                 for port in row.ports
             )

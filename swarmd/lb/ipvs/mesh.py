@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from swarmd.lb.core.leaving import Due
-from swarmd.lb.core.mesh import MeshSide, MeshState
+from swarmd.lb.core.mesh import MeshPort, MeshSide, MeshState
 from swarmd.lb.ipvs import mesh_text as text
 from swarmd.lb.mesh_ways import bring_ways, set_up
 from swarmd.lb.tracking import crowded
+from swarmd.model.states import Balance
 from swarmd.network.kernel import conntrack, iptables, netns
 from swarmd.network.kernel.iptables import Rules
-from swarmd.network.kernel.ipvs import Ipvs, MarkedService
+from swarmd.network.kernel.ipvs import SCHEDULERS, Ipvs, MarkedService
 
 _SETTINGS = {
     # What IPVS leads is to be translated by the rules as well.
@@ -25,7 +26,6 @@ _SETTINGS = {
     "ipv4/vs/expire_nodest_conn": "1",
     "ipv4/vs/conn_reuse_mode": "1",
 }
-_SCHEDULER = "wrr"
 _PROBE = f"{text.CHAIN}-PROBE"
 _PROBE_HOOKS = {"raw": ("PREROUTING",)}
 
@@ -51,6 +51,11 @@ class IpvsMesh:
         self._rules: dict[
             Path | None, tuple[Rules, str]
         ] = {}  # what was given, and was listed then
+
+    @property
+    def lacking(self) -> frozenset[Balance]:
+        """See `MeshKernel.lacking`."""
+        return frozenset()
 
     @property
     def has_ipv6(self) -> bool:
@@ -143,12 +148,18 @@ def has_zones() -> bool:
 
 def _wanted(state: MeshState) -> dict[MarkedService, Targets]:
     return {
-        MarkedService(text.mark_of_port(port.key), socket.AF_INET, _SCHEDULER): (
+        MarkedService(text.mark_of_port(port.key), socket.AF_INET, SCHEDULERS[port.balance]): (
             port.target_port,
-            dict.fromkeys(port.targets, 1),
+            _weights(port, state.own),
         )
         for port in state.ports
     }
+
+
+def _weights(port: MeshPort, own: str) -> dict[str, int]:
+    """IPVS goes round targets in the order in which they are put."""
+    weights = dict(zip(port.targets, port.weights, strict=True)) if port.weights else {}
+    return {address: weights.get(address, 1) for address in port.round(own)}
 
 
 def _balance(
@@ -161,17 +172,22 @@ def _balance(
     held: dict[MarkedService, Targets] = {}
     with Ipvs() as kernel:
         actual = kernel.services() if known is None else {}
-        for service in (actual.keys() | (known or {}).keys()) - wanted.keys():
-            kernel.delete_service(service)
+        kept = {service.key for service in wanted}
+        for service in (*actual, *(known or {})):
+            if service.key not in kept:
+                kernel.delete_service(service)
+        # A service that is scheduled otherwise than before is the same one.
+        present = {service.key: targets for service, targets in actual.items()}
+        earlier = {service.key: targets for service, targets in (known or {}).items()}
         for service, (port, weights) in wanted.items():
-            before = known.get(service, (port, {})) if known is not None else (port, {})
+            before = earlier.get(service.key, (port, {}))
             if before[0] != port:  # another port of the tasks: another entry for each
                 for address in before[1]:
                     kernel.delete_target(service, address, port=before[0])
                 before = (port, {})
             if known is None or service not in known:
                 kernel.put_service(service)
-            for address in actual.get(service, {}).keys() - weights.keys():
+            for address in present.get(service.key, {}).keys() - weights.keys():
                 kernel.delete_target(service, address, port=port)
             after = {**dict.fromkeys(before[1], 0), **weights}
             for address, weight in after.items():

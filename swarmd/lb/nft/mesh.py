@@ -13,9 +13,11 @@ from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import MeshSide, MeshState, mark_of_target
 from swarmd.lb.mesh_ways import bring_ways, set_up
 from swarmd.lb.nft import mesh_text as text
+from swarmd.lb.nft.choosing import LACKING
 from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.nft.ruleset import Ruleset, gone, step, whole
 from swarmd.lb.tracking import crowded
+from swarmd.model.states import Balance
 from swarmd.network.core.tables import IPV4
 from swarmd.network.kernel import forwarding, netns, nft
 
@@ -75,6 +77,11 @@ class NftMesh:
         self._sides: tuple[MeshSide, ...] = ()
         self._at_node: dict[int, _Space] = {}  # by family
         self._at_ingress: dict[int, _Space] = {}
+
+    @property
+    def lacking(self) -> frozenset[Balance]:
+        """See `MeshKernel.lacking`."""
+        return LACKING
 
     @property
     def has_ipv6(self) -> bool:

@@ -8,6 +8,7 @@ from __future__ import annotations
 from msgspec import Struct
 
 from swarmd.lb.core.mesh import NOT_A_PEER, MeshPort, MeshState, Source, mark_of_target
+from swarmd.lb.nft.choosing import mark_by
 from swarmd.lb.nft.ruleset import Elements, Ruleset
 from swarmd.network import ingress
 from swarmd.network.core.overlay_plan import BRIDGE
@@ -91,7 +92,7 @@ def at_node(ports: tuple[MeshPort, ...], version: int) -> Ruleset:
 def at_ingress(state: MeshState) -> Ruleset:
     """The ingress namespace: ports lead to tasks, answers go back by the way clients came."""
     family = _FAMILIES[state.version]
-    chains = {_chain(port): _choose(port) for port in state.ports}
+    chains = {_chain(port): _choose(port, state) for port in state.ports}
     chains |= {
         _rescue_chain(address): (_lead_on(targets),) for address, targets in state.rescue.items()
     }
@@ -157,22 +158,16 @@ def at_ingress(state: MeshState) -> Ruleset:
     )
 
 
-def _choose(port: MeshPort) -> tuple[str, ...]:
+def _choose(port: MeshPort, state: MeshState) -> tuple[str, ...]:
     protocol = port.key.protocol.value
     hide = (f"meta mark set 0x{MASQUERADED:x}",) if port.source is Source.MASQUERADE else ()
+    marks = [_mark(address) for address in port.round(state.own)]
     return (
         *hide,
-        _spread(port.targets),
+        # Whichever node a client comes in at: what it has called there doesn't count.
+        mark_by(port.balance, marks, hashed=f"{_FAMILIES[state.version].word} saddr"),
         f"meta l4proto {protocol} dnat to ct mark map @targets : {port.target_port}",
     )
-
-
-def _spread(targets: tuple[str, ...]) -> str:
-    marks = [_mark(address) for address in targets]
-    if len(marks) == 1:
-        return f"ct mark set {marks[0]}"
-    chosen = ", ".join(f"{index} : {mark}" for index, mark in enumerate(marks))
-    return f"ct mark set numgen inc mod {len(marks)} map {{ {chosen} }}"
 
 
 def _lead_on(targets: tuple[str, ...]) -> str:

@@ -14,14 +14,11 @@ from pathlib import Path
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.virtual import VirtualChange, compare, virtual_services
 from swarmd.lb.nft import virtual_text as text
+from swarmd.lb.nft.choosing import LACKING
 from swarmd.lb.nft.forgetting import forget
 from swarmd.lb.spaces import NamespaceBalancer, Services
-from swarmd.model.states import Balance
 from swarmd.network.kernel import netns, nft
 from swarmd.runtime.clock import Clock
-
-# Rules don't count connections.
-LACKING = frozenset({Balance.LEAST_CONNECTION})
 
 log = logging.getLogger(__name__)
 

@@ -23,11 +23,10 @@ from swarmd.lb.core.virtual import (
     is_ipv4,
     mark_of,
 )
+from swarmd.lb.nft.choosing import mark_by
 from swarmd.model.states import Balance
 
 TABLE = "swarmd"
-# Where a hash begins; any constant does, as long as every update has the same.
-HASH_SEED = 0x5377
 
 
 def whole(services: Iterable[VirtualService], *, who: str) -> str:
@@ -145,16 +144,10 @@ def _rule(row: VirtualService, who: str) -> str:
         [f"0x{mark_of(target.address):08x}" for target in row.targets],
         [target.weight for target in row.targets],
     )
-    if len(shares) == 1:
-        return f"ct mark set {shares[0]}"
-    if row.balance is Balance.SOURCE_HASH:
-        word = "ip" if is_ipv4(row.address) else "ip6"
-        number = f"jhash {word} saddr . {word} daddr mod {len(shares)} seed 0x{HASH_SEED:x}"
-    else:
-        number = f"numgen inc mod {len(shares)}"
+    if row.balance is not Balance.SOURCE_HASH:
         shares = from_place(shares, start_of(who, row.address))
-    chosen = ", ".join(f"{index} : {mark}" for index, mark in enumerate(shares))
-    return f"ct mark set {number} map {{ {chosen} }}"
+    word = "ip" if is_ipv4(row.address) else "ip6"
+    return mark_by(row.balance, shares, hashed=f"{word} saddr . {word} daddr")
 
 
 def _targets(verb: str, addresses: Sequence[str]) -> list[str]:
