@@ -13,6 +13,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from functools import partial
+from pathlib import Path
 from typing import NamedTuple
 
 import pytest
@@ -32,7 +33,7 @@ from swarmd.runtime.clock import SystemClock
 from tests.support import echo, virtual_world
 from tests.support.balancing_contract import BackEnd, Balanced, Connection
 from tests.support.hand_clock import HandClock
-from tests.support.virtual_world import ADDRESSES, PATIENCE_S, PORT, World, world
+from tests.support.virtual_world import ADDRESSES, NETWORK, PATIENCE_S, PORT, World, world
 
 CLIENTS = 8
 
@@ -45,6 +46,7 @@ class VirtualService:
         self._balancer = balancer
         self._address = ADDRESSES[int(ipv6)]
         self._version = 0
+        self._callers: tuple[Path, ...] = (made.client,)
         self.clients = tuple(made.more_clients(CLIENTS, ipv6=ipv6))
 
     async def serve(
@@ -63,18 +65,16 @@ class VirtualService:
             version=self._version,
             more=more,
         )
-        # Thousands of services are tried in one namespace, and stand for as many in the others.
-        members = self._world.members
-        if more:
-            members = {self._world.client: members[self._world.client]}
-        return await self._balancer.apply(tables, members)
+        return await self._balancer.apply(tables, {path: (NETWORK,) for path in self._callers})
 
     def connect(self, client: str = "") -> Connection:
         sock = virtual_world.connect(self._world.client, self._address, client)
         return sock.recv(10).decode(), sock
 
-    def call_from(self, task: str) -> str:
-        return virtual_world.ask(self._world.tasks[task].path, self._address)
+    async def call_from(self, task: str) -> str:
+        path = self._world.tasks[task].path
+        assert await self._balancer.attend(path, (NETWORK,)) == ()
+        return await asyncio.to_thread(virtual_world.ask, path, self._address)
 
     def datagrams(self) -> socket.socket:
         family = socket.AF_INET6 if ":" in self._address else socket.AF_INET
@@ -84,9 +84,12 @@ class VirtualService:
         return sock
 
     async def firsts(self) -> list[str]:
+        self._callers = tuple(self._world.members)
         await self.serve(dict.fromkeys(self._world.tasks, 1))
-        paths = self._world.members
-        return [await asyncio.to_thread(virtual_world.ask, path, self._address) for path in paths]
+        return [
+            await asyncio.to_thread(virtual_world.ask, path, self._address)
+            for path in self._callers
+        ]
 
 
 @asynccontextmanager
@@ -145,8 +148,8 @@ class ProxiedPort:
             raise
         return sock.recv(10).decode().strip(), sock
 
-    def call_from(self, task: str) -> str:
-        name, sock = self.connect(self._tasks[task].tcp.address)
+    async def call_from(self, task: str) -> str:
+        name, sock = await asyncio.to_thread(self.connect, self._tasks[task].tcp.address)
         sock.close()
         return name
 
