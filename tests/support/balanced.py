@@ -65,7 +65,7 @@ class VirtualService:
             version=self._version,
             more=more,
         )
-        return await self._balancer.apply(tables, {path: (NETWORK,) for path in self._callers})
+        return await self._balancer.apply(tables, dict.fromkeys(self._callers, (NETWORK,)))
 
     def connect(self, client: str = "") -> Connection:
         sock = virtual_world.connect(self._world.client, self._address, client)
