@@ -23,7 +23,7 @@ from swarmd.raft.errors import RaftError
 from swarmd.raft.members import Member
 from swarmd.raft.node import RaftNode
 from swarmd.runtime.timeouts import timeout
-from swarmd.store.changes import Committed, Kind, Transaction, Update
+from swarmd.store.changes import Change, Committed, Kind, Transaction, Update
 from swarmd.store.store import Store
 
 from .writer import Writer
@@ -72,6 +72,16 @@ def plan_roles(
     return (*steps, *removals)
 
 
+def concerns_roles(change: Change) -> bool:
+    """Whether a change of a node may call for a step at once."""
+    old = change.old if isinstance(change.old, Node) else None
+    new = change.new if isinstance(change.new, Node) else None
+    if old is None or new is None:
+        there = new or old
+        return there is not None and (there.role, there.spec.role) != (Role.WORKER, Role.WORKER)
+    return (old.role, old.spec.role) != (new.role, new.spec.role)
+
+
 def _removal(member: Member, own_node_id: str) -> RoleStep:
     if member.node_id == own_node_id:
         return RoleStep(StepKind.TRANSFER_LEADERSHIP)
@@ -87,13 +97,18 @@ class RoleManager:
         self._raft = raft
         self._own_node_id = own_node_id
         self._changed = asyncio.Event()
+        self._later: asyncio.TimerHandle | None = None
 
     async def run(self) -> None:
-        """Reconcile on every node change, and every two seconds while something is pending."""
+        """Reconcile on every change of a role, and every two seconds while something is pending.
+
+        Other changes of nodes are followed by a pass within two seconds.
+        """
         unsubscribe = self._store.subscribe(self._observe)
         try:
             while True:
                 self._changed.clear()
+                self._forget_later()
                 pending = await self._pass()
                 try:
                     async with timeout(RETRY_S if pending else None):
@@ -102,10 +117,20 @@ class RoleManager:
                     continue
         finally:
             unsubscribe()
+            self._forget_later()
+
+    def _forget_later(self) -> None:
+        if self._later is not None:
+            self._later.cancel()
+            self._later = None
 
     def _observe(self, committed: Committed) -> None:
-        if any(change.kind is Kind.NODE for change in committed.changes):
+        nodes = [change for change in committed.changes if change.kind is Kind.NODE]
+        if any(concerns_roles(change) for change in nodes):
             self._changed.set()
+        elif nodes and self._later is None:
+            # A pass looks at every node, and nodes come in hundreds; but members change as well.
+            self._later = asyncio.get_running_loop().call_later(RETRY_S, self._changed.set)
 
     async def _pass(self) -> bool:
         steps = plan_roles(self._store.nodes(), self._raft.members, own_node_id=self._own_node_id)

@@ -8,6 +8,7 @@ from msgspec import Struct
 
 from demo.machines import machines
 from swarmd.rpc.tls import shrink_read_buffers
+from swarmd.runtime.garbage import leave_out_code
 from tests.bench.swarm.api import Api
 from tests.bench.swarm.docker_managers import DockerManagers
 from tests.bench.swarm.figures import Figure, Figures
@@ -42,6 +43,7 @@ async def run_cluster(peer: str, options: Options) -> list[Figure]:
         if made.in_namespaces:
             enter_network(made.namespace("client"))
         shrink_read_buffers()
+        leave_out_code()
         managers: Managers
         if peer == "swarmd":
             managers = SwarmdManagers(made, names)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import pytest
 from msgspec.structs import replace
 
-from swarmd.manager.role_manager import RoleStep, StepKind, plan_roles
+from swarmd.manager.role_manager import RoleStep, StepKind, concerns_roles, plan_roles
 from swarmd.model.ids import NodeId
-from swarmd.model.node import Node, NodeSpec
-from swarmd.model.states import Role
+from swarmd.model.node import Node, NodeSpec, NodeStatus
+from swarmd.model.states import NodeState, Role
 from swarmd.raft.members import Member
+from swarmd.store.changes import Change, Kind
 
 WORKER, MANAGER = Role.WORKER, Role.MANAGER
 
@@ -59,3 +61,29 @@ def test_members_without_a_node_or_with_that_of_a_worker_are_removed() -> None:
         RoleStep(StepKind.REMOVE_MEMBER, raft_id="raft-late"),
         RoleStep(StepKind.REMOVE_MEMBER, raft_id="raft-gone"),
     )
+
+
+WORKER_NODE = a_node("n", wanted=WORKER, role=WORKER)
+MANAGER_NODE = a_node("n", wanted=MANAGER, role=MANAGER)
+PROMOTED = a_node("n", wanted=MANAGER, role=WORKER)
+READY = NodeStatus(state=NodeState.READY)
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "expected"),
+    [
+        pytest.param(None, WORKER_NODE, False, id="a worker joins"),
+        pytest.param(None, MANAGER_NODE, True, id="a manager joins"),
+        pytest.param(WORKER_NODE, replace(WORKER_NODE, status=READY), False, id="a status"),
+        pytest.param(MANAGER_NODE, replace(MANAGER_NODE, status=READY), False, id="of a manager"),
+        pytest.param(WORKER_NODE, PROMOTED, True, id="a promotion is wanted"),
+        pytest.param(PROMOTED, MANAGER_NODE, True, id="a promotion is done"),
+        pytest.param(WORKER_NODE, None, False, id="a worker is removed"),
+        pytest.param(MANAGER_NODE, None, True, id="a manager is removed"),
+        pytest.param(PROMOTED, None, True, id="one is removed on its way"),
+    ],
+)
+def test_only_changes_of_roles_are_followed_at_once(
+    old: Node | None, new: Node | None, expected: bool
+) -> None:
+    assert concerns_roles(Change(Kind.NODE, "n", old, new)) is expected
