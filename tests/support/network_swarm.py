@@ -78,6 +78,15 @@ def tasks(swarm: Swarm, service: str) -> dict[str, str]:
     return {str(row["Name"]).split(".")[1]: str(row["ID"]) for row in rows}
 
 
+def places(swarm: Swarm, service: str) -> dict[str, str]:
+    """On which node each running task of a service is, by slot."""
+    rows = swarm.rows(
+        swarm.machines.by_name["m1"],
+        *("service", "ps", "--filter", "desired-state=running", service),
+    )
+    return {str(row["Name"]).split(".")[1]: str(row["Node"]) for row in rows}
+
+
 def inside(swarm: Swarm, task: str, program: str, *words: str) -> list[str]:
     """The lines a program prints that runs in the surroundings of a task."""
     said = swarm.command(
