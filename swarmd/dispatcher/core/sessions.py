@@ -262,7 +262,9 @@ class Sessions:
             if entry is None or entry.queued != queued:
                 continue  # superseded by an earlier deadline or a removal
             entry.queued = 0
-            deadline = self._deadline(node_id, entry)
+            deadline = self._soonest(entry)
+            if deadline <= now:
+                deadline = self._deadline(node_id, entry)
             if deadline > now:
                 self._queue(node_id, entry, deadline)
             else:
@@ -342,6 +344,15 @@ class Sessions:
         heard = self._heard_of(node_id, entry) if entry.waiting is Waiting.HEARTBEAT else None
         if heard is not None:
             return min(entry.deadline, self._silent_at(entry, heard))
+        return entry.deadline
+
+    def _soonest(self, entry: _Entry) -> int:
+        """When the node's time can be up at the earliest, without asking for its machine.
+
+        While heartbeats come this is never now, and most nodes are looked at for nothing else.
+        """
+        if entry.watched and entry.waiting is Waiting.HEARTBEAT:
+            return min(entry.deadline, self._silent_at(entry, 0))
         return entry.deadline
 
     def _heard_of(self, node_id: NodeId, entry: _Entry) -> Instant | None:

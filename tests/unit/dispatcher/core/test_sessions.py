@@ -202,8 +202,10 @@ class Machines:
 
     def __init__(self) -> None:
         self.signs: dict[NodeId, Instant] = {}
+        self.asked = 0
 
     def heard(self, node_id: NodeId) -> Instant | None:
+        self.asked += 1
         return self.signs.get(node_id)
 
 
@@ -242,6 +244,18 @@ def test_a_machine_that_lives_on_does_not_keep_a_frozen_agent_in_session() -> No
         assert sessions.lapse(later(second)) == ()
     machines.signs[N1] = later(6)
     assert sessions.lapse(later(6)) == (Lapsed(N1, Lapse.DOWN, S1),)
+
+
+def test_the_kernel_is_not_asked_for_nodes_whose_heartbeats_come() -> None:
+    sessions, machines = a_watched_table()
+    machines.signs[N1] = later(0)
+    for quarters in range(400):
+        now = later(quarters / 4)
+        if quarters % 12 == 0:
+            sessions.beat(N1, S1, now)
+        assert sessions.lapse(now) == ()
+    assert machines.asked == 0
+    assert sessions.lapse(later(99 + 4.5)) == (Lapsed(N1, Lapse.DOWN, S1),)
 
 
 def test_where_the_kernel_can_not_tell_heartbeats_decide() -> None:
