@@ -54,7 +54,9 @@ class TaskLog:
         prefix = b"%019d %s " % (now, stream)
         unfinished = b"%019d %s " % (now, stream.upper())
         lines, newline, rest = (self._pending[stream] + chunk).rpartition(b"\n")
-        out = prefix + lines.replace(b"\n", b"\n" + prefix) + b"\n" if newline else b""
+        out = b""
+        if newline:
+            out = b"".join((prefix, lines.replace(b"\n", b"\n" + prefix), newline))
         while len(rest) > LINE_BYTES_MAX:
             out += unfinished + rest[:LINE_BYTES_MAX] + b"\n"
             rest = rest[LINE_BYTES_MAX:]
