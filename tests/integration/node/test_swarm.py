@@ -82,6 +82,11 @@ def test_a_service_answers_on_every_node_and_survives_the_leader(swarm: Swarm) -
     for machine in swarm.machines.nodes():
         if machine.name in swarm.daemons:
             wait_until(lambda m=machine: answer(swarm, m) != "", what=f"{machine.name} to answer")
+    # Two of three managers are left, and each is needed.
+    for name in ("m1", "m2", "m3"):
+        if name in swarm.daemons:
+            with pytest.raises(CommandFailed, match="would lose the quorum"):
+                swarm.command(alive, "node", "demote", node_id(swarm, name))
 
 
 def scaled(swarm: Swarm, machine: Machine, replicas: int) -> bool:
