@@ -95,32 +95,30 @@ class BalancingContract:
     def ipv6(self, request: pytest.FixtureRequest) -> bool:
         return bool(request.param)
 
-    async def test_connections_go_round_the_tasks_exactly(
+    async def test_connections_go_round_the_tasks_exactly_each_by_its_weight(
         self, back_end: BackEnd, ipv6: bool
     ) -> None:
         async with back_end.open("abc", ipv6) as balanced:
             assert await balanced.serve(ALIKE) == ()
             names = await asked(balanced, 9)
-        assert names[:3] == names[3:6] == names[6:]
-        assert sorted(names[:3]) == ["a", "b", "c"]
-
-    async def test_connections_are_shared_out_by_weight_and_follow_its_changes(
-        self, back_end: BackEnd, ipv6: bool
-    ) -> None:
-        async with back_end.open("abc", ipv6) as balanced:
+            assert names[:3] == names[3:6] == names[6:]
+            assert sorted(names[:3]) == ["a", "b", "c"]
             assert await balanced.serve({"a": 6, "b": 2}) == ()
-            assert Counter(await asked(balanced, 8)) == {"a": 6, "b": 2}
-            assert await balanced.serve({"a": 1, "b": 1, "c": 2}) == ()
             # IPVS still goes by the turns it had in mind for a round.
             await asked(balanced, 4)
-            assert Counter(await asked(balanced, 8)) == {"a": 2, "b": 2, "c": 4}
+            assert Counter(await asked(balanced, 8)) == {"a": 6, "b": 2}
 
     async def test_by_source_hash_a_client_stays_with_its_task_and_clients_spread(
         self, back_end: BackEnd, ipv6: bool
     ) -> None:
         async with back_end.open("abc", ipv6) as balanced:
-            assert await balanced.serve(ALIKE, Balance.SOURCE_HASH) == ()
-            found = {client: set(await asked(balanced, 4, client)) for client in balanced.clients}
+            await balanced.serve(ALIKE)
+            _, sock = await asyncio.to_thread(balanced.connect)
+            with closing(sock):
+                assert await balanced.serve(ALIKE, Balance.SOURCE_HASH) == ()
+                found = {one: set(await asked(balanced, 4, one)) for one in balanced.clients}
+                # Whatever is open stays where it is.
+                assert await asyncio.to_thread(echoed, sock, b"still here") == b"still here"
         assert all(len(names) == 1 for names in found.values())
         assert len(set.union(*found.values())) > 1 or len(found) == 1
 
@@ -140,19 +138,6 @@ class BalancingContract:
                 assert "asks for balance least-connection" in problems[0]
                 assert names[::2] == [name for name in "ab" if name != busy] * 2
 
-    async def test_a_service_that_is_balanced_otherwise_from_now_on_keeps_its_connections(
-        self, back_end: BackEnd
-    ) -> None:
-        async with back_end.open("abc", False) as balanced:
-            await balanced.serve(ALIKE)
-            _, sock = await asyncio.to_thread(balanced.connect)
-            with closing(sock):
-                await balanced.serve(ALIKE, Balance.SOURCE_HASH)
-                assert len(set(await asked(balanced, 4))) == 1
-                assert await asyncio.to_thread(echoed, sock, b"still here") == b"still here"
-                await balanced.serve(ALIKE)
-                assert len(set(await asked(balanced, 3))) == 3
-
     async def test_a_task_that_leaves_gets_no_new_connections_and_keeps_its_old(
         self, back_end: BackEnd, ipv6: bool
     ) -> None:
@@ -166,14 +151,7 @@ class BalancingContract:
                 with closing(sock):
                     assert await asyncio.to_thread(echoed, sock, name.encode()) == name.encode()
 
-    async def test_a_task_reaches_itself_by_its_service(
-        self, back_end: BackEnd, ipv6: bool
-    ) -> None:
-        async with back_end.open("a", ipv6) as balanced:
-            await balanced.serve({"a": 1})
-            assert await balanced.call_from("a") == "a"
-
-    async def test_without_tasks_clients_are_refused_at_once_until_there_are_some(
+    async def test_without_tasks_clients_are_refused_at_once_and_a_task_alone_reaches_itself(
         self, back_end: BackEnd, ipv6: bool
     ) -> None:
         async with back_end.open("a", ipv6) as balanced:
@@ -181,6 +159,7 @@ class BalancingContract:
                 assert await balanced.serve(weights) == ()
                 if weights:
                     assert await ask(balanced) == "a"
+                    assert await balanced.call_from("a") == "a"
                     continue
                 with pytest.raises(ConnectionRefusedError):
                     await ask(balanced)
