@@ -151,13 +151,19 @@ def balance(endpoint: EndpointSpec | None) -> str:
 
 
 def ports(configs: Iterable[PortConfig]) -> str:
-    """`*:8080->80/tcp`; before the number stands an address, or `host` for that mode."""
+    """`*:8080->80/tcp`; before the number stands an address, and `host` for that mode."""
     return ", ".join(
-        f"{'host' if port.publish_mode is PublishMode.HOST else port.address or '*'}:"
+        f"{_where(port)}:"
         f"{port.published_port or '?'}->{port.target_port}/{port.protocol.value}"
         f"{'' if port.policy is PortPolicy.SOURCE else f' ({port.policy.value})'}"
         for port in configs
     )
+
+
+def _where(port: PortConfig) -> str:
+    if port.publish_mode is PublishMode.HOST:
+        return f"host {port.address}".rstrip()
+    return port.address or "*"
 
 
 def task_label(task: Task, node_names: dict[str, str]) -> str:

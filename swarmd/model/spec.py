@@ -285,8 +285,7 @@ class PortConfig(Record, frozen=True):
     target_port: int = 0
     published_port: int = 0  # 0: chosen by the swarm
     publish_mode: PublishMode = PublishMode.INGRESS
-    # In ingress mode only:
-    policy: PortPolicy = PortPolicy.SOURCE
+    policy: PortPolicy = PortPolicy.SOURCE  # in ingress mode only
     address: str = ""  # the only address, or interface, of each node that answers; empty: all
 
 

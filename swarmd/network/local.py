@@ -38,6 +38,11 @@ def survey(node: Path | None = None) -> dict[str, Held]:
     }
 
 
+def addresses(node: Path | None = None) -> dict[str, tuple[str, ...]]:
+    """The addresses of each interface. As `survey`."""
+    return {name: held.addresses for name, held in survey(node).items()}
+
+
 class News:
     """Tells that interfaces or their addresses have changed. For one event loop.
 

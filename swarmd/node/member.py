@@ -136,6 +136,7 @@ class ClusterMember:
     async def addresses_changed(self) -> None:
         """The machine has got or lost addresses, or interfaces."""
         await self.agent.plane.addresses_changed()
+        await self.agent.executor.addresses_changed()
 
     async def resize(self, mtu: int) -> None:
         """The interface with the node's data address takes packets of another size."""

@@ -41,7 +41,7 @@ from swarmd.network.core.tables import NetworkTable
 from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.dns.server import ADDRESS, Client, NameServer
 from swarmd.network.kernel.nft import NftError
-from swarmd.network.local import survey
+from swarmd.network.local import addresses
 from swarmd.network.tasks import NotYet, Place, TaskNetworks
 from swarmd.runtime.timeouts import timeout
 
@@ -255,7 +255,7 @@ class DataPlane:
 
     async def addresses_changed(self) -> None:
         """The node has got or lost addresses: ports that are published on some go with them."""
-        if is_located(self._published) and await asyncio.to_thread(_addresses) != self._interfaces:
+        if is_located(self._published) and await asyncio.to_thread(addresses) != self._interfaces:
             self._again.set()
 
     async def resize(self, mtu: int) -> None:
@@ -350,7 +350,7 @@ class DataPlane:
         self._withdrawn = named(self._withdrawn, self._published, self._tables)
         published = here(unpublished(self._withdrawn, self._published), self.networks.node_id)
         if is_located(published):
-            self._interfaces = await asyncio.to_thread(_addresses)
+            self._interfaces = await asyncio.to_thread(addresses)
             published = located(published, self._interfaces)
         kernel = self._kernel
         if kernel is not None:
@@ -474,10 +474,6 @@ class DataPlane:
                 self._repaired += tended.repaired
                 for problem in tended.problems:
                     log.debug("dataplane.problem %s", problem)
-
-
-def _addresses() -> Interfaces:
-    return {name: held.addresses for name, held in survey().items()}
 
 
 def bridge_only(directory: Path, *, node_id: NodeId, hostname: str, lacking: str) -> DataPlane:

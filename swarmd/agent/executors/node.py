@@ -85,7 +85,7 @@ class NodeExecutor:
             hostname=node.hostname,
             lacking="it was not asked for",
         )
-        forwarder = Forwarder(node.node_id, make_proxy)
+        self._forwarder = forwarder = Forwarder(node.node_id, make_proxy)
         self.processes = ProcessExecutor(
             directory,
             node,
@@ -194,6 +194,10 @@ class NodeExecutor:
             await self.containers.destroy(task_id)
         else:
             await self.processes.destroy(task_id)
+
+    async def addresses_changed(self) -> None:
+        """The node has got or lost addresses: ports that are published on some go with them."""
+        await self._forwarder.addresses_changed()
 
     async def close(self) -> None:
         """Let go without touching any task."""

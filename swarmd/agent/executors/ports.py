@@ -2,23 +2,28 @@
 
 A task gets its target port itself when nobody else has it, so that programs with a built-in port
 work unchanged; otherwise one between the ports applications choose and those the kernel gives to
-outgoing connections, where neither gets in the way. A port is tried by binding it.
+outgoing connections, where neither gets in the way. A port is tried by binding it. One that is
+published in host mode on an address, or an interface, is tried there alone.
 """
 
 from __future__ import annotations
 
 import errno
 import socket
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 
+from swarmd.lb.core.locations import Interfaces, addresses_at
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, PublishMode
+from swarmd.model.task import Task
+from swarmd.network.local import addresses
 
 FIRST = 20_000
 END = 30_000  # published ports chosen by the swarm begin here
 SPARE = range(32_768, 61_000)
 PRIVILEGED_END = 1024
+EVERYWHERE = ("0.0.0.0", "::")
 
 
 class NoPortLeft(Exception):
@@ -33,9 +38,13 @@ class Ports:
     Args:
         start: where the search begins; None lets tasks have their target port itself first. Nodes
             that share one machine give a number of their own, so that they don't race for ports.
+        interfaces: looks which addresses the node has.
     """
 
-    def __init__(self, start: int | None = None) -> None:
+    def __init__(
+        self, start: int | None = None, *, interfaces: Callable[[], Interfaces] = addresses
+    ) -> None:
+        self._interfaces = interfaces
         self._owners: dict[tuple[Protocol, int], TaskId] = {}
         self._held: dict[TaskId, list[tuple[Protocol, int]]] = {}
         self._published: dict[str, frozenset[tuple[Protocol, int]]] = {}
@@ -82,6 +91,7 @@ class Ports:
                         target_port=port.target_port,
                         published_port=number,
                         publish_mode=PublishMode.HOST,
+                        address=_address(port),
                     )
                 )
         except NoPortLeft:
@@ -101,7 +111,16 @@ class Ports:
     def _asked(self, port: PortConfig) -> int:
         """The port of the node that the service wants published there; 0 when it leaves it open."""
         number = port.published_port if port.publish_mode is PublishMode.HOST else 0
-        if number and not self._free(port.protocol, number):
+        at: Sequence[str] = EVERYWHERE
+        if _address(port):
+            at = addresses_at(port.address, self._interfaces())
+            if not at:
+                raise NoPortLeft(
+                    f"port {port.target_port}/{port.protocol.value} is published in host mode on "
+                    f"{port.address}, which the node hasn't got; constrain the service to nodes "
+                    "that have it, or publish on another address"
+                )
+        if number and not self._free(port.protocol, number, at):
             raise NoPortLeft(
                 f"port {number}/{port.protocol.value} of the node is taken, and the service is "
                 "published on it in host mode; free the port or publish another one"
@@ -125,19 +144,40 @@ class Ports:
             "stop something or place the task elsewhere"
         )
 
-    def _free(self, protocol: Protocol, number: int) -> bool:
+    def _free(self, protocol: Protocol, number: int, at: Sequence[str] = EVERYWHERE) -> bool:
         key = (protocol, number)
         if not 0 < number < 65_536 or key in self._owners:
             return False
         if any(key in ports for ports in self._published.values()):
             return False
-        return can_bind(protocol, number)
+        return can_bind(protocol, number, at)
 
 
-def can_bind(protocol: Protocol, number: int) -> bool:
-    """Whether a program started now could listen on the port on every address of the node."""
+def refused_address(task: Task) -> str:
+    """Why a task that shares the node's network can't have its ports; empty when it can.
+
+    It listens by itself, on whichever addresses it likes.
+    """
+    for port in task.ports:
+        if _address(port):
+            return (
+                f"port {port.target_port} is published in host mode on {port.address} alone, but "
+                "the task shares its node's network and listens there as it likes: put the service "
+                "on a network, or leave the address out"
+            )
+    return ""
+
+
+def _address(port: PortConfig) -> str:
+    """The only address, or interface, that answers; empty: all do, or others see to it."""
+    return port.address if port.publish_mode is PublishMode.HOST else ""
+
+
+def can_bind(protocol: Protocol, number: int, at: Sequence[str] = EVERYWHERE) -> bool:
+    """Whether a program started now could listen on the port on these addresses of the node."""
     kind = socket.SOCK_DGRAM if protocol is Protocol.UDP else socket.SOCK_STREAM
-    for family, address in ((socket.AF_INET, "0.0.0.0"), (socket.AF_INET6, "::")):
+    for address in at:
+        family = socket.AF_INET6 if ":" in address else socket.AF_INET
         try:
             with socket.socket(family, kind) as probe:
                 if kind == socket.SOCK_STREAM:

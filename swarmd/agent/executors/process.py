@@ -25,7 +25,7 @@ from swarmd.agent.executors.accounts import Account, look_up
 from swarmd.agent.executors.attached import LOST, AttachedProcess, Ending, attach
 from swarmd.agent.executors.base import NodeContext, TaskFailure, TemporaryFailure
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
-from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.executors.ports import NoPortLeft, Ports, refused_address
 from swarmd.agent.executors.process_files import ProcessFiles, is_covered
 from swarmd.agent.executors.process_network import ProcessNetwork, own_ports
 from swarmd.agent.executors.process_session import run_beside
@@ -38,7 +38,7 @@ from swarmd.agent.volumes.store import VolumeStore
 from swarmd.model import defaults
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
-from swarmd.model.states import Protocol, TaskState
+from swarmd.model.states import Protocol, PublishMode, TaskState
 from swarmd.model.task import ContainerStatus, Task
 from swarmd.model.template import TemplateContext, template_context
 from swarmd.runtime.clock import SystemClock
@@ -126,7 +126,11 @@ class ProcessExecutor:
         self.leases.hold(task.id, task.lease_ns)
         self.ports.publish(
             task.id,
-            ((port.protocol, port.published_port) for port in task.ports if port.published_port),
+            (
+                (port.protocol, port.published_port)
+                for port in task.ports
+                if port.published_port and port.publish_mode is PublishMode.INGRESS
+            ),
         )
         summary = self._known.get(task.id)
         if summary is not None:
@@ -380,6 +384,9 @@ class ProcessController:
         """Connect the task, if it gets a network of its own; what the keeper has to know of it."""
         network = self._executor.network
         if network is None or not network.check(self._task, self._executor.link.facts):
+            refusal = refused_address(self._task)
+            if refusal:
+                raise TaskFailure(refusal)
             return {}
         return await network.enter(self._task, self._launch)
 

@@ -252,7 +252,7 @@ def _mappings(task: Task) -> Iterator[PortMapping]:
     at = {
         (port.protocol, port.target_port): port.published_port
         for port in task.status.ports
-        if port.published_port
+        if port.published_port and not port.address  # which need not be the one that others know
     }
     by_ipv6 = dict.fromkeys((port.protocol, port.target_port) for port in task.status.ipv6_ports)
     for protocol, target in {**at, **by_ipv6}:

@@ -34,6 +34,18 @@ def located(published: Tables, interfaces: Interfaces) -> Tables:
     return Tables(published.version, services)
 
 
+def addresses_at(address: str, interfaces: Interfaces) -> tuple[str, ...]:
+    """What an address, or the name of an interface, comes to on a node; empty: it isn't there."""
+    if address in interfaces:
+        return interfaces[address]
+    try:
+        plain = str(ip_address(address))
+    except ValueError:
+        return ()  # an interface that isn't there
+    is_ours = any(plain in held for held in interfaces.values())
+    return (plain,) if is_ours else ()
+
+
 def listening(at: tuple[str, ...], addresses: Collection[str] | None) -> tuple[str, ...]:
     """Where to listen for a port that is answered on `addresses` (None: all of them).
 
@@ -48,14 +60,7 @@ def listening(at: tuple[str, ...], addresses: Collection[str] | None) -> tuple[s
 def _located(port: PublishedPort, interfaces: Interfaces) -> PublishedPort:
     if not port.address:
         return port
-    if port.address in interfaces:
-        return replace(port, addresses=interfaces[port.address])
-    try:
-        address = str(ip_address(port.address))
-    except ValueError:
-        return replace(port, addresses=())  # an interface that isn't there
-    is_ours = any(address in addresses for addresses in interfaces.values())
-    return replace(port, addresses=(address,) if is_ours else ())
+    return replace(port, addresses=addresses_at(port.address, interfaces))
 
 
 def _all_like(address: str) -> str:

@@ -56,13 +56,10 @@ def _check_port(port: PortConfig) -> None:
 
 
 def _check_way_in(port: PortConfig) -> None:
-    """Where a port answers, and for whom, is a matter of ports that all nodes answer."""
-    if port.policy is PortPolicy.SOURCE and not port.address:
-        return
-    if port.publish_mode is PublishMode.HOST:
+    if port.publish_mode is PublishMode.HOST and port.policy is not PortPolicy.SOURCE:
         raise invalid(
             f"endpoint.ports: {port.target_port} is published with mode=host, where every client "
-            "comes to the task itself; policy and address are for mode=ingress"
+            "comes to the task itself; policy is for mode=ingress"
         )
     if port.address:
         _check_address(port)

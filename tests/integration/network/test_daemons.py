@@ -5,6 +5,7 @@ from __future__ import annotations
 import signal
 import subprocess
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from ipaddress import ip_network
 
@@ -26,6 +27,7 @@ from tests.support.network_swarm import (
     lacking,
     namespaces,
     network_swarm,
+    places,
     ready,
     tasks,
     warnings,
@@ -51,7 +53,10 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
     swarm.command(first, "network", "create", "--internal", "back")
     create(swarm, "web", "--network", "front", "--replicas", "3", "--publish", "8080:80")
     create(
-        swarm, "db", "--network", "back", "--network", "front", "--publish", "mode=host,target=5432"
+        swarm,
+        "db",
+        *("--network", "back", "--network", "front"),
+        *("--publish", "mode=host,target=80,published=8090,address=eth0"),
     )
     create(swarm, "cut", "--network", "back", program="import time; time.sleep(1e6)")
     web, [db], [cut] = (
@@ -81,6 +86,12 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
         ),
         what="every node to answer with the client's address",
     )
+    # A port in host mode answers on one node, and there on the interface that it was bound to.
+    on_host = from_client(swarm, *(f"http://{one.address}:8090/" for one in swarm.machines.nodes()))
+    assert sum("error" not in answer for answer in on_host) == 1
+    for machine in swarm.machines.nodes():
+        argv = [sys.executable, "-c", FETCH, "http://127.0.0.1:8090/"]
+        assert "refused" in machine.run(argv).stdout
     # By IPv6 as well, and that is the way out, too: of tasks with published ports and others.
     with ipv6_underlay(swarm) as addresses:
         nodes = {addresses[name] for name in NAMES}
@@ -124,6 +135,8 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
     ] == []
     assert not warnings(swarm)
 
+    balances_as_asked(swarm, db)
+
     # What somebody takes away by hand comes back: an interface, all rules.
     for machine in swarm.machines.nodes():
         in_namespace(machine.state_dir / "run" / "ingress", "ip", "link", "del", "br0")
@@ -162,3 +175,39 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
         swarm.command(first, "service", "rm", name)
     wait_until(lambda: not namespaces(swarm, "tasks"), what="the namespaces of tasks to go")
     wait_until(lambda: not namespaces(swarm, "networks"), what="the overlays to go")
+
+
+def balances_as_asked(swarm: Swarm, caller: str) -> None:
+    """Services say how connections find their tasks, for names and for published ports alike."""
+    first = swarm.machines.by_name["m1"]
+
+    def called(name: str, times: int) -> Counter[str]:
+        return Counter(answer[0] for answer in inside(swarm, caller, FETCH, *[name] * times))
+
+    everywhere = ("--network", "front", "--replicas", "3", "--replicas-max-per-node", "1")
+    create(swarm, "kept", *everywhere, "--publish", "8081:80", "--balance", "source-hash")
+    urls = [f"http://{machine.address}:8081/" for machine in swarm.machines.nodes()]
+    wait_until(
+        lambda: len(set(from_client(swarm, *urls * 2))) == 1,
+        what="the client to have one task, whichever node it calls",
+    )
+    assert len(called("http://kept/", 6)) == 1
+    assert "source-hash" in swarm.command(first, "service", "inspect", "--pretty", "kept")
+    swarm.command(first, "service", "rm", "kept")
+
+    # A label of nodes is the weight of tasks there, and counts as soon as it is changed.
+    swarm.command(first, "node", "update", "--label-add", "share=4", "w1")
+    weights = ("--balance-weight", "node.labels.share", "--publish", "8082:80")
+    create(swarm, "shared", *everywhere, *weights, "--balance", "least-connection")
+    [heavy] = (slot for slot, node in places(swarm, "shared").items() if node == "w1")
+    wait_until(
+        lambda: called("http://shared/", 12)[heavy] == 8, what="w1 to have four shares of six"
+    )
+    entry = [f"http://{first.address}:8082/"] * 12
+    assert Counter(answer[0] for answer in from_client(swarm, *entry))[heavy] == 8
+    # Rules don't count connections, which is said.
+    with pytest.raises(CommandFailed, match="shared asks for balance least-connection"):
+        swarm.command(first, "doctor")
+    swarm.command(first, "node", "update", "--label-rm", "share", "w1")
+    wait_until(lambda: called("http://shared/", 6)[heavy] == 2, what="shares to be equal again")
+    swarm.command(first, "service", "rm", "shared")

@@ -40,7 +40,7 @@ from swarmd.agent.executors.containerd.running import RunningTasks
 from swarmd.agent.executors.containerd.session import Sessions
 from swarmd.agent.executors.containerd.words import Exit
 from swarmd.agent.executors.keeper_link import KeeperLink, KeeperLost
-from swarmd.agent.executors.ports import NoPortLeft, Ports
+from swarmd.agent.executors.ports import NoPortLeft, Ports, refused_address
 from swarmd.agent.files import NodeFiles
 from swarmd.agent.images.puller import Puller
 from swarmd.agent.images.unpack import remove_snapshot
@@ -235,7 +235,7 @@ class ContainerdExecutor:
                 image,
                 files=files,
                 home=home,
-                ports=self._allocate(task),
+                ports=self._allocate(task, shares_node=home is None),
                 snapshots=snapshots,
                 place=place,
             )
@@ -390,7 +390,10 @@ class ContainerdExecutor:
         swarms = self._node_files.login_for(image)
         return tuple(login for login in (own, swarms) if login != NOBODY)
 
-    def _allocate(self, task: Task) -> tuple[PortConfig, ...]:
+    def _allocate(self, task: Task, *, shares_node: bool) -> tuple[PortConfig, ...]:
+        refusal = refused_address(task) if shares_node else ""
+        if refusal:
+            raise TaskFailure(refusal)
         self.ports.publish("node", self._published())
         held = task.status.ports
         if held and not task.status.state.terminal:

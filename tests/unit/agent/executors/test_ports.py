@@ -5,12 +5,14 @@ from __future__ import annotations
 import socket
 
 import pytest
+from msgspec.structs import replace
 
 from swarmd.agent.executors import ports as module
-from swarmd.agent.executors.ports import NoPortLeft, Ports, can_bind
+from swarmd.agent.executors.ports import NoPortLeft, Ports, can_bind, refused_address
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, PublishMode
+from swarmd.model.task import Task
 
 A, B = TaskId("a"), TaskId("b")
 
@@ -19,7 +21,7 @@ A, B = TaskId("a"), TaskId("b")
 def free(monkeypatch: pytest.MonkeyPatch) -> set[int]:
     """Every port can be bound but those put into this set."""
     taken: set[int] = set()
-    monkeypatch.setattr(module, "can_bind", lambda _protocol, number: number not in taken)
+    monkeypatch.setattr(module, "can_bind", lambda _protocol, number, _at: number not in taken)
     return taken
 
 
@@ -111,3 +113,37 @@ def test_binding_tells_whether_a_port_is_free() -> None:
 
 def test_nodes_that_share_a_machine_search_from_a_place_of_their_own() -> None:
     assert given(Ports(start=module.FIRST + 700), A, 80) == [module.FIRST + 700]
+
+
+ON_ONE = PortConfig(
+    target_port=80, published_port=8080, publish_mode=PublishMode.HOST, address="192.0.2.1"
+)
+
+
+def test_a_port_on_one_address_is_tried_there_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    tried: list[tuple[str, ...]] = []
+
+    def free(_protocol: Protocol, _number: int, at: tuple[str, ...]) -> bool:
+        tried.append(tuple(at))
+        return True
+
+    monkeypatch.setattr(module, "can_bind", free)
+    interfaces = {"eth0": ("192.0.2.1", "2001:db8::1"), "lo": ("127.0.0.1",)}
+    ports = Ports(interfaces=lambda: interfaces)
+    [first] = ports.allocate(A, (ON_ONE,), privileged=True)
+    assert (first.published_port, first.address) == (8080, "192.0.2.1")
+    ports.allocate(B, (replace(ON_ONE, published_port=8081, address="eth0"),), privileged=True)
+    assert tried == [("192.0.2.1",), ("192.0.2.1", "2001:db8::1")]
+
+
+@pytest.mark.parametrize("address", ["192.0.2.9", "eth9"])
+def test_an_address_that_the_node_has_not_got_is_told(address: str) -> None:
+    ports = Ports(interfaces=lambda: {"lo": ("127.0.0.1",)})
+    with pytest.raises(NoPortLeft, match=f"host mode on {address}, which the node hasn't got"):
+        ports.allocate(A, (replace(ON_ONE, address=address),), privileged=True)
+
+
+def test_a_task_on_its_nodes_network_has_its_ports_on_all_addresses() -> None:
+    assert "192.0.2.1 alone" in refused_address(Task(id=A, ports=(ON_ONE,)))
+    through_mesh = replace(ON_ONE, publish_mode=PublishMode.INGRESS)
+    assert refused_address(Task(id=A, ports=(through_mesh, replace(ON_ONE, address="")))) == ""

@@ -227,9 +227,13 @@ REFUSED = {
         a_spec(endpoint_spec=EndpointSpec(weight_label="two words")),
         "endpoint.weight_label is 'two words'",
     ),
-    "address of a host port": (
-        port(target_port=80, publish_mode=PublishMode.HOST, address="10.0.0.1"),
+    "policy of a host port": (
+        port(target_port=80, publish_mode=PublishMode.HOST, policy=PortPolicy.LOCAL),
         "mode=host",
+    ),
+    "all addresses of a host port": (
+        port(target_port=80, publish_mode=PublishMode.HOST, address="::"),
+        "leave the address out",
     ),
     "no address": (port(target_port=80, address="not an address"), "neither an IP address"),
     "all addresses": (port(target_port=80, address="0.0.0.0"), "leave the address out"),
