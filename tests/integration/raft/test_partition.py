@@ -1,4 +1,4 @@
-"""Members in network namespaces, cut apart by nftables: full, one-way, one link of three."""
+"""Members in namespaces, cut apart by nftables: wholly, one-way, one link, packets by lot."""
 
 import asyncio
 import itertools
@@ -74,6 +74,11 @@ class Network:
         self.deafen(one, *others)
         for other in others:
             self.deafen(other, one)
+
+    def lose(self, percent: int) -> None:
+        """Drop packets by lot, on every link."""
+        for name in self.names:
+            self.nft(name, f"add rule ip cut in numgen random mod 100 < {percent} drop")
 
     def heal(self) -> None:
         for name in self.names:
@@ -194,7 +199,9 @@ async def test_a_member_that_hears_nothing_but_is_heard_catches_up(cluster: Part
 
 
 @pytest.mark.root
-async def test_a_flapping_network_loses_nothing(cluster: Partitioned) -> None:
+async def test_a_network_that_flaps_or_loses_packets_loses_no_write(
+    cluster: Partitioned,
+) -> None:
     stopping = False
     async with asyncio.TaskGroup() as clients:
         for number in range(4):
@@ -205,6 +212,12 @@ async def test_a_flapping_network_loses_nothing(cluster: Partitioned) -> None:
             await asyncio.sleep(1.0)
             cluster.network.heal()
             await asyncio.sleep(0.7)
+        cluster.network.lose(percent=10)
+        before = len(cluster.acked)
+        async with asyncio.timeout(60):
+            while len(cluster.acked) < before + 20:
+                await asyncio.sleep(0.05)
+        cluster.network.heal()
         stopping = True
     await cluster.check()
     assert len(cluster.acked) > 20
