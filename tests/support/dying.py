@@ -1,10 +1,12 @@
-"""Daemons that are killed at every step of a container's life, one after the other.
+"""Daemons, and containerds, that are killed at every step of a container's life, one by one.
 
-`python -m tests.support.dying DIRECTORY NODE` runs a worker in a process of its own for each step:
-it sees to it that nothing is left of the one before, brings a container up and takes it down, and
-is killed by the kernel right after the step. Steps are calls to containerd and to the keeper, and
-what is done to files, volumes and interfaces. It ends when a worker has outlived all steps, and
+`python -m tests.support.dying daemon DIRECTORY NODE` runs a worker in a process of its own for each
+step: it sees to it that nothing is left of the one before, brings a container up and takes it down,
+and is killed by the kernel right after the step. Steps are calls to containerd and to the keeper,
+and what is done to files, volumes and interfaces. It ends when a worker has outlived all steps, and
 prints how many there were.
+
+With `containerd` in place of `daemon` one worker does so over and over; its containerd is killed.
 """
 
 from __future__ import annotations
@@ -67,11 +69,16 @@ MOUNTS = (
 
 
 class Death:
-    """Counts steps, once told to, and kills the process after the last."""
+    """Counts steps, once told to, and kills a process after the last: this one, unless told."""
 
-    def __init__(self, last: int) -> None:
-        self._last = last
+    def __init__(self, last: int, *, victim: Callable[[], int] = os.getpid) -> None:
+        self.last = last
+        self._victim = victim
         self._done: int | None = None
+
+    @property
+    def has_come(self) -> bool:
+        return self._done is not None and self._done >= self.last
 
     def begin(self) -> None:
         self._done = 0
@@ -79,8 +86,8 @@ class Death:
     def step(self) -> None:
         if self._done is not None:
             self._done += 1
-            if self._done == self._last:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if self._done == self.last:
+                os.kill(self._victim(), signal.SIGKILL)
 
     def lurk(self) -> None:
         """Have every step counted, in this process."""
@@ -116,11 +123,16 @@ class Death:
 async def live(directory: Path, node_id: str, death: Death) -> None:
     worker = ContainerWorker(directory, node_id=node_id)
     await worker.worker.start()
-    worker.give(a_secret("key", b"hunter2"), a_config("app", b"red"))
     worker.assign()
     await eventually(lambda: not worker.worker.statuses(), "the end of an earlier task")
     await nothing_left(worker)
     death.begin()
+    await live_once(worker)
+
+
+async def live_once(worker: ContainerWorker) -> None:
+    """A container that comes up and goes, with everything that there is to be left."""
+    worker.give(a_secret("key", b"hunter2"), a_config("app", b"red"))
     task_id = an_id()
     worker.assign(
         a_container(
@@ -133,6 +145,24 @@ async def live(directory: Path, node_id: str, death: Death) -> None:
     worker.assign()
     await eventually(lambda: not worker.worker.statuses(), "the removal")
     await nothing_left(worker)
+
+
+async def outlive_containerds(directory: Path, node_id: str) -> int:
+    """Kill the containerd of one worker at each step; returns how many there were."""
+    worker = ContainerWorker(directory, node_id=node_id)
+    await worker.worker.start()
+    death = Death(0, victim=lambda: worker.engine_pid)
+    death.lurk()
+    await live_once(worker)
+    try:
+        for death.last in range(1, STEPS_MAX):
+            death.begin()
+            await live_once(worker)
+            if not death.has_come:
+                return death.last - 1
+    finally:
+        await worker.worker.stop(keep_tasks=True)
+    raise AssertionError(f"more than {STEPS_MAX} steps")
 
 
 async def nothing_left(worker: ContainerWorker) -> None:
@@ -196,4 +226,7 @@ def main(directory: Path, node_id: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main(Path(sys.argv[1]), sys.argv[2]))
+    whose, where, name = sys.argv[1:]
+    if whose == "daemon":
+        sys.exit(main(Path(where), name))
+    print(asyncio.run(outlive_containerds(Path(where), name)))
