@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Tables
@@ -62,6 +63,7 @@ class Choice(Struct, frozen=True):
     name: str
     reason: str
     make: Callable[[], Balancer]
+    lacking: tuple[str, ...] = ()  # what tasks go without by it, in sentences
 
     def __str__(self) -> str:
         return f"{self.name} ({self.reason})"
@@ -84,8 +86,8 @@ def choose(candidates: tuple[Candidate, ...]) -> Choice:
     passed: list[str] = []
     for candidate in candidates:
         match candidate.probe():
-            case Choice(name=name, reason=reason, make=make):
-                return Choice(name=name, reason="; ".join((*passed, reason)), make=make)
+            case Choice() as choice:
+                return replace(choice, reason="; ".join((*passed, choice.reason)))
             case why:
                 passed.append(str(why))
     raise AssertionError(f"no balancing back end works here: {'; '.join(passed)}")

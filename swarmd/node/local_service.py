@@ -67,6 +67,7 @@ class LocalService:
         answer.runtime_reason = reason.removeprefix("(").removesuffix(")")
         answer.balancer = member.agent.balancing.name
         answer.balancer_reason = member.agent.balancing.reason
+        answer.lacking.extend(member.agent.balancing.lacking)
         answer.warnings.extend(member.agent.problems)
         if member.agent.worker.problem:
             answer.warnings.append(member.agent.worker.problem)

@@ -7,6 +7,7 @@ socket of an abstract name, so that the claim ends with its process whatever hap
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import socket
@@ -22,9 +23,13 @@ from swarmd.network.underlay import find_underlay
 
 CLAIM = "\0swarmd-dataplane"
 SCRATCH_VXLAN = 2**24 - 1
-_RIGHTS = (
-    "it takes root, or a user namespace with a network of its own (unshare -Urnm swarmd daemon …)"
-)
+_SETTINGS = Path("/proc/sys")
+# Each keeps users from making user namespaces when it is set so.
+_CLOSED = {
+    "user.max_user_namespaces": "0",
+    "kernel.unprivileged_userns_clone": "0",
+    "kernel.apparmor_restrict_unprivileged_userns": "1",
+}
 _RULES = """
 table ip scratch {
   chain c {
@@ -106,11 +111,37 @@ def _try(underlay: Underlay, scratch: Path) -> str:
         netns.inside(scratch, lambda: nft.run(_RULES))
     except (OSError, nft.NftError) as error:
         if isinstance(error, PermissionError):
-            return _RIGHTS
+            return rights(_settings())
         return f"the kernel has no {step} ({error})"
     finally:
         _remove(scratch)
     return ""
+
+
+def rights(settings: Mapping[str, str]) -> str:
+    """What a user without privileges can do to have the kernel's part.
+
+    Args:
+        settings: of the kernel, by name, as far as it has them.
+    """
+    closed = [f"{name}={value}" for name, value in _CLOSED.items() if settings.get(name) == value]
+    if closed:
+        return (
+            "it takes root; a user namespace would do as well, but this machine allows none "
+            f"(sysctl {', '.join(closed)})"
+        )
+    return (
+        "it takes root, or a user namespace with a network of its own "
+        "(unshare -Urnm swarmd daemon …)"
+    )
+
+
+def _settings() -> dict[str, str]:
+    found = {}
+    for name in _CLOSED:
+        with contextlib.suppress(OSError):
+            found[name] = (_SETTINGS / name.replace(".", "/")).read_text().strip()
+    return found
 
 
 def _vxlan(underlay: Underlay, namespace: int) -> Request:

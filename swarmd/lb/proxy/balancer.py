@@ -21,6 +21,7 @@ from swarmd.lb.proxy.binding import explain, open_port
 from swarmd.lb.proxy.ground import Ground
 from swarmd.lb.proxy.holder import holder_of
 from swarmd.lb.proxy.settings import Place, ProxySettings
+from swarmd.lb.proxy.shortcomings import lowest_port, shortcomings
 from swarmd.lb.proxy.tcp import TcpFrontend
 from swarmd.lb.proxy.udp import UdpFrontend
 from swarmd.model.instant import SECOND
@@ -217,4 +218,5 @@ class ProxyCandidate:
             name=ProxyBalancer.name,
             reason="userspace balancing works everywhere, without privileges",
             make=self._make,
+            lacking=shortcomings(lowest_port()),
         )

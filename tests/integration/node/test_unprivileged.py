@@ -66,6 +66,11 @@ def fetch() -> str:
         return ""
 
 
+def lowest_port() -> int:
+    """The lowest that users may listen on."""
+    return int(Path("/proc/sys/net/ipv4/ip_unprivileged_port_start").read_text())
+
+
 def test_a_user_without_privileges_runs_a_swarm_of_one(user: list[str]) -> None:
     server = ("--process", "--", user[-1], str(ROOT / "demo" / "whoami.py"))
     with tempfile.TemporaryDirectory(prefix="swarmd-") as name:
@@ -84,6 +89,9 @@ def test_a_user_without_privileges_runs_a_swarm_of_one(user: list[str]) -> None:
             )
             assert done.returncode == 0, done.stderr
             wait_until(lambda: "web." in fetch(), what="the service to answer")
+            said = run(user, directory, "info").stdout
+            assert "services are reached by published ports alone" in said
+            assert ("ports below" in said) is (lowest_port() > 1)
             if os.geteuid() == 0:
                 assert (directory / "state").stat().st_uid == NOBODY
             refused = run(user, directory, "leave")

@@ -25,43 +25,43 @@ _sym_db = _symbol_database.Default()
 from google.protobuf import duration_pb2 as google_dot_protobuf_dot_duration__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15swarmd/v1/local.proto\x12\tswarmd.v1\x1a\x1egoogle/protobuf/duration.proto\"\r\n\x0bInfoRequest\"\xec\x03\n\x0cInfoResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.swarmd.v1.LocalState\x12\x12\n\nis_manager\x18\x04 \x01(\x08\x12\x11\n\tis_leader\x18\x05 \x01(\x08\x12\x13\n\x0bleader_addr\x18\x06 \x01(\t\x12\x10\n\x08managers\x18\x07 \x01(\r\x12\r\n\x05nodes\x18\x08 \x01(\r\x12\x0c\n\x04\x61\x64\x64r\x18\t \x01(\t\x12\x11\n\tdata_addr\x18\n \x01(\t\x12\x0f\n\x07version\x18\x0b \x01(\t\x12\x0f\n\x07runtime\x18\x0c \x01(\t\x12\x16\n\x0eruntime_reason\x18\r \x01(\t\x12\x10\n\x08\x62\x61lancer\x18\x0e \x01(\t\x12\x17\n\x0f\x62\x61lancer_reason\x18\x0f \x01(\t\x12\x11\n\tstate_dir\x18\x10 \x01(\t\x12\r\n\x05\x65rror\x18\x11 \x01(\t\x12\x0b\n\x03pid\x18\x12 \x01(\x03\x12&\n\rmanagers_list\x18\x13 \x03(\x0b\x32\x0f.swarmd.v1.Peer\x12\x10\n\x08warnings\x18\x14 \x03(\t\x12!\n\x04raft\x18\x15 \x01(\x0b\x32\x13.swarmd.v1.RaftInfo\x12\r\n\x05\x61llow\x18\x16 \x03(\t\x12\x13\n\x0bswarm_allow\x18\x17 \x03(\t\"H\n\x04Peer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\x12\x0e\n\x06leader\x18\x03 \x01(\x08\x12\x11\n\treachable\x18\x04 \x01(\x08\"V\n\x08RaftInfo\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x02 \x01(\x04\x12\x15\n\rapplied_index\x18\x03 \x01(\x04\x12\x0f\n\x07members\x18\x04 \x01(\r\"\xfb\x02\n\x0bInitRequest\x12\x13\n\x0blisten_addr\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x64vertise_addr\x18\x02 \x01(\t\x12\x11\n\tdata_addr\x18\x03 \x01(\t\x12-\n\x0c\x61vailability\x18\x04 \x01(\x0e\x32\x17.swarmd.v1.Availability\x12\x19\n\x11\x66orce_new_cluster\x18\x05 \x01(\x08\x12\x19\n\x11\x64\x65\x66\x61ult_addr_pool\x18\x06 \x03(\t\x12%\n\x1d\x64\x65\x66\x61ult_addr_pool_mask_length\x18\x07 \x01(\r\x12\x33\n\x10heartbeat_period\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10node_cert_expiry\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x12task_history_limit\x18\n \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_task_history_limit\"o\n\x0cInitResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x14\n\x0cworker_token\x18\x03 \x01(\t\x12\x15\n\rmanager_token\x18\x04 \x01(\t\x12\r\n\x05notes\x18\x05 \x03(\t\"\xa1\x01\n\x0bJoinRequest\x12\x14\n\x0cremote_addrs\x18\x01 \x03(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x13\n\x0blisten_addr\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x64vertise_addr\x18\x04 \x01(\t\x12\x11\n\tdata_addr\x18\x05 \x01(\t\x12-\n\x0c\x61vailability\x18\x06 \x01(\x0e\x32\x17.swarmd.v1.Availability\"M\n\x0cJoinResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.swarmd.v1.Role\x12\r\n\x05notes\x18\x03 \x03(\t\"\x1d\n\x0cLeaveRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\x08\"\x1e\n\rLeaveResponse\x12\r\n\x05notes\x18\x01 \x03(\t\"!\n\x0bStopRequest\x12\x12\n\nstop_tasks\x18\x01 \x01(\x08\"\x0e\n\x0cStopResponse*\x86\x01\n\nLocalState\x12\x18\n\x14LOCAL_STATE_INACTIVE\x10\x00\x12\x17\n\x13LOCAL_STATE_PENDING\x10\x01\x12\x16\n\x12LOCAL_STATE_ACTIVE\x10\x02\x12\x16\n\x12LOCAL_STATE_LOCKED\x10\x03\x12\x15\n\x11LOCAL_STATE_ERROR\x10\x04*W\n\x0c\x41vailability\x12\x17\n\x13\x41VAILABILITY_ACTIVE\x10\x00\x12\x16\n\x12\x41VAILABILITY_PAUSE\x10\x01\x12\x16\n\x12\x41VAILABILITY_DRAIN\x10\x02*)\n\x04Role\x12\x0f\n\x0bROLE_WORKER\x10\x00\x12\x10\n\x0cROLE_MANAGER\x10\x01\x32\xad\x02\n\x05Local\x12\x37\n\x04Info\x12\x16.swarmd.v1.InfoRequest\x1a\x17.swarmd.v1.InfoResponse\x12\x37\n\x04Init\x12\x16.swarmd.v1.InitRequest\x1a\x17.swarmd.v1.InitResponse\x12\x37\n\x04Join\x12\x16.swarmd.v1.JoinRequest\x1a\x17.swarmd.v1.JoinResponse\x12:\n\x05Leave\x12\x17.swarmd.v1.LeaveRequest\x1a\x18.swarmd.v1.LeaveResponse\x12=\n\nStopDaemon\x12\x16.swarmd.v1.StopRequest\x1a\x17.swarmd.v1.StopResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15swarmd/v1/local.proto\x12\tswarmd.v1\x1a\x1egoogle/protobuf/duration.proto\"\r\n\x0bInfoRequest\"\xfd\x03\n\x0cInfoResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12$\n\x05state\x18\x03 \x01(\x0e\x32\x15.swarmd.v1.LocalState\x12\x12\n\nis_manager\x18\x04 \x01(\x08\x12\x11\n\tis_leader\x18\x05 \x01(\x08\x12\x13\n\x0bleader_addr\x18\x06 \x01(\t\x12\x10\n\x08managers\x18\x07 \x01(\r\x12\r\n\x05nodes\x18\x08 \x01(\r\x12\x0c\n\x04\x61\x64\x64r\x18\t \x01(\t\x12\x11\n\tdata_addr\x18\n \x01(\t\x12\x0f\n\x07version\x18\x0b \x01(\t\x12\x0f\n\x07runtime\x18\x0c \x01(\t\x12\x16\n\x0eruntime_reason\x18\r \x01(\t\x12\x10\n\x08\x62\x61lancer\x18\x0e \x01(\t\x12\x17\n\x0f\x62\x61lancer_reason\x18\x0f \x01(\t\x12\x11\n\tstate_dir\x18\x10 \x01(\t\x12\r\n\x05\x65rror\x18\x11 \x01(\t\x12\x0b\n\x03pid\x18\x12 \x01(\x03\x12&\n\rmanagers_list\x18\x13 \x03(\x0b\x32\x0f.swarmd.v1.Peer\x12\x10\n\x08warnings\x18\x14 \x03(\t\x12!\n\x04raft\x18\x15 \x01(\x0b\x32\x13.swarmd.v1.RaftInfo\x12\r\n\x05\x61llow\x18\x16 \x03(\t\x12\x13\n\x0bswarm_allow\x18\x17 \x03(\t\x12\x0f\n\x07lacking\x18\x18 \x03(\t\"H\n\x04Peer\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0c\n\x04\x61\x64\x64r\x18\x02 \x01(\t\x12\x0e\n\x06leader\x18\x03 \x01(\x08\x12\x11\n\treachable\x18\x04 \x01(\x08\"V\n\x08RaftInfo\x12\x0c\n\x04term\x18\x01 \x01(\x04\x12\x14\n\x0c\x63ommit_index\x18\x02 \x01(\x04\x12\x15\n\rapplied_index\x18\x03 \x01(\x04\x12\x0f\n\x07members\x18\x04 \x01(\r\"\xfb\x02\n\x0bInitRequest\x12\x13\n\x0blisten_addr\x18\x01 \x01(\t\x12\x16\n\x0e\x61\x64vertise_addr\x18\x02 \x01(\t\x12\x11\n\tdata_addr\x18\x03 \x01(\t\x12-\n\x0c\x61vailability\x18\x04 \x01(\x0e\x32\x17.swarmd.v1.Availability\x12\x19\n\x11\x66orce_new_cluster\x18\x05 \x01(\x08\x12\x19\n\x11\x64\x65\x66\x61ult_addr_pool\x18\x06 \x03(\t\x12%\n\x1d\x64\x65\x66\x61ult_addr_pool_mask_length\x18\x07 \x01(\r\x12\x33\n\x10heartbeat_period\x18\x08 \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x33\n\x10node_cert_expiry\x18\t \x01(\x0b\x32\x19.google.protobuf.Duration\x12\x1f\n\x12task_history_limit\x18\n \x01(\x03H\x00\x88\x01\x01\x42\x15\n\x13_task_history_limit\"o\n\x0cInitResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x12\n\ncluster_id\x18\x02 \x01(\t\x12\x14\n\x0cworker_token\x18\x03 \x01(\t\x12\x15\n\rmanager_token\x18\x04 \x01(\t\x12\r\n\x05notes\x18\x05 \x03(\t\"\xa1\x01\n\x0bJoinRequest\x12\x14\n\x0cremote_addrs\x18\x01 \x03(\t\x12\r\n\x05token\x18\x02 \x01(\t\x12\x13\n\x0blisten_addr\x18\x03 \x01(\t\x12\x16\n\x0e\x61\x64vertise_addr\x18\x04 \x01(\t\x12\x11\n\tdata_addr\x18\x05 \x01(\t\x12-\n\x0c\x61vailability\x18\x06 \x01(\x0e\x32\x17.swarmd.v1.Availability\"M\n\x0cJoinResponse\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x1d\n\x04role\x18\x02 \x01(\x0e\x32\x0f.swarmd.v1.Role\x12\r\n\x05notes\x18\x03 \x03(\t\"\x1d\n\x0cLeaveRequest\x12\r\n\x05\x66orce\x18\x01 \x01(\x08\"\x1e\n\rLeaveResponse\x12\r\n\x05notes\x18\x01 \x03(\t\"!\n\x0bStopRequest\x12\x12\n\nstop_tasks\x18\x01 \x01(\x08\"\x0e\n\x0cStopResponse*\x86\x01\n\nLocalState\x12\x18\n\x14LOCAL_STATE_INACTIVE\x10\x00\x12\x17\n\x13LOCAL_STATE_PENDING\x10\x01\x12\x16\n\x12LOCAL_STATE_ACTIVE\x10\x02\x12\x16\n\x12LOCAL_STATE_LOCKED\x10\x03\x12\x15\n\x11LOCAL_STATE_ERROR\x10\x04*W\n\x0c\x41vailability\x12\x17\n\x13\x41VAILABILITY_ACTIVE\x10\x00\x12\x16\n\x12\x41VAILABILITY_PAUSE\x10\x01\x12\x16\n\x12\x41VAILABILITY_DRAIN\x10\x02*)\n\x04Role\x12\x0f\n\x0bROLE_WORKER\x10\x00\x12\x10\n\x0cROLE_MANAGER\x10\x01\x32\xad\x02\n\x05Local\x12\x37\n\x04Info\x12\x16.swarmd.v1.InfoRequest\x1a\x17.swarmd.v1.InfoResponse\x12\x37\n\x04Init\x12\x16.swarmd.v1.InitRequest\x1a\x17.swarmd.v1.InitResponse\x12\x37\n\x04Join\x12\x16.swarmd.v1.JoinRequest\x1a\x17.swarmd.v1.JoinResponse\x12:\n\x05Leave\x12\x17.swarmd.v1.LeaveRequest\x1a\x18.swarmd.v1.LeaveResponse\x12=\n\nStopDaemon\x12\x16.swarmd.v1.StopRequest\x1a\x17.swarmd.v1.StopResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swarmd.v1.local_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LOCALSTATE']._serialized_start=1593
-  _globals['_LOCALSTATE']._serialized_end=1727
-  _globals['_AVAILABILITY']._serialized_start=1729
-  _globals['_AVAILABILITY']._serialized_end=1816
-  _globals['_ROLE']._serialized_start=1818
-  _globals['_ROLE']._serialized_end=1859
+  _globals['_LOCALSTATE']._serialized_start=1610
+  _globals['_LOCALSTATE']._serialized_end=1744
+  _globals['_AVAILABILITY']._serialized_start=1746
+  _globals['_AVAILABILITY']._serialized_end=1833
+  _globals['_ROLE']._serialized_start=1835
+  _globals['_ROLE']._serialized_end=1876
   _globals['_INFOREQUEST']._serialized_start=68
   _globals['_INFOREQUEST']._serialized_end=81
   _globals['_INFORESPONSE']._serialized_start=84
-  _globals['_INFORESPONSE']._serialized_end=576
-  _globals['_PEER']._serialized_start=578
-  _globals['_PEER']._serialized_end=650
-  _globals['_RAFTINFO']._serialized_start=652
-  _globals['_RAFTINFO']._serialized_end=738
-  _globals['_INITREQUEST']._serialized_start=741
-  _globals['_INITREQUEST']._serialized_end=1120
-  _globals['_INITRESPONSE']._serialized_start=1122
-  _globals['_INITRESPONSE']._serialized_end=1233
-  _globals['_JOINREQUEST']._serialized_start=1236
-  _globals['_JOINREQUEST']._serialized_end=1397
-  _globals['_JOINRESPONSE']._serialized_start=1399
-  _globals['_JOINRESPONSE']._serialized_end=1476
-  _globals['_LEAVEREQUEST']._serialized_start=1478
-  _globals['_LEAVEREQUEST']._serialized_end=1507
-  _globals['_LEAVERESPONSE']._serialized_start=1509
-  _globals['_LEAVERESPONSE']._serialized_end=1539
-  _globals['_STOPREQUEST']._serialized_start=1541
-  _globals['_STOPREQUEST']._serialized_end=1574
-  _globals['_STOPRESPONSE']._serialized_start=1576
-  _globals['_STOPRESPONSE']._serialized_end=1590
-  _globals['_LOCAL']._serialized_start=1862
-  _globals['_LOCAL']._serialized_end=2163
+  _globals['_INFORESPONSE']._serialized_end=593
+  _globals['_PEER']._serialized_start=595
+  _globals['_PEER']._serialized_end=667
+  _globals['_RAFTINFO']._serialized_start=669
+  _globals['_RAFTINFO']._serialized_end=755
+  _globals['_INITREQUEST']._serialized_start=758
+  _globals['_INITREQUEST']._serialized_end=1137
+  _globals['_INITRESPONSE']._serialized_start=1139
+  _globals['_INITRESPONSE']._serialized_end=1250
+  _globals['_JOINREQUEST']._serialized_start=1253
+  _globals['_JOINREQUEST']._serialized_end=1414
+  _globals['_JOINRESPONSE']._serialized_start=1416
+  _globals['_JOINRESPONSE']._serialized_end=1493
+  _globals['_LEAVEREQUEST']._serialized_start=1495
+  _globals['_LEAVEREQUEST']._serialized_end=1524
+  _globals['_LEAVERESPONSE']._serialized_start=1526
+  _globals['_LEAVERESPONSE']._serialized_end=1556
+  _globals['_STOPREQUEST']._serialized_start=1558
+  _globals['_STOPREQUEST']._serialized_end=1591
+  _globals['_STOPRESPONSE']._serialized_start=1593
+  _globals['_STOPRESPONSE']._serialized_end=1607
+  _globals['_LOCAL']._serialized_start=1879
+  _globals['_LOCAL']._serialized_end=2180
 # @@protoc_insertion_point(module_scope)

@@ -44,7 +44,7 @@ class InfoRequest(_message.Message):
     def __init__(self) -> None: ...
 
 class InfoResponse(_message.Message):
-    __slots__ = ("node_id", "cluster_id", "state", "is_manager", "is_leader", "leader_addr", "managers", "nodes", "addr", "data_addr", "version", "runtime", "runtime_reason", "balancer", "balancer_reason", "state_dir", "error", "pid", "managers_list", "warnings", "raft", "allow", "swarm_allow")
+    __slots__ = ("node_id", "cluster_id", "state", "is_manager", "is_leader", "leader_addr", "managers", "nodes", "addr", "data_addr", "version", "runtime", "runtime_reason", "balancer", "balancer_reason", "state_dir", "error", "pid", "managers_list", "warnings", "raft", "allow", "swarm_allow", "lacking")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     CLUSTER_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
@@ -68,6 +68,7 @@ class InfoResponse(_message.Message):
     RAFT_FIELD_NUMBER: _ClassVar[int]
     ALLOW_FIELD_NUMBER: _ClassVar[int]
     SWARM_ALLOW_FIELD_NUMBER: _ClassVar[int]
+    LACKING_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     cluster_id: str
     state: LocalState
@@ -91,7 +92,8 @@ class InfoResponse(_message.Message):
     raft: RaftInfo
     allow: _containers.RepeatedScalarFieldContainer[str]
     swarm_allow: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, node_id: _Optional[str] = ..., cluster_id: _Optional[str] = ..., state: _Optional[_Union[LocalState, str]] = ..., is_manager: _Optional[bool] = ..., is_leader: _Optional[bool] = ..., leader_addr: _Optional[str] = ..., managers: _Optional[int] = ..., nodes: _Optional[int] = ..., addr: _Optional[str] = ..., data_addr: _Optional[str] = ..., version: _Optional[str] = ..., runtime: _Optional[str] = ..., runtime_reason: _Optional[str] = ..., balancer: _Optional[str] = ..., balancer_reason: _Optional[str] = ..., state_dir: _Optional[str] = ..., error: _Optional[str] = ..., pid: _Optional[int] = ..., managers_list: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., raft: _Optional[_Union[RaftInfo, _Mapping]] = ..., allow: _Optional[_Iterable[str]] = ..., swarm_allow: _Optional[_Iterable[str]] = ...) -> None: ...
+    lacking: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_id: _Optional[str] = ..., cluster_id: _Optional[str] = ..., state: _Optional[_Union[LocalState, str]] = ..., is_manager: _Optional[bool] = ..., is_leader: _Optional[bool] = ..., leader_addr: _Optional[str] = ..., managers: _Optional[int] = ..., nodes: _Optional[int] = ..., addr: _Optional[str] = ..., data_addr: _Optional[str] = ..., version: _Optional[str] = ..., runtime: _Optional[str] = ..., runtime_reason: _Optional[str] = ..., balancer: _Optional[str] = ..., balancer_reason: _Optional[str] = ..., state_dir: _Optional[str] = ..., error: _Optional[str] = ..., pid: _Optional[int] = ..., managers_list: _Optional[_Iterable[_Union[Peer, _Mapping]]] = ..., warnings: _Optional[_Iterable[str]] = ..., raft: _Optional[_Union[RaftInfo, _Mapping]] = ..., allow: _Optional[_Iterable[str]] = ..., swarm_allow: _Optional[_Iterable[str]] = ..., lacking: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Peer(_message.Message):
     __slots__ = ("node_id", "addr", "leader", "reachable")
