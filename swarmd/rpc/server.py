@@ -75,6 +75,7 @@ class Server:
         self._remote: asyncio.Server | None = None
         self._local: LocalListener | None = None
         self._connections: set[ServerConnection] = set()
+        self._idle_timers: dict[ServerConnection, asyncio.TimerHandle] = {}  # of the anonymous
         self._foreign: dict[asyncio.BaseTransport, str] = {}
         self._factories: dict[str, ProtocolFactory] = {}
         self._from_workers: frozenset[str] = frozenset()
@@ -250,21 +251,24 @@ class Server:
         self._one_lost.set()
         if connection.peer.identity is None and not connection.peer.local:
             self._anonymous -= 1
+            # It holds the connection with its buffers, and machines that join come in hundreds.
+            self._idle_timers.pop(connection).cancel()
 
     def _watch_idle(self, transport: asyncio.Transport, connection: ServerConnection) -> None:
         """Close a connection without certificate once it has had no call for a while."""
 
         def check(served_before: int) -> None:
-            if connection not in self._connections:
-                return
             if not connection.calls and connection.served == served_before:
                 _close(transport)
-                return
-            loop.call_later(idle_s, check, connection.served)
+            else:
+                check_later(connection.served)
+
+        def check_later(served: int) -> None:
+            timer = loop.call_later(self._limits.anonymous_idle_s, check, served)
+            self._idle_timers[connection] = timer
 
         loop = asyncio.get_running_loop()
-        idle_s = self._limits.anonymous_idle_s
-        loop.call_later(idle_s, check, 0)
+        check_later(0)
 
 
 def _close(transport: asyncio.BaseTransport) -> None:

@@ -342,6 +342,7 @@ async def test_connections_without_certificate_are_counted() -> None:
             await worker.stub(CA).GetRootCACertificate(root)
         while manager.server._anonymous:
             await asyncio.sleep(0.01)
+        assert not manager.server._idle_timers
         assert await fetch_root_ca(manager.address) == ROOT
 
 
