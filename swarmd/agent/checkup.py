@@ -1,16 +1,17 @@
 """`swarmd.v1.Checkup`: this node tries its ways to others, and says what is wrong here.
 
-Three ways lead to another node: from machine to machine, through the ingress network (UDP 4789, if
-the first works and this one doesn't), and to its manager's port.
+Ways lead to another node from machine to machine, through the ingress network (UDP 4789, if the
+first works and this one doesn't), to its manager's port, and to UDP ports of encrypted networks.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from swarmd.agent.ping import NoPing, ping
+from swarmd.agent.udp_ways import Answering, ask, is_met
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import doctor as pb
 from swarmd.runtime.clock import Clock
@@ -27,6 +28,8 @@ class Checkup:
     Args:
         ingress: the namespace of the ingress network on this node; None where it has none.
         problems: what is known to be wrong here, in sentences.
+        met: when WireGuard has met the other ends of its sessions last, by their addresses and
+            ports; 0: never.
     """
 
     def __init__(
@@ -34,8 +37,11 @@ class Checkup:
         *,
         ingress: Callable[[], Path | None],
         problems: Callable[[], Iterable[str]],
+        met: Callable[[], Mapping[tuple[str, int], int]] = dict,
         clock: Clock,
     ) -> None:
+        self._met = met
+        self._answering = Answering()
         self._ingress = ingress
         self._problems = problems
         self._clock = clock
@@ -43,11 +49,13 @@ class Checkup:
     async def Examine(self, call: Call, request: pb.ExamineNodeRequest) -> pb.ExamineNodeResponse:
         """Try all ways, beside each other."""
         now = self._clock.now()
+        await self._answering.answer(filter(None, map(_split, request.answer_at)))
+        met = self._met() if any(one.udp_addresses for one in request.neighbours) else {}
         at_once = asyncio.Semaphore(AT_ONCE)
 
         async def look(neighbour: pb.Neighbour) -> pb.Ways:
             async with at_once:
-                return await self._ways(neighbour)
+                return await self._ways(neighbour, met)
 
         async with asyncio.TaskGroup() as group:
             looks = [group.create_task(look(neighbour)) for neighbour in request.neighbours]
@@ -55,7 +63,11 @@ class Checkup:
             now=now, ways=[one.result() for one in looks], problems=self._problems()
         )
 
-    async def _ways(self, neighbour: pb.Neighbour) -> pb.Ways:
+    def close(self) -> None:
+        """Answer others no more."""
+        self._answering.close()
+
+    async def _ways(self, neighbour: pb.Neighbour, met: Mapping[tuple[str, int], int]) -> pb.Ways:
         ingress = self._ingress()
         if not neighbour.overlay_address:
             overlay = pb.Trial(untried="it is not on the ingress network")
@@ -68,7 +80,17 @@ class Checkup:
             underlay=await self._echo(neighbour.address, None),
             overlay=overlay,
             manager=await self._connect(neighbour.manager_address),
+            udp=[await self._by_udp(one, met) for one in neighbour.udp_addresses],
         )
+
+    async def _by_udp(self, text: str, met: Mapping[tuple[str, int], int]) -> pb.Trial:
+        address = _split(text)
+        if address is None:
+            return pb.Trial(untried=f"{text!r} is no address with a port")
+        if address in met:
+            return pb.Trial(answered=is_met(met[address], now_ns=self._clock.now()))
+        round_trip = await ask(address, clock=self._clock)
+        return pb.Trial(answered=round_trip is not None, round_trip=round_trip or 0)
 
     async def _echo(self, address: str, namespace: Path | None) -> pb.Trial:
         try:
@@ -80,14 +102,20 @@ class Checkup:
         return pb.Trial(answered=True, round_trip=echo.round_trip_ns, mtu=echo.mtu)
 
     async def _connect(self, address: str) -> pb.Trial:
-        host, _, port = address.rpartition(":")
-        if not port.isdecimal():
+        at = _split(address)
+        if at is None:
             return pb.Trial(untried="it is no manager")
         begun = self._clock.monotonic()
         try:
             async with timeout(CONNECT_TIMEOUT_S):
-                _, writer = await asyncio.open_connection(host.strip("[]"), int(port))
+                _, writer = await asyncio.open_connection(*at)
         except (OSError, TimeoutError):
             return pb.Trial(answered=False)
         writer.transport.abort()
         return pb.Trial(answered=True, round_trip=self._clock.monotonic() - begun)
+
+
+def _split(address: str) -> tuple[str, int] | None:
+    """Host and port; None if it isn't both."""
+    host, _, port = address.rpartition(":")
+    return (host.strip("[]"), int(port)) if port.isdecimal() else None

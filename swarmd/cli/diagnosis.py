@@ -89,6 +89,14 @@ def _of_way(way: pb.Ways, name: str) -> Iterator[str]:
             f"only small packets get to {name} through the ingress network ({overlay.mtu} bytes); "
             "raise the MTU between the nodes, or have firewalls let ICMP through"
         )
+    blocked = [trial for trial in way.udp if not trial.untried and not trial.answered]
+    if underlay.answered and blocked:
+        yield (
+            f"packets of networks that WireGuard encrypts don't get to {name} and back at "
+            f"{len(blocked)} of {len(way.udp)} UDP ports; let the UDP port that has the number of "
+            f"its TCP port, and the {len(way.udp) - 1} after it (2377 to 2379), through between "
+            "the nodes"
+        )
     if not manager.untried and not manager.answered:
         yield f"the manager {name} can't be connected to; let its TCP port (2377) through"
 

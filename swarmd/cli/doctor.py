@@ -70,6 +70,7 @@ def _document(node: Any, problems: list[str]) -> dict[str, Any]:
                 "Underlay": _trial(way.underlay),
                 "Overlay": _trial(way.overlay),
                 "Manager": _trial(way.manager),
+                "UDP": [_trial(one) for one in way.udp],
             }
             for way in node.found.ways
         ],

@@ -2,7 +2,7 @@
 
 Each node tries the ways to all managers and to the nodes next to it in the order of their ids, so
 that every node is tried by several others, and a large swarm costs each of them no more than a
-small one.
+small one. First all are asked for their time, and to answer at the UDP ports that are to be tried.
 """
 
 from __future__ import annotations
@@ -15,9 +15,11 @@ from swarmd.manager.endpoints_service import EndpointsService
 from swarmd.manager.errands import Errands
 from swarmd.model.errors import Code, Rejection, not_found
 from swarmd.model.ids import NetworkId, NodeId
+from swarmd.model.network import Mechanism, mechanism_of
 from swarmd.model.node import Node
 from swarmd.model.states import NodeState
 from swarmd.network.core.acknowledged import TableState
+from swarmd.network.core.encryption import RING
 from swarmd.rpc.call import Call
 from swarmd.rpc.pb import doctor as pb
 from swarmd.rpc.pb import endpoints
@@ -67,13 +69,21 @@ class Doctor:
         managers = dict(self._managers())
         at_once = asyncio.Semaphore(AT_ONCE)
 
-        async def examine(node: Node) -> pb.NodeFindings:
+        async def greet(node: Node) -> pb.NodeFindings:
             async with at_once:
-                return await self._examine(node, self._neighbours(node, nodes, managers))
+                return await self._greet(node)
+
+        async def examine(node: Node, findings: pb.NodeFindings) -> None:
+            async with at_once:
+                await self._examine(findings, self._neighbours(node, nodes, managers))
 
         async with asyncio.TaskGroup() as group:
-            examined = [group.create_task(examine(node)) for node in nodes]
-        return pb.ExamineSwarmResponse(nodes=[one.result() for one in examined])
+            greeted = [group.create_task(greet(node)) for node in nodes]
+        found = [one.result() for one in greeted]
+        async with asyncio.TaskGroup() as group:
+            for node, findings in zip(nodes, found, strict=True):
+                group.create_task(examine(node, findings))
+        return pb.ExamineSwarmResponse(nodes=found)
 
     async def InspectTable(
         self, call: Call, request: pb.InspectTableRequest
@@ -98,7 +108,7 @@ class Doctor:
 
     # --- inside
 
-    async def _examine(self, node: Node, neighbours: list[pb.Neighbour]) -> pb.NodeFindings:
+    async def _greet(self, node: Node) -> pb.NodeFindings:
         findings = pb.NodeFindings(
             node_id=node.id,
             hostname=node.hostname,
@@ -110,23 +120,42 @@ class Doctor:
             if node.status.state is NodeState.DOWN:
                 raise Rejection(Code.UNAVAILABLE, "the node is down")
             clock = await self._errands.call(
-                node.id, EXAMINE, pb.ExamineNodeRequest(), within_s=EXAMINE_S
-            )
-            answered_at = self._clock.now()
-            findings.found.MergeFrom(
-                await self._errands.call(
-                    node.id,
-                    EXAMINE,
-                    pb.ExamineNodeRequest(neighbours=neighbours),
-                    within_s=EXAMINE_S,
-                )
+                node.id,
+                EXAMINE,
+                pb.ExamineNodeRequest(answer_at=self._udp_addresses(node)),
+                within_s=EXAMINE_S,
             )
         except Rejection as rejection:
             findings.absent = rejection.message
             return findings
+        answered_at = self._clock.now()
         findings.round_trip = answered_at - asked_at
         findings.clock_ahead = clock.now - (asked_at + answered_at) // 2
         return findings
+
+    async def _examine(self, findings: pb.NodeFindings, neighbours: list[pb.Neighbour]) -> None:
+        if findings.absent:
+            return
+        request = pb.ExamineNodeRequest(neighbours=neighbours)
+        node_id = NodeId(findings.node_id)
+        try:
+            answer = await self._errands.call(node_id, EXAMINE, request, within_s=EXAMINE_S)
+        except Rejection as rejection:
+            findings.absent = rejection.message
+            return
+        findings.found.MergeFrom(answer)
+
+    def _udp_addresses(self, node: Node) -> list[str]:
+        """Where a node takes what networks need besides VXLAN: the ports of WireGuard, if any is
+        encrypted so."""
+        needed = any(
+            mechanism_of(network) is Mechanism.WIREGUARD for network in self._view.networks()
+        )
+        stream = node.description.tunnel_addr if node.description is not None else ""
+        host, _, port = stream.rpartition(":")
+        if not needed or not port.isdecimal():
+            return []
+        return [f"{host}:{int(port) + slot}" for slot in range(RING)]
 
     def _neighbours(
         self, node: Node, nodes: Sequence[Node], managers: dict[NodeId, str]
@@ -141,6 +170,7 @@ class Doctor:
                 address=one.data_addr,
                 overlay_address=_address_on(one, ingress.id) if ingress is not None else "",
                 manager_address=managers.get(one.id, ""),
+                udp_addresses=self._udp_addresses(one),
             )
             for one in chosen
             if one.status.state is not NodeState.DOWN and one.data_addr

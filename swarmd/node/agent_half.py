@@ -191,8 +191,12 @@ class AgentHalf:
             files=files,
         )
         self._commands = CommandServer(self.worker, rng=rng)
-        checkup = Checkup(
-            ingress=self._ingress_namespace, problems=lambda: self.problems, clock=clock
+        encryption = self.encryption
+        self._checkup = checkup = Checkup(
+            ingress=self._ingress_namespace,
+            problems=lambda: self.problems,
+            met=encryption.met if encryption is not None else dict,
+            clock=clock,
         )
         services = {
             VOLUMES: VolumeService(lambda: self.executor.volumes),
@@ -226,6 +230,7 @@ class AgentHalf:
         if not keep_tasks:
             await self.worker.drain()
         await self._tasks.stop()
+        self._checkup.close()
         await self._parts.close(keep_tasks=keep_tasks)
         await self.worker.stop(keep_tasks=keep_tasks)
         if not keep_tasks:

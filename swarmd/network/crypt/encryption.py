@@ -109,6 +109,14 @@ class Encryption:
         own = (self._problem,) if self._problem else ()
         return (*own, *self._refused.values(), *self.tunnel.problems)
 
+    def met(self) -> Mapping[tuple[str, int], int]:
+        """When WireGuard has met the other ends of its sessions; nothing where there are none."""
+        try:
+            return by_wireguard.met(node=self._node)
+        except OSError as error:
+            log.info("encryption.sessions_unknown reason=%s", error)
+            return {}
+
     async def apply(
         self, tables: Mapping[NetworkId, NetworkTable], leaving: Iterable[NetworkTable] = ()
     ) -> Mapping[NetworkId, NetworkTable]:

@@ -64,6 +64,20 @@ def bring(wanted: Wireguard, underlay: Underlay, *, node: Path | None = None) ->
     return done
 
 
+def met(*, node: Path | None = None) -> dict[tuple[str, int], int]:
+    """When our interfaces have met the other ends of their sessions: see `WireguardNetlink.met`.
+
+    Raises:
+        OSError: the kernel doesn't tell.
+    """
+    with open_netlink(node) as netlink:
+        names = [name for name in map(device_name, range(RING)) if name in links.links(netlink)]
+    if not names:
+        return {}
+    with open_wireguard(node) as wireguard:
+        return {end: at for name in names for end, at in wireguard.met(name).items()}
+
+
 def device_name(slot: int) -> str:
     return f"{WIREGUARD_DEVICES}{slot}"
 

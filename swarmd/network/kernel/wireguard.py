@@ -15,6 +15,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
+from swarmd.model.instant import SECOND
 from swarmd.network.kernel import links, netns
 from swarmd.network.kernel.netlink import (
     Netlink,
@@ -36,7 +37,7 @@ _GET_DEVICE, _SET_DEVICE = 0, 1
 _NAME, _PRIVATE_KEY, _PUBLIC_KEY, _FLAGS, _PORT, _PEERS = 2, 3, 4, 5, 6, 8
 _REPLACE_PEERS = 1
 _PEER_KEY, _PEER_SHARED, _PEER_FLAGS, _PEER_ENDPOINT, _PEER_KEEPALIVE = 1, 2, 3, 4, 5
-_PEER_ALLOWED = 9
+_PEER_MET, _PEER_ALLOWED = 6, 9
 _REMOVE, _REPLACE_ALLOWED = 1, 2
 _ALLOWED_FAMILY, _ALLOWED_ADDRESS, _ALLOWED_LENGTH = 1, 2, 3
 _NESTED = 0x8000
@@ -92,6 +93,18 @@ class WireguardNetlink:
             for one in _listed(known.get(_PEERS, b"")):
                 peers.add(_peer(attributes(one)))
         return Device(public, port, frozenset(peers))
+
+    def met(self, name: str) -> dict[tuple[str, int], int]:
+        """When an interface has last met the other end of each session, in nanoseconds since the
+        epoch (0: never), by its address and port."""
+        found: dict[tuple[str, int], int] = {}
+        question = _header(_GET_DEVICE) + _named(name)
+        for payload in self._netlink.dump(self._family, question):
+            for one in _listed(attributes(payload, 4).get(_PEERS, b"")):
+                known = attributes(one)
+                seconds, rest_ns = struct.unpack("=qq", known.get(_PEER_MET, bytes(16)))
+                found[_endpoint(known.get(_PEER_ENDPOINT, b""))] = seconds * SECOND + rest_ns
+        return found
 
     def identify(self, name: str, *, private_key: bytes, port: int) -> None:
         """Give an interface another identity; its peers are gone then."""

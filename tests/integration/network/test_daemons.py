@@ -39,6 +39,10 @@ pytestmark = [
 ]
 
 
+WALL = "table inet wall {{ chain in {{ type filter hook input priority 0; {}; }}; }}"
+BY_WIREGUARD = ("--opt", "swarmd.encryption=wireguard")
+
+
 @pytest.fixture
 def swarm() -> Iterator[Swarm]:
     with network_swarm() as made:
@@ -159,17 +163,19 @@ def test_services_reach_each_other_by_name_and_keep_doing_so_while_daemons_resta
     with pytest.raises(CommandFailed, match="8080"):
         create(swarm, "rival", "--publish", "8080:80")
     firewall = swarm.machines.by_name["w1"]
-    firewall.run(
-        [
-            "nft",
-            "table inet wall { chain in { type filter hook input priority 0; "
-            "udp dport 4789 drop; }; }",
-        ]
-    )
+    firewall.run(["nft", WALL.format("udp dport 4789 drop")])
     with pytest.raises(CommandFailed, match="4789"):
         swarm.command(first, "doctor")
     firewall.run(["nft", "delete table inet wall"])
     assert "4789" not in swarm.command(first, "doctor")
+    # Ports of WireGuard are looked at where a network needs them.
+    swarm.command(first, "network", "create", "--opt", "encrypted", *BY_WIREGUARD, "secret")
+    assert "WireGuard" not in swarm.command(first, "doctor")
+    firewall.run(["nft", WALL.format("udp dport 2378 drop")])
+    with pytest.raises(CommandFailed, match=r"WireGuard encrypts.*1 of 3 UDP ports; let"):
+        swarm.command(first, "doctor")
+    firewall.run(["nft", "delete table inet wall"])
+    swarm.command(first, "network", "rm", "secret")
 
     for name in ("web", "db", "cut"):
         swarm.command(first, "service", "rm", name)

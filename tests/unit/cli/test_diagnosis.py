@@ -15,9 +15,12 @@ UNTRIED = pb.Trial(untried="it is no manager")
 
 
 def ways(
-    underlay: pb.Trial = GOOD, overlay: pb.Trial = GOOD, manager: pb.Trial = UNTRIED
+    underlay: pb.Trial = GOOD,
+    overlay: pb.Trial = GOOD,
+    manager: pb.Trial = UNTRIED,
+    udp: tuple[pb.Trial, ...] = (),
 ) -> pb.Ways:
-    return pb.Ways(node_id="n2", underlay=underlay, overlay=overlay, manager=manager)
+    return pb.Ways(node_id="n2", underlay=underlay, overlay=overlay, manager=manager, udp=udp)
 
 
 def node(*found: pb.Ways, **fields: object) -> pb.NodeFindings:
@@ -61,6 +64,9 @@ def test_a_node_in_order_has_a_row_and_no_sentence() -> None:
         pytest.param(node(ways(NONE, NONE)), "beta does not answer, neither", id="gone"),
         pytest.param(node(ways(NONE, UNTRIED)), "beta does not answer", id="gone, no overlay"),
         pytest.param(node(ways(manager=NONE)), "TCP port (2377)", id="manager"),
+        pytest.param(
+            node(ways(udp=(UNTRIED, GOOD, NONE))), "at 1 of 3 UDP ports; let", id="wireguard"
+        ),
         pytest.param(
             node(ways(overlay=pb.Trial(answered=True, mtu=84))), "only small packets", id="mtu"
         ),

@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from swarmd.rpc.pb.swarmd.v1 import endpoints_pb2 as swarmd_dot_v1_dot_endpoints__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16swarmd/v1/doctor.proto\x12\tswarmd.v1\x1a\x19swarmd/v1/endpoints.proto\"_\n\tNeighbour\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x17\n\x0foverlay_address\x18\x03 \x01(\t\x12\x17\n\x0fmanager_address\x18\x04 \x01(\t\">\n\x12\x45xamineNodeRequest\x12(\n\nneighbours\x18\x01 \x03(\x0b\x32\x14.swarmd.v1.Neighbour\"K\n\x05Trial\x12\x0f\n\x07untried\x18\x01 \x01(\t\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x08\x12\x12\n\nround_trip\x18\x03 \x01(\x03\x12\x0b\n\x03mtu\x18\x04 \x01(\x04\"\x81\x01\n\x04Ways\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\"\n\x08underlay\x18\x02 \x01(\x0b\x32\x10.swarmd.v1.Trial\x12!\n\x07overlay\x18\x03 \x01(\x0b\x32\x10.swarmd.v1.Trial\x12!\n\x07manager\x18\x04 \x01(\x0b\x32\x10.swarmd.v1.Trial\"S\n\x13\x45xamineNodeResponse\x12\x0b\n\x03now\x18\x01 \x01(\x03\x12\x1d\n\x04ways\x18\x02 \x03(\x0b\x32\x0f.swarmd.v1.Ways\x12\x10\n\x08problems\x18\x03 \x03(\t\"\x15\n\x13\x45xamineSwarmRequest\"\xd1\x01\n\x0cNodeFindings\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x62sent\x18\x04 \x01(\t\x12\x13\n\x0b\x63lock_ahead\x18\x05 \x01(\x03\x12\x12\n\nround_trip\x18\x06 \x01(\x03\x12-\n\x05\x66ound\x18\x07 \x01(\x0b\x32\x1e.swarmd.v1.ExamineNodeResponse\x12\'\n\x06tables\x18\x08 \x03(\x0b\x32\x17.swarmd.v1.TableInForce\"L\n\x0cTableInForce\x12(\n\x07\x61pplied\x18\x01 \x01(\x0b\x32\x17.swarmd.v1.AppliedTable\x12\x12\n\nchanged_at\x18\x02 \x01(\x04\">\n\x14\x45xamineSwarmResponse\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.swarmd.v1.NodeFindings\")\n\x13InspectTableRequest\x12\x12\n\nnetwork_id\x18\x01 \x01(\t\"e\n\tNodeTable\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12&\n\x05table\x18\x04 \x01(\x0b\x32\x17.swarmd.v1.TableInForce\";\n\x14InspectTableResponse\x12#\n\x05nodes\x18\x01 \x03(\x0b\x32\x14.swarmd.v1.NodeTable2S\n\x07\x43heckup\x12H\n\x07\x45xamine\x12\x1d.swarmd.v1.ExamineNodeRequest\x1a\x1e.swarmd.v1.ExamineNodeResponse2\xa5\x01\n\x06\x44octor\x12J\n\x07\x45xamine\x12\x1e.swarmd.v1.ExamineSwarmRequest\x1a\x1f.swarmd.v1.ExamineSwarmResponse\x12O\n\x0cInspectTable\x12\x1e.swarmd.v1.InspectTableRequest\x1a\x1f.swarmd.v1.InspectTableResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x16swarmd/v1/doctor.proto\x12\tswarmd.v1\x1a\x19swarmd/v1/endpoints.proto\"v\n\tNeighbour\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x0f\n\x07\x61\x64\x64ress\x18\x02 \x01(\t\x12\x17\n\x0foverlay_address\x18\x03 \x01(\t\x12\x17\n\x0fmanager_address\x18\x04 \x01(\t\x12\x15\n\rudp_addresses\x18\x05 \x03(\t\"Q\n\x12\x45xamineNodeRequest\x12(\n\nneighbours\x18\x01 \x03(\x0b\x32\x14.swarmd.v1.Neighbour\x12\x11\n\tanswer_at\x18\x02 \x03(\t\"K\n\x05Trial\x12\x0f\n\x07untried\x18\x01 \x01(\t\x12\x10\n\x08\x61nswered\x18\x02 \x01(\x08\x12\x12\n\nround_trip\x18\x03 \x01(\x03\x12\x0b\n\x03mtu\x18\x04 \x01(\x04\"\xa0\x01\n\x04Ways\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\"\n\x08underlay\x18\x02 \x01(\x0b\x32\x10.swarmd.v1.Trial\x12!\n\x07overlay\x18\x03 \x01(\x0b\x32\x10.swarmd.v1.Trial\x12!\n\x07manager\x18\x04 \x01(\x0b\x32\x10.swarmd.v1.Trial\x12\x1d\n\x03udp\x18\x05 \x03(\x0b\x32\x10.swarmd.v1.Trial\"S\n\x13\x45xamineNodeResponse\x12\x0b\n\x03now\x18\x01 \x01(\x03\x12\x1d\n\x04ways\x18\x02 \x03(\x0b\x32\x0f.swarmd.v1.Ways\x12\x10\n\x08problems\x18\x03 \x03(\t\"\x15\n\x13\x45xamineSwarmRequest\"\xd1\x01\n\x0cNodeFindings\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x62sent\x18\x04 \x01(\t\x12\x13\n\x0b\x63lock_ahead\x18\x05 \x01(\x03\x12\x12\n\nround_trip\x18\x06 \x01(\x03\x12-\n\x05\x66ound\x18\x07 \x01(\x0b\x32\x1e.swarmd.v1.ExamineNodeResponse\x12\'\n\x06tables\x18\x08 \x03(\x0b\x32\x17.swarmd.v1.TableInForce\"L\n\x0cTableInForce\x12(\n\x07\x61pplied\x18\x01 \x01(\x0b\x32\x17.swarmd.v1.AppliedTable\x12\x12\n\nchanged_at\x18\x02 \x01(\x04\">\n\x14\x45xamineSwarmResponse\x12&\n\x05nodes\x18\x01 \x03(\x0b\x32\x17.swarmd.v1.NodeFindings\")\n\x13InspectTableRequest\x12\x12\n\nnetwork_id\x18\x01 \x01(\t\"e\n\tNodeTable\x12\x0f\n\x07node_id\x18\x01 \x01(\t\x12\x10\n\x08hostname\x18\x02 \x01(\t\x12\r\n\x05state\x18\x03 \x01(\t\x12&\n\x05table\x18\x04 \x01(\x0b\x32\x17.swarmd.v1.TableInForce\";\n\x14InspectTableResponse\x12#\n\x05nodes\x18\x01 \x03(\x0b\x32\x14.swarmd.v1.NodeTable2S\n\x07\x43heckup\x12H\n\x07\x45xamine\x12\x1d.swarmd.v1.ExamineNodeRequest\x1a\x1e.swarmd.v1.ExamineNodeResponse2\xa5\x01\n\x06\x44octor\x12J\n\x07\x45xamine\x12\x1e.swarmd.v1.ExamineSwarmRequest\x1a\x1f.swarmd.v1.ExamineSwarmResponse\x12O\n\x0cInspectTable\x12\x1e.swarmd.v1.InspectTableRequest\x1a\x1f.swarmd.v1.InspectTableResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -33,31 +33,31 @@ _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'swarmd.v1.doctor_pb2', _glo
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
   _globals['_NEIGHBOUR']._serialized_start=64
-  _globals['_NEIGHBOUR']._serialized_end=159
-  _globals['_EXAMINENODEREQUEST']._serialized_start=161
-  _globals['_EXAMINENODEREQUEST']._serialized_end=223
-  _globals['_TRIAL']._serialized_start=225
-  _globals['_TRIAL']._serialized_end=300
-  _globals['_WAYS']._serialized_start=303
-  _globals['_WAYS']._serialized_end=432
-  _globals['_EXAMINENODERESPONSE']._serialized_start=434
-  _globals['_EXAMINENODERESPONSE']._serialized_end=517
-  _globals['_EXAMINESWARMREQUEST']._serialized_start=519
-  _globals['_EXAMINESWARMREQUEST']._serialized_end=540
-  _globals['_NODEFINDINGS']._serialized_start=543
-  _globals['_NODEFINDINGS']._serialized_end=752
-  _globals['_TABLEINFORCE']._serialized_start=754
-  _globals['_TABLEINFORCE']._serialized_end=830
-  _globals['_EXAMINESWARMRESPONSE']._serialized_start=832
-  _globals['_EXAMINESWARMRESPONSE']._serialized_end=894
-  _globals['_INSPECTTABLEREQUEST']._serialized_start=896
-  _globals['_INSPECTTABLEREQUEST']._serialized_end=937
-  _globals['_NODETABLE']._serialized_start=939
-  _globals['_NODETABLE']._serialized_end=1040
-  _globals['_INSPECTTABLERESPONSE']._serialized_start=1042
-  _globals['_INSPECTTABLERESPONSE']._serialized_end=1101
-  _globals['_CHECKUP']._serialized_start=1103
-  _globals['_CHECKUP']._serialized_end=1186
-  _globals['_DOCTOR']._serialized_start=1189
-  _globals['_DOCTOR']._serialized_end=1354
+  _globals['_NEIGHBOUR']._serialized_end=182
+  _globals['_EXAMINENODEREQUEST']._serialized_start=184
+  _globals['_EXAMINENODEREQUEST']._serialized_end=265
+  _globals['_TRIAL']._serialized_start=267
+  _globals['_TRIAL']._serialized_end=342
+  _globals['_WAYS']._serialized_start=345
+  _globals['_WAYS']._serialized_end=505
+  _globals['_EXAMINENODERESPONSE']._serialized_start=507
+  _globals['_EXAMINENODERESPONSE']._serialized_end=590
+  _globals['_EXAMINESWARMREQUEST']._serialized_start=592
+  _globals['_EXAMINESWARMREQUEST']._serialized_end=613
+  _globals['_NODEFINDINGS']._serialized_start=616
+  _globals['_NODEFINDINGS']._serialized_end=825
+  _globals['_TABLEINFORCE']._serialized_start=827
+  _globals['_TABLEINFORCE']._serialized_end=903
+  _globals['_EXAMINESWARMRESPONSE']._serialized_start=905
+  _globals['_EXAMINESWARMRESPONSE']._serialized_end=967
+  _globals['_INSPECTTABLEREQUEST']._serialized_start=969
+  _globals['_INSPECTTABLEREQUEST']._serialized_end=1010
+  _globals['_NODETABLE']._serialized_start=1012
+  _globals['_NODETABLE']._serialized_end=1113
+  _globals['_INSPECTTABLERESPONSE']._serialized_start=1115
+  _globals['_INSPECTTABLERESPONSE']._serialized_end=1174
+  _globals['_CHECKUP']._serialized_start=1176
+  _globals['_CHECKUP']._serialized_end=1259
+  _globals['_DOCTOR']._serialized_start=1262
+  _globals['_DOCTOR']._serialized_end=1427
 # @@protoc_insertion_point(module_scope)

@@ -8,22 +8,26 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class Neighbour(_message.Message):
-    __slots__ = ("node_id", "address", "overlay_address", "manager_address")
+    __slots__ = ("node_id", "address", "overlay_address", "manager_address", "udp_addresses")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     ADDRESS_FIELD_NUMBER: _ClassVar[int]
     OVERLAY_ADDRESS_FIELD_NUMBER: _ClassVar[int]
     MANAGER_ADDRESS_FIELD_NUMBER: _ClassVar[int]
+    UDP_ADDRESSES_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     address: str
     overlay_address: str
     manager_address: str
-    def __init__(self, node_id: _Optional[str] = ..., address: _Optional[str] = ..., overlay_address: _Optional[str] = ..., manager_address: _Optional[str] = ...) -> None: ...
+    udp_addresses: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, node_id: _Optional[str] = ..., address: _Optional[str] = ..., overlay_address: _Optional[str] = ..., manager_address: _Optional[str] = ..., udp_addresses: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ExamineNodeRequest(_message.Message):
-    __slots__ = ("neighbours",)
+    __slots__ = ("neighbours", "answer_at")
     NEIGHBOURS_FIELD_NUMBER: _ClassVar[int]
+    ANSWER_AT_FIELD_NUMBER: _ClassVar[int]
     neighbours: _containers.RepeatedCompositeFieldContainer[Neighbour]
-    def __init__(self, neighbours: _Optional[_Iterable[_Union[Neighbour, _Mapping]]] = ...) -> None: ...
+    answer_at: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, neighbours: _Optional[_Iterable[_Union[Neighbour, _Mapping]]] = ..., answer_at: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class Trial(_message.Message):
     __slots__ = ("untried", "answered", "round_trip", "mtu")
@@ -38,16 +42,18 @@ class Trial(_message.Message):
     def __init__(self, untried: _Optional[str] = ..., answered: _Optional[bool] = ..., round_trip: _Optional[int] = ..., mtu: _Optional[int] = ...) -> None: ...
 
 class Ways(_message.Message):
-    __slots__ = ("node_id", "underlay", "overlay", "manager")
+    __slots__ = ("node_id", "underlay", "overlay", "manager", "udp")
     NODE_ID_FIELD_NUMBER: _ClassVar[int]
     UNDERLAY_FIELD_NUMBER: _ClassVar[int]
     OVERLAY_FIELD_NUMBER: _ClassVar[int]
     MANAGER_FIELD_NUMBER: _ClassVar[int]
+    UDP_FIELD_NUMBER: _ClassVar[int]
     node_id: str
     underlay: Trial
     overlay: Trial
     manager: Trial
-    def __init__(self, node_id: _Optional[str] = ..., underlay: _Optional[_Union[Trial, _Mapping]] = ..., overlay: _Optional[_Union[Trial, _Mapping]] = ..., manager: _Optional[_Union[Trial, _Mapping]] = ...) -> None: ...
+    udp: _containers.RepeatedCompositeFieldContainer[Trial]
+    def __init__(self, node_id: _Optional[str] = ..., underlay: _Optional[_Union[Trial, _Mapping]] = ..., overlay: _Optional[_Union[Trial, _Mapping]] = ..., manager: _Optional[_Union[Trial, _Mapping]] = ..., udp: _Optional[_Iterable[_Union[Trial, _Mapping]]] = ...) -> None: ...
 
 class ExamineNodeResponse(_message.Message):
     __slots__ = ("now", "ways", "problems")
