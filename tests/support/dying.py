@@ -15,8 +15,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable, Coroutine
-from functools import wraps
+from collections.abc import Awaitable, Callable, Coroutine
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,14 @@ from swarmd.agent.executors.containerd.files import ContainerFiles
 from swarmd.agent.executors.containerd.forwarder import Forwarder
 from swarmd.agent.executors.keeper_link import KeeperLink
 from swarmd.agent.volumes.store import VolumeStore
+from swarmd.model.reference import parse
 from swarmd.model.spec import Driver, Mount, PortConfig, VolumeOptions
 from swarmd.model.states import MountType, TaskState
+from swarmd.rpc.errors import RpcError
 from swarmd.rpc.pb.containerd import containers_pb2, leases_pb2, snapshots_pb2, tasks_pb2
+from tests.support import images
 from tests.support.containers import ContainerWorker, a_container, an_id
+from tests.support.false_registry import a_false_registry
 from tests.support.task_files import a_config, a_secret, uses_config, uses_secret
 from tests.support.workers import eventually
 
@@ -76,12 +80,13 @@ class Death:
         self._victim = victim
         self._done: int | None = None
 
-    @property
-    def has_come(self) -> bool:
-        return self._done is not None and self._done >= self.last
-
     def begin(self) -> None:
         self._done = 0
+
+    def end(self) -> bool:
+        """Count no more steps; returns whether there were enough of them."""
+        done, self._done = self._done, None
+        return done is not None and done >= self.last
 
     def step(self) -> None:
         if self._done is not None:
@@ -128,6 +133,7 @@ async def live(directory: Path, node_id: str, death: Death) -> None:
     await nothing_left(worker)
     death.begin()
     await live_once(worker)
+    await nothing_left(worker)
 
 
 async def live_once(worker: ContainerWorker) -> None:
@@ -144,32 +150,65 @@ async def live_once(worker: ContainerWorker) -> None:
     await worker.reaches(task_id, TaskState.RUNNING)
     worker.assign()
     await eventually(lambda: not worker.worker.statuses(), "the removal")
-    await nothing_left(worker)
 
 
 async def outlive_containerds(directory: Path, node_id: str) -> int:
-    """Kill the containerd of one worker at each step; returns how many there were."""
+    """Kill the containerd of one worker at each step, those of pulling an image included.
+
+    Returns how many there were.
+    """
     worker = ContainerWorker(directory, node_id=node_id)
     await worker.worker.start()
     death = Death(0, victim=lambda: worker.engine_pid)
     death.lurk()
-    await live_once(worker)
     try:
-        for death.last in range(1, STEPS_MAX):
-            death.begin()
-            await live_once(worker)
-            if not death.has_come:
-                return death.last - 1
+        with a_false_registry() as registry:
+            registry.honest = True
+            layers = [images.busybox_layer(), images.layer([images.a_file("more", b"more" * 9999)])]
+            image = registry.add("image", layers)
+            await live_once(worker)  # the first has made the bridge
+            steps = await outlive(worker, death, live_once)
+            return steps + await outlive(worker, death, partial(pull_once, image=image))
     finally:
         await worker.worker.stop(keep_tasks=True)
+
+
+async def outlive(
+    worker: ContainerWorker, death: Death, live: Callable[[ContainerWorker], Awaitable[None]]
+) -> int:
+    """Live until there are no more steps at which death could come; returns their number."""
+    for death.last in range(1, STEPS_MAX):
+        death.begin()
+        await live(worker)
+        has_come = death.end()
+        await nothing_left(worker)
+        if not has_come:
+            return death.last - 1
     raise AssertionError(f"more than {STEPS_MAX} steps")
+
+
+async def pull_once(worker: ContainerWorker, *, image: str) -> None:
+    """A container whose image has to be pulled."""
+    store = worker.node_executor.images
+    assert store is not None
+    await store.remove(parse(image))
+    worker.files.assign(complete=True)
+    task_id = an_id()
+    worker.assign(a_container(task_id, "true", image=image))
+    status = await worker.ends(task_id)
+    assert status.state is TaskState.COMPLETE, status
+    worker.assign()
+    await eventually(lambda: not worker.worker.statuses(), "the removal")
 
 
 async def nothing_left(worker: ContainerWorker) -> None:
     """Interfaces go a moment after their namespace, when the kernel finds the time."""
     left: list[str] = []
     for _ in range(LOOKS_MAX):
-        left = await leftovers(worker)
+        try:
+            left = await leftovers(worker)
+        except RpcError as error:
+            left = [error.message]  # of a containerd that has died just now
         if not left:
             return
         await asyncio.sleep(0.05)

@@ -240,7 +240,18 @@ class ImageStore:
             client = plain.leased(lease)
             yield client, Content(client, blobs=self._blobs())
         finally:
-            await asyncio.shield(plain.leases.Delete(leases_pb2.DeleteRequest(id=lease)))
+            await asyncio.shield(self._end(plain, lease))
+
+    async def _end(self, client: Client, lease: str) -> None:
+        """End a lease, also when containerd has died meanwhile; should it stay down, it expires."""
+        request = leases_pb2.DeleteRequest(id=lease)
+        try:
+            await client.leases.Delete(request)
+        except RpcError as error:
+            if is_missing(error):
+                return
+            client = await self._engine.client()
+            await client.leases.Delete(request)
 
     def _blobs(self) -> Path | None:
         if not self._engine.is_own:
