@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterable, Iterator, Mapping, Set
+from functools import lru_cache
 from ipaddress import IPv4Address, ip_network
 
 from msgspec import Struct
@@ -24,7 +25,13 @@ from swarmd.lb.core.virtual import is_ipv4, mark_of
 from swarmd.model.ids import NodeId, ServiceId
 from swarmd.model.states import Balance, PortPolicy
 from swarmd.network.core.dual import four_of
-from swarmd.network.core.tables import IPV4, Endpoint, NetworkTable, mac_of
+from swarmd.network.core.tables import (
+    ADDRESSES_REMEMBERED,
+    IPV4,
+    Endpoint,
+    NetworkTable,
+    mac_of,
+)
 
 IPV6 = 6
 # A packet's mark is a peer's number or, with any of these bits, something else; a connection's is
@@ -204,6 +211,7 @@ def mesh_state(
     )
 
 
+@lru_cache(maxsize=ADDRESSES_REMEMBERED)  # all peers are gone through whenever one joins
 def _peer(address: str, four: str, base: str) -> MeshPeer:
     number = int(IPv4Address(four)) - int(ip_network(base).network_address)
     return MeshPeer(number=number, address=address, mac=mac_of(four))

@@ -11,6 +11,7 @@ no place in it.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import lru_cache
 from ipaddress import ip_address
 
 from msgspec import Struct
@@ -20,6 +21,7 @@ from swarmd.model.network import Mechanism
 from swarmd.model.states import Balance, Protocol
 
 IPV4 = 4
+ADDRESSES_REMEMBERED = 8192  # of which something was worked out before
 
 
 class Subnet(Struct, frozen=True, gc=False):
@@ -94,6 +96,7 @@ class NetworkTable(Struct, frozen=True):
     endpoints: Mapping[TaskId, Endpoint] = {}
 
 
+@lru_cache(maxsize=ADDRESSES_REMEMBERED)
 def mac_of(address: str) -> str:
     """The hardware address of whoever has this address on an overlay.
 
