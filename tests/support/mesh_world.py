@@ -308,14 +308,20 @@ def family_of(address: str) -> socket.AddressFamily:
 
 
 def ask(
-    path: Path, address: str, *, port: int = PUBLISHED, source: str = "", source_port: int = 0
+    path: Path,
+    address: str,
+    *,
+    port: int = PUBLISHED,
+    source: str = "",
+    source_port: int = 0,
+    patience_s: float = PATIENCE_S,
 ) -> tuple[str, str]:
     """Who answers a new connection, and which address it saw."""
 
     def connect() -> socket.socket:
         sock = socket.socket(family_of(address))
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.settimeout(PATIENCE_S)
+        sock.settimeout(patience_s)
         try:
             if source or source_port:
                 sock.bind((source, source_port))
