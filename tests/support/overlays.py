@@ -117,7 +117,7 @@ def an_attachment(table: NetworkTable, *addresses: str) -> NetworkAttachment:
 
 
 def reaches(
-    source: Path, target: Path, address: str, *, size: int = 1, within_s: float = 2
+    source: Path, target: Path, address: str, *, size: int = 1, within_s: float = 10
 ) -> bool:
     """Whether datagrams from one namespace arrive at an address of another, and answers return.
 
