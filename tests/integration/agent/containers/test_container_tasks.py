@@ -16,6 +16,7 @@ from msgspec.structs import replace
 from swarmd.model.host_access import Privileges, Seccomp
 from swarmd.model.spec import DnsConfig, LogDriver, PortConfig, Resources, Ulimit
 from swarmd.model.states import SeccompMode, TaskState
+from tests.bench.containers import idle
 from tests.support import images
 from tests.support.containers import (
     ContainerWorker,
@@ -27,6 +28,9 @@ from tests.support.containers import (
 from tests.support.workers import PATIENCE_S, alive, eventually
 
 pytestmark = needs_containers
+TASK_BYTES_MAX = 500_000
+QUIET_S = 3.0
+WAKES_MAX = 6
 
 
 @pytest.fixture
@@ -273,6 +277,22 @@ async def test_streams_are_logged_apart_and_whole(worker: ContainerWorker) -> No
     assert [line for line in lines if line != "oops"] == [str(n) for n in range(1, 200_001)]
     files = worker.executor.log_directory(task_id).glob("*.log")
     assert any(" e oops" in path.read_text() for path in files)
+
+
+async def test_running_containers_cost_little_and_are_not_polled(worker: ContainerWorker) -> None:
+    """The figures themselves are of `tests.bench.containers idle`; these are their limits."""
+    first, *more = (a_container(an_id(), "sleep", "1000", grace_ns=1) for _ in range(6))
+    await idle.run(worker, [first])
+    before = idle.memory(worker)
+    await idle.run(worker, [first, *more])
+    after = idle.memory(worker)
+    assert sum(after.values()) - sum(before.values()) < TASK_BYTES_MAX * len(more)
+    await asyncio.sleep(1)  # what follows a start is over
+    woken = {name: idle.switches(pid) for name, pid in idle.processes(worker).items()}
+    await asyncio.sleep(QUIET_S)
+    for name, pid in idle.processes(worker).items():
+        # This look, and that the keeper is asked now and then whether it is there.
+        assert idle.switches(pid) - woken[name] <= WAKES_MAX, name
 
 
 def fetch(port: int) -> str:
