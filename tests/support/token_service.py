@@ -25,7 +25,7 @@ LIFE_S = 300
 
 
 class TokenService(ThreadingHTTPServer):
-    """Gives pull tokens to one user, and to nobody else."""
+    """Gives pull tokens to one user, and to nobody else; also for an identity token."""
 
     daemon_threads = True
 
@@ -33,6 +33,7 @@ class TokenService(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", 0), _Asked)
         pair = f"{username}:{password}".encode()
         self.expected = f"Basic {base64.b64encode(pair).decode()}"
+        self.identity_token = f"of {username} for good"
         self.scopes: list[str] = []
         self._key = ec.generate_private_key(ec.SECP256R1())
         certificate = _certificate(self._key)
@@ -69,7 +70,16 @@ class _Asked(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         known = self.headers.get("Authorization") == self.server.expected
-        scope = parse_qs(urlsplit(self.path).query).get("scope", [""])[0]
+        self._answer(parse_qs(urlsplit(self.path).query).get("scope", [""])[0], known=known)
+
+    def do_POST(self) -> None:
+        length = int(self.headers["Content-Length"])
+        form = {name: one for name, (one, *_) in parse_qs(self.rfile.read(length).decode()).items()}
+        known = form.get("grant_type") == "refresh_token"
+        known = known and form.get("refresh_token") == self.server.identity_token
+        self._answer(form.get("scope", ""), known=known)
+
+    def _answer(self, scope: str, *, known: bool) -> None:
         self.server.scopes.append(scope)
         body = json.dumps({"token": self.server.token(scope)}).encode() if known else b""
         self.send_response(200 if known else 401)

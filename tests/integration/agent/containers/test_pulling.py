@@ -123,6 +123,10 @@ async def test_a_registry_that_wants_tokens_gets_them_for_the_repository_alone(
             await puller.pull(name, (Credentials(USER, "wrong"),))
         image = await puller.pull(name, (Credentials(USER, PASSWORD),))
         assert image.name == str(name)
+        # Tokens for pulling are good for minutes; what buys them is kept.
+        with pytest.raises(NoSuchImage, match="does not show it to anybody"):
+            await puller.pull(name, (Credentials(identity_token="another"),))
+        await puller.pull(name, (Credentials(identity_token=tokens.identity_token),))
         assert set(tokens.scopes) == {"repository:team/app:pull"}
 
 
