@@ -17,6 +17,7 @@ from swarmd.cli.job_progress import job_progress
 from swarmd.cli.update_words import NO_NAMES, awaits
 from swarmd.cli.words import task_error
 from swarmd.model import defaults, modes
+from swarmd.model.endpoints import alike_for_tasks
 from swarmd.model.instant import SECOND
 from swarmd.model.service import Service
 from swarmd.model.states import RestartCondition, TaskState, UpdateState
@@ -110,7 +111,8 @@ def _job(service: Service, tasks: Sequence[Task]) -> Progress:
 def is_current(task: Task, service: Service) -> bool:
     """Whether the task is what the present spec would make."""
     return task.spec_version == service.spec_version or (
-        task.spec == service.spec.task_template and task.endpoint_spec == service.spec.endpoint_spec
+        task.spec == service.spec.task_template
+        and alike_for_tasks(task.endpoint_spec, service.spec.endpoint_spec)
     )
 
 

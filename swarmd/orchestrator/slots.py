@@ -13,10 +13,11 @@ from typing import NamedTuple, TypeAlias
 
 from msgspec.structs import replace
 
+from swarmd.model.endpoints import alike_for_tasks
 from swarmd.model.ids import NodeId, ServiceId
 from swarmd.model.node import Node
 from swarmd.model.service import Service
-from swarmd.model.spec import TaskSpec
+from swarmd.model.spec import EndpointSpec, TaskSpec
 from swarmd.model.states import TaskState, UpdateState
 from swarmd.model.task import Task
 from swarmd.orchestrator.constraints import of_task, satisfies
@@ -63,6 +64,7 @@ class SpecJudge:
         self._constraints = of_task(self._wanted)
         self._tolerations = tolerations_of(self._wanted)
         self._seen: dict[int, tuple[TaskSpec, Difference]] = {}  # keeps what it has an id of
+        self._endpoints: dict[int, tuple[EndpointSpec | None, bool]] = {}  # whether they are alike
 
     def judges(self, service: Service) -> bool:
         """Whether this judge's answers hold for `service` as well."""
@@ -82,7 +84,14 @@ class SpecJudge:
                 node = view.find_node(task.node_id) if task.node_id else None
                 return node is None or not self._may_stay(node)
             case Difference.NONE:
-                return task.endpoint_spec != self.service.spec.endpoint_spec
+                return not self._is_served_alike(task.endpoint_spec)
+
+    def _is_served_alike(self, spec: EndpointSpec | None) -> bool:
+        known = self._endpoints.get(id(spec))
+        if known is None:
+            known = (spec, alike_for_tasks(spec, self.service.spec.endpoint_spec))
+            self._endpoints[id(spec)] = known
+        return known[1]
 
     def _may_stay(self, node: Node) -> bool:
         """Whether the spec as it is now lets a task stay where it is."""

@@ -25,9 +25,15 @@ from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.network import Network
 from swarmd.model.node import Node
 from swarmd.model.service import Service
-from swarmd.model.states import Balance, PublishMode
+from swarmd.model.states import PublishMode
 from swarmd.model.task import Task
-from swarmd.network.core.rows import balance_of, reach, takes_connections, weight_of
+from swarmd.network.core.rows import (
+    balance_of,
+    reach,
+    takes_connections,
+    weight_label_of,
+    weight_of,
+)
 from swarmd.store.changes import Committed
 from swarmd.store.held_addresses import bare
 from swarmd.store.view import View
@@ -36,10 +42,11 @@ from swarmd.store.view import View
 class _Row:
     """A published service while it is kept up to date."""
 
-    def __init__(self, name: str, ports: tuple[PublishedPort, ...], balance: Balance) -> None:
-        self.name = name
+    def __init__(self, service: Service, ports: tuple[PublishedPort, ...]) -> None:
+        self.name = service.spec.name
         self.ports = ports
-        self.balance = balance
+        self.balance = balance_of(service)
+        self.weight_label = weight_label_of(service)
         self.backends: dict[TaskId, Backend] = {}
 
     def endpoints(self, service_id: ServiceId) -> ServiceEndpoints:
@@ -57,6 +64,7 @@ class _Row:
             self.name == service.spec.name
             and self.ports == published_ports(service)
             and self.balance is balance_of(service)
+            and self.weight_label == weight_label_of(service)
         )
 
 
@@ -175,9 +183,9 @@ class EndpointCatalogue:
         if service is None or not ports:
             self._rows.pop(service_id, None)
             return
-        row = _Row(service.spec.name, ports, balance_of(service))
+        row = _Row(service, ports)
         for task in self._view.tasks_of_service(service_id):
-            backend = self._backend(task)
+            backend = self._backend(task, row)
             if backend is not None:
                 row.backends[task.id] = backend
         self._rows[service_id] = row
@@ -195,17 +203,18 @@ class EndpointCatalogue:
             for task_id in list(row.backends):
                 self._judge(task_id, service_id)
 
-    def _backend(self, task: Task) -> Backend | None:
+    def _backend(self, task: Task, row: _Row) -> Backend | None:
         ingress = self._view.find_ingress_network()
         node = self._view.find_node(task.node_id)
-        return backend_of(task, node, ingress.id if ingress is not None else NetworkId(""))
+        ingress_id = ingress.id if ingress is not None else NetworkId("")
+        return backend_of(task, node, ingress_id, weight_label=row.weight_label)
 
     def _judge(self, task_id: TaskId, service_id: ServiceId) -> None:
         row = self._rows.get(service_id)
         if row is None:
             return
         task = self._view.find_task(task_id)
-        backend = self._backend(task) if task is not None else None
+        backend = self._backend(task, row) if task is not None else None
         if backend == row.backends.get(task_id):
             return
         if backend is None:
@@ -229,7 +238,9 @@ def published_ports(service: Service) -> tuple[PublishedPort, ...]:
     )
 
 
-def backend_of(task: Task, node: Node | None, ingress_id: NetworkId) -> Backend | None:
+def backend_of(
+    task: Task, node: Node | None, ingress_id: NetworkId, *, weight_label: str = ""
+) -> Backend | None:
     """Where a task takes connections; None while it should get none."""
     if node is None or not takes_connections(task, node):
         return None
@@ -239,7 +250,7 @@ def backend_of(task: Task, node: Node | None, ingress_id: NetworkId) -> Backend 
         address=reach(node),
         ports=tuple(_mappings(task)),
         ingress_address=_address_on(task, ingress_id),
-        weight=weight_of(task, node),
+        weight=weight_of(node, weight_label),
     )
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from swarmd.manager.control.core import Calls, require_id
 from swarmd.manager.control.filters import Common, NamedAs, one_of
+from swarmd.model.endpoints import alike_for_tasks
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
@@ -96,5 +97,5 @@ class TaskCalls(Calls):
             return True
         return task.spec_version != service.spec_version and (
             task.spec != service.spec.task_template
-            or task.endpoint_spec != service.spec.endpoint_spec
+            or not alike_for_tasks(task.endpoint_spec, service.spec.endpoint_spec)
         )

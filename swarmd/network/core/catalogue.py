@@ -27,6 +27,7 @@ from swarmd.network.core.rows import (
     peer_of,
     reach,
     service_rows,
+    weight_label_of,
 )
 from swarmd.network.core.tables import Endpoint, NetworkTable, Peer, ServiceRow
 from swarmd.store.changes import Change, Committed
@@ -183,6 +184,9 @@ class NetworkCatalogue:
                     self._judge_node(change, node.id)
                 case Service() as service:
                     self._judge_service(service.id)
+                    if _weighted(change.old) != _weighted(change.new):
+                        for task in self._view.tasks_of_service(service.id):
+                            self._judge_task(task.id, task.networks)
                 case Network() as network:
                     self._judge_network(network)
 
@@ -269,9 +273,14 @@ class NetworkCatalogue:
 
     def _judge_task(self, task_id: TaskId, attachments: Iterable[NetworkAttachment]) -> None:
         task = self._view.find_task(task_id)
-        node = self._view.find_node(task.node_id) if task is not None else None
+        if task is None:
+            for network_id in _ids(attachments):
+                self._put(network_id, _endpoints, task_id, None)
+            return
+        node = self._view.find_node(task.node_id)
+        label = weight_label_of(self._view.find_service(task.service_id))
         for network_id in _ids(attachments):
-            row = endpoint_of(task, node, network_id) if task is not None else None
+            row = endpoint_of(task, node, network_id, weight_label=label)
             self._put(network_id, _endpoints, task_id, row)
 
 
@@ -305,6 +314,10 @@ def _attached(record: object) -> tuple[NetworkAttachment, ...]:
             return attachments
         case _:
             return ()
+
+
+def _weighted(record: object) -> str:
+    return weight_label_of(record) if isinstance(record, Service) else ""
 
 
 def _shown(node: Node) -> tuple[str, str, object]:

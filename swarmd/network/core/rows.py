@@ -63,13 +63,18 @@ def balance_of(service: Service) -> Balance:
     return spec.balance if spec is not None else Balance.ROUND_ROBIN
 
 
-def weight_of(task: Task, node: Node | None) -> int:
-    """A task's share of its service's connections, as the label of its node says.
+def weight_label_of(service: Service | None) -> str:
+    """The label of nodes that is the weight of a service's tasks; empty when there is none."""
+    spec = service.spec.endpoint_spec if service is not None else None
+    return spec.weight_label if spec is not None else ""
+
+
+def weight_of(node: Node | None, label: str) -> int:
+    """The share of its service's connections that a task on `node` gets.
 
     1 where no label is asked for, the node has none, or its value is no whole number up to 100: a
     task that runs is never left without connections by a mistake in a label.
     """
-    label = task.endpoint_spec.weight_label if task.endpoint_spec is not None else ""
     text = node.spec.labels.get(label, "") if label and node is not None else ""
     weight = int(text) if _WEIGHT.fullmatch(text) else 1
     return weight if 1 <= weight <= WEIGHT_MAX else 1
@@ -136,7 +141,9 @@ def _is_overlay(view: View, network_id: NetworkId) -> bool:
     return network is not None and not is_node_local(network)
 
 
-def endpoint_of(task: Task, node: Node | None, network_id: NetworkId) -> Endpoint | None:
+def endpoint_of(
+    task: Task, node: Node | None, network_id: NetworkId, *, weight_label: str = ""
+) -> Endpoint | None:
     """A task's row; None before it has an address on the network and once it has stopped."""
     attachment = _on(task.networks, network_id)
     if attachment is None or not attachment.addresses or not task.node_id:
@@ -151,7 +158,7 @@ def endpoint_of(task: Task, node: Node | None, network_id: NetworkId) -> Endpoin
         names=names_of(task, node),
         aliases=attachment.aliases,
         ready=takes_connections(task, node),
-        weight=weight_of(task, node),
+        weight=weight_of(node, weight_label),
     )
 
 

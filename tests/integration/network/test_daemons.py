@@ -214,6 +214,13 @@ def balances_as_asked(swarm: Swarm, caller: str) -> None:
     # Rules don't count connections, which is said.
     with pytest.raises(CommandFailed, match="shared asks for balance least-connection"):
         swarm.command(first, "doctor")
+    before = tasks(swarm, "shared")
+    swarm.command(first, "service", "update", "--balance", "round-robin", "shared")
+    assert tasks(swarm, "shared") == before
+    wait_until(
+        lambda: "asks for" not in swarm.command(first, "network", "inspect", "--verbose", "front"),
+        what="nodes to have nothing more to say of it",
+    )
     swarm.command(first, "node", "update", "--label-rm", "share", "w1")
     wait_until(lambda: called("http://shared/", 6)[heavy] == 2, what="shares to be equal again")
     swarm.command(first, "service", "rm", "shared")

@@ -260,12 +260,14 @@ def test_a_service_shows_its_balance_and_tasks_the_weight_of_their_node() -> Non
     assert n1 is not None
     cluster.put(
         replace(web, spec=replace(web.spec, endpoint_spec=spec)),
-        replace(task("b", "10.0.1.5/24"), endpoint_spec=spec),
+        task("b", "10.0.1.5/24", on="n2"),
         replace(n1, spec=replace(n1.spec, labels={"power": "8"})),
     )
     table = cluster.table()
     assert table.services[ServiceId("web")].balance is Balance.LEAST_CONNECTION
-    assert [row.weight for row in table.endpoints.values()] == [1, 8]
+    assert [row.weight for row in table.endpoints.values()] == [8, 1]
+    cluster.put(web)
+    assert [row.weight for row in cluster.table().endpoints.values()] == [1, 1]
 
 
 def test_one_task_among_many_is_a_delta_about_that_task() -> None:

@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from swarmd.model import versions
 from swarmd.model.ids import ServiceId
 from swarmd.model.instant import SECOND
-from swarmd.model.spec import RestartPolicy, UpdateConfig
-from swarmd.model.states import FailureAction, TaskState, UpdateOrder, UpdateState
+from swarmd.model.spec import EndpointSpec, RestartPolicy, UpdateConfig
+from swarmd.model.states import Balance, FailureAction, TaskState, UpdateOrder, UpdateState
 from swarmd.model.task import Task
 from swarmd.store.changes import Update
 from tests.support.cluster import Swarm
@@ -58,6 +58,23 @@ def test_a_task_that_does_not_run_in_time_has_failed_and_says_so(order: UpdateOr
     assert late.desired_state is TaskState.SHUTDOWN
     kept = 2 if order is UpdateOrder.START_FIRST else 1
     assert images(swarm, service_id) == ["web:1"] * kept
+
+
+def test_another_way_to_balance_replaces_no_task_and_another_drain_timeout_does() -> None:
+    config = UpdateConfig(parallelism=1)
+    swarm = Swarm(nodes=2)
+    service_id = swarm.create(a_spec("web:1", config))
+    swarm.converge()
+    first = {task.id for task in swarm.running(service_id)}
+    hashed = EndpointSpec(balance=Balance.SOURCE_HASH, weight_label="cpus")
+    swarm.update(service_id, a_spec("web:1", config, endpoint_spec=hashed))
+    swarm.converge()
+    assert {task.id for task in swarm.running(service_id)} == first
+    assert swarm.status(service_id) is not UpdateState.UPDATING
+    drained = replace(hashed, drain_timeout_ns=1)
+    swarm.update(service_id, a_spec("web:1", config, endpoint_spec=drained))
+    swarm.converge()
+    assert first.isdisjoint(task.id for task in swarm.running(service_id))
 
 
 def test_the_time_to_run_begins_when_the_old_task_has_stopped() -> None:

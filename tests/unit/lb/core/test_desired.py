@@ -222,15 +222,18 @@ def test_what_does_not_show_in_the_table_is_no_change() -> None:
 
 def test_tasks_have_the_weight_that_a_label_of_their_node_says() -> None:
     cluster = a_cluster()
-    weighted = EndpointSpec(weight_label="power")
-    cluster.put(replace(task("c"), endpoint_spec=weighted))
-    for value, weight in {"3": 3, "0": 1, "101": 1, "100": 100, "much": 1}.items():
+    weighted = ServiceSpec(name="web", endpoint_spec=EndpointSpec(weight_label="power"))
+    cluster.put(replace(service(), spec=weighted))
+    for value, weight in {"3": 3, "0": 1, "101": 1, "much": 1, "100": 100}.items():
         before = cluster.store.find_node("n1")
         assert before is not None
         cluster.put(replace(before, spec=replace(before.spec, labels={"power": value})))
         cluster.catalogue.take_delta()
         rows = cluster.catalogue.tables().services[WEB].backends
-        assert [(row.task_id, row.weight) for row in rows] == [("a", 1), ("b", 1), ("c", weight)]
+        assert [(row.task_id, row.weight) for row in rows] == [("a", weight), ("b", 1)]
+    cluster.put(replace(service(), spec=ServiceSpec(name="web")))
+    cluster.catalogue.take_delta()
+    assert {row.weight for row in cluster.catalogue.tables().services[WEB].backends} == {1}
 
 
 def test_a_service_is_balanced_as_its_spec_says() -> None:
@@ -269,13 +272,26 @@ class Following(RuleBasedStateMachine):
     nodes = st.sampled_from(["n1", "n2"])
     services = st.sampled_from(["web", "db"])
 
-    @rule(name=nodes, state=st.sampled_from(list(NodeState)), address=st.sampled_from(["", "::1"]))
-    def node_changes(self, name: str, state: NodeState, address: str) -> None:
-        self.cluster.put(node(name, address, state))
+    @rule(
+        name=nodes,
+        state=st.sampled_from(list(NodeState)),
+        address=st.sampled_from(["", "::1"]),
+        power=st.sampled_from(["", "2"]),
+    )
+    def node_changes(self, name: str, state: NodeState, address: str, power: str) -> None:
+        changed = node(name, address, state)
+        spec = replace(changed.spec, labels={"power": power})
+        self.cluster.put(replace(changed, spec=spec))
 
-    @rule(name=services, port=st.sampled_from([0, 8080, 8081]))
-    def service_changes(self, name: str, port: int) -> None:
-        self.cluster.put(service(name, PortConfig(target_port=80, published_port=port)))
+    @rule(
+        name=services,
+        port=st.sampled_from([0, 8080, 8081]),
+        label=st.sampled_from(["", "power"]),
+    )
+    def service_changes(self, name: str, port: int, label: str) -> None:
+        changed = service(name, PortConfig(target_port=80, published_port=port))
+        spec = replace(changed.spec, endpoint_spec=EndpointSpec(weight_label=label))
+        self.cluster.put(replace(changed, spec=spec))
 
     @rule(name=names, on=nodes, of=services)
     def task_is_created(self, name: str, on: str, of: str) -> None:
