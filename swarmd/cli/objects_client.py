@@ -112,5 +112,6 @@ async def usage(client: Client) -> dict[str, Usage]:
                 count(place.network_id, "tasks")
     for listed in await client.nodes():
         for place in listed.node.attachments:
-            count(place.network_id, "nodes")
+            if place.addresses:
+                count(place.network_id, "nodes")
     return counted

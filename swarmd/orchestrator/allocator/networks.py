@@ -6,7 +6,8 @@ address on each network that its tasks take part in. Waiting tasks hold nothing.
 
 Who finds a network full waits and says so. Only nodes do without: every node takes part in the
 ingress network, and nodes that join must not keep tasks from running, so a part of it is left for
-services and tasks.
+services and tasks. A node without an address is attached all the same, as its tasks need the rest
+of what nodes are told of a network.
 """
 
 from __future__ import annotations
@@ -91,7 +92,10 @@ class Networks:
             self._without.pop(node_id, None)
             self._nodes.update(self._without)
         else:
-            self.book.record(_node(node_id), _places(new.attachments))
+            places = _places(new.attachments)
+            if self._without and len(self.book.held_by(_node(node_id))) > len(places):
+                self._nodes.update(self._without)
+            self.book.record(_node(node_id), places)
             self._nodes[node_id] = None
 
     def observe_task(self, old: Task | None, new: Task | None) -> None:
@@ -225,14 +229,14 @@ class Networks:
         attachments = []
         self._without.pop(node.id, None)
         for network_id, left in self._networks_of(node.id):
-            attachment = present.get(network_id)
-            if attachment is None:
+            attachment = present.get(network_id) or NetworkAttachment(network_id=network_id)
+            if not attachment.addresses:
                 try:
                     addresses = self.book.allocate(network_id, holder, leave=left)
                 except Exhausted:
                     self._without[node.id] = None
-                    continue  # its tasks have addresses; engines that balance do without
-                attachment = NetworkAttachment(network_id=network_id, addresses=addresses)
+                else:
+                    attachment = replace(attachment, addresses=addresses)
             attachments.append(attachment)
         return tuple(sorted(attachments, key=lambda attachment: attachment.network_id))
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from msgspec.structs import replace
 
 from swarmd.model.host_access import HostAccess
-from swarmd.model.ids import NetworkId, TaskId
+from swarmd.model.ids import NetworkId, NodeId, TaskId
 from swarmd.model.spec import ContainerSpec, EndpointSpec, NetworkAttachmentConfig, PortConfig
-from swarmd.model.states import NodeState, PublishMode, ResolutionMode, TaskState
+from swarmd.model.states import Availability, NodeState, PublishMode, ResolutionMode, TaskState
 from swarmd.model.task import Task
 from swarmd.orchestrator.explain import explain_service
 from swarmd.store.changes import Create, Delete, Kind
@@ -182,12 +182,35 @@ def test_nodes_without_an_address_on_the_ingress_network_inherit_those_of_others
     swarm = Swarm(nodes=20)
     add_network(swarm, "ingress", ingress=True, **an_ipam("10.7.0.0/28"))
     swarm.converge()
-    with_one = [node.id for node in swarm.store.nodes() if node.attachments]
+    with_one = nodes_with_addresses(swarm)
     assert len(with_one) == 10
+    assert all(node.attachments for node in swarm.store.nodes()), "the others take part as well"
     for node_id in with_one[:4]:
         swarm.remove_node(node_id)
     swarm.converge()
-    assert len([node for node in swarm.store.nodes() if node.attachments]) == 10
+    assert len(nodes_with_addresses(swarm)) == 10
+    assert_books_agree(swarm)
+
+
+def nodes_with_addresses(swarm: Swarm) -> list[NodeId]:
+    return [
+        node.id for node in swarm.store.nodes() if any(one.addresses for one in node.attachments)
+    ]
+
+
+def test_a_node_whose_tasks_took_the_last_addresses_takes_part_and_gets_the_next_one() -> None:
+    swarm = Swarm(nodes=1)
+    add_network(swarm, "tiny", **an_ipam("10.7.0.0/29"))
+    first = swarm.create(on("tiny", replicas=2))
+    swarm.converge()
+    swarm.set_node("n1", availability=Availability.PAUSE)
+    swarm.put_node(a_node("n2"))
+    swarm.create(on("tiny", name="other", endpoint_spec=EndpointSpec(mode=ResolutionMode.DNSRR)))
+    swarm.converge()
+    assert [one.addresses for one in swarm.store.get_node("n2").attachments] == [()]
+    swarm.remove(first)
+    swarm.converge()
+    assert [len(one.addresses) for one in swarm.store.get_node("n2").attachments] == [1]
     assert_books_agree(swarm)
 
 
