@@ -5,11 +5,17 @@ successor runs before the task is told to stop. A service keeps `min_available` 
 many tasks leave at a time as that allows, and the others wait and say so. A service that may spare
 none at all can only go start-first, so it does, whatever the node asks for.
 
+Start-first can't work where a network is full and a successor waits for the very address that the
+task holds. Once nothing is under way any more that would free one, the task stops first after all,
+one at a time, if its service can spare it.
+
 An ordinal of a stateful service can't run twice, so it always stops first, and one that its service
 may not spare stays until that changes. Tasks bound to their node end with it.
 """
 
 from __future__ import annotations
+
+from typing import NamedTuple
 
 from swarmd.model import defaults
 from swarmd.model.node import Node
@@ -21,11 +27,20 @@ from swarmd.orchestrator.context import Pass
 from swarmd.orchestrator.ledger import Ledger
 from swarmd.orchestrator.nodes import is_leaving
 from swarmd.orchestrator.restart import should_restart
+from swarmd.orchestrator.room import Probe, brief, lacks_room
 from swarmd.orchestrator.slots import SlotKey, SpecJudge, history_of
 from swarmd.orchestrator.updater import as_it_was
 
 WAITS = "waits to leave its node"
 STAYS = "running"
+
+
+class _HeldUp(NamedTuple):
+    """A task that is to leave start-first, and its successor, which has no room."""
+
+    key: SlotKey
+    leaving: Task
+    waiting: Task
 
 
 def note_leaving(ledger: Ledger, key: SlotKey, history: tuple[Task, ...], work: Pass) -> None:
@@ -48,6 +63,7 @@ def lead_away(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) 
         return
     service = judge.service
     spare = Spare(work.view, work.plan.ending)
+    held_up: list[_HeldUp] = []
     for key in ledger.leaving:
         if work.plan.full:
             return
@@ -60,6 +76,9 @@ def lead_away(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) 
         node = work.view.get_node(leaving.node_id)
         if _starts_first(service, node):
             written = _start_successor(service, key, history, leaving, node, work)
+            waiting = next((task for task in history if _waits_for(leaving, task)), None)
+            if waiting is not None:
+                held_up.append(_HeldUp(key, leaving, waiting))
         elif not spare.can_take(leaving):
             written = _say(leaving, f"{WAITS}: {_too_few(service)}", work)
         else:
@@ -68,6 +87,40 @@ def lead_away(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) 
             written = True
         if written:
             busy.add(key)
+    if held_up and not busy and not work.plan.full and not _room_is_coming(service, work):
+        _make_room(held_up, spare, busy, work)
+
+
+def _waits_for(leaving: Task, task: Task) -> bool:
+    """Whether a task of the same slot is the successor and has no room."""
+    return (
+        task.replaces == leaving.id and task.desired_state <= TaskState.RUNNING and lacks_room(task)
+    )
+
+
+def _room_is_coming(service: Service, work: Pass) -> bool:
+    """Whether addresses of the service become free by what is under way."""
+    for task in work.view.tasks_of_service(service.id):
+        state = task.status.state
+        if task.desired_state > TaskState.RUNNING:
+            if TaskState.ASSIGNED <= state <= TaskState.RUNNING:
+                return True  # it stops
+        elif task.replaces and TaskState.ASSIGNED <= state < TaskState.RUNNING:
+            return True  # what it replaces will stop
+    return False
+
+
+def _make_room(held_up: list[_HeldUp], spare: Spare, busy: set[SlotKey], work: Pass) -> None:
+    """Have the first task stop whose successor could then be placed."""
+    for key, leaving, waiting in held_up:
+        probe = Probe(waiting, work)
+        if probe.has_room:
+            return  # the scheduler gives it in this very pass
+        if spare.can_take(leaving) and probe.is_helped_by((leaving,)):
+            why = f"its successor has no room beside it: {brief(waiting)}"
+            work.plan.shut_down(leaving, f"task {leaving.id} stops first, as {why}")
+            busy.add(key)
+            return
 
 
 def _starts_first(service: Service, node: Node) -> bool:

@@ -45,33 +45,37 @@ def find_stuck(
     if not waiting or len(waiting) < len(run.in_flight) or run.stopping:
         return None
     for key, task in waiting:
-        probe = _Probe(task, work)
+        probe = Probe(task, work)
         if probe.has_room:
             return None
         leaving = _old_tasks(key, task, judge, work.view)
         if probe.is_helped_by(leaving):
-            return Stuck(task, _brief(task), key, leaving)
+            return Stuck(task, brief(task), key, leaving)
     first, task = waiting[0]
-    probe = _Probe(task, work)
+    probe = Probe(task, work)
     for key in outdated if task.slot else ():
         if run.occupied(key):
             continue
         leaving = _old_tasks(key, task, judge, work.view)
         if probe.is_helped_by(leaving):
-            return Stuck(task, _brief(task), key, leaving)
-    return Stuck(task, _brief(task), first, ())
+            return Stuck(task, brief(task), key, leaving)
+    return Stuck(task, brief(task), first, ())
 
 
 def _waiting(run: UpdateRun, view: View) -> list[tuple[SlotKey, Task]]:
-    """The new tasks that the scheduler could not place, nor make room for."""
+    """The new tasks without room."""
     found = []
     for key, task_id in run.in_flight.items():
         task = view.find_task(task_id)
-        if task is None or task.reserved_node_id:
-            continue
-        if task.status.state is TaskState.PENDING and task.status.err:
+        if task is not None and lacks_room(task):
             found.append((key, task))
     return found
+
+
+def lacks_room(task: Task) -> bool:
+    """Whether the scheduler could neither place the task nor make room for it."""
+    waits = task.status.state is TaskState.PENDING and not task.reserved_node_id
+    return waits and bool(task.status.err)
 
 
 def _old_tasks(key: SlotKey, waiting: Task, judge: SpecJudge, view: View) -> tuple[Task, ...]:
@@ -85,7 +89,7 @@ def _old_tasks(key: SlotKey, waiting: Task, judge: SpecJudge, view: View) -> tup
     )
 
 
-class _Probe:
+class Probe:
     """What a waiting task would find if some tasks were gone."""
 
     def __init__(self, task: Task, work: Pass) -> None:
@@ -135,7 +139,7 @@ class _Probe:
         return fits
 
 
-def _brief(task: Task) -> str:
+def brief(task: Task) -> str:
     """The scheduler's reason without its advice, which is about to be followed."""
     reason, closed, _ = task.status.err.partition("); ")
     return f"{reason})" if closed else reason.partition("; ")[0]

@@ -22,7 +22,7 @@ from swarmd.model.states import TaskState
 from swarmd.model.task import Task, TaskStatus
 from swarmd.orchestrator.actions import Plan
 from swarmd.orchestrator.attaching import Allocated, Attach, Attaching, Exhausted
-from swarmd.orchestrator.nodes import is_leaving
+from swarmd.orchestrator.nodes import on_invalid_node
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.load import Version
 from swarmd.orchestrator.scheduler.making_room import NO_NODE, PENDING, RoomMaker, Rooms
@@ -213,12 +213,13 @@ def _assigned(
 def _moves_by_choice(task: Task, view: View) -> bool:
     """Whether it is for a move, whose task can as well stay where it is.
 
-    One on a node that is being drained can't, so its successor waits for a node like any other.
+    One on a node that is being drained can't, nor one whose node has died, so its successor waits
+    for a node like any other.
     """
     if not task.replaces:
         return False
     replaced = view.find_task(task.replaces)
-    return replaced is None or not is_leaving(replaced, view)
+    return replaced is None or not on_invalid_node(replaced, view)
 
 
 def _call_off(task: Task, why: str, reason: str | None, plan: Plan) -> None:

@@ -135,9 +135,23 @@ def test_where_a_network_is_full_one_task_at_a_time_stops_first(swarm: Swarm) ->
     shown = swarm.command(first, "service", "update", "--env-add", "V=2", "web")
     assert "stops first, as its new task has no room beside the old one: network tiny" in shown
     assert "3/3 running" in shown
+    drain_start_first(swarm)
     publish(swarm, "one")
     with pytest.raises(CommandFailed, match="8081"):
         publish(swarm, "two")
+
+
+def drain_start_first(swarm: Swarm) -> None:
+    """All tasks move to the worker, though no address is left for any of them meanwhile."""
+    first = manager(swarm)
+    worker = id_of(swarm, swarm.machines.by_name["w1"])
+    swarm.command(first, "node", "update", "--availability", "active", worker)
+    shown = swarm.command(first, "node", "drain", "--drain-order", "start-first", "--wait", "self")
+    assert shown.rstrip().endswith("is empty.")
+    told = swarm.command(first, "events", "--since", "0", "--until", "0s", "-f", "type=task")
+    assert "stops first, as its successor has no room beside it: network tiny" in told
+    rows = swarm.rows(first, "node", "ps", worker, "--filter", "desired-state=running")
+    assert len([row for row in rows if row["CurrentState"].startswith("Running")]) == 3
 
 
 def publish(swarm: Swarm, name: str) -> None:

@@ -11,6 +11,7 @@ from swarmd.model.ids import ServiceId
 from swarmd.model.instant import SECOND
 from swarmd.model.spec import (
     GlobalMode,
+    NetworkAttachmentConfig,
     Placement,
     Replicated,
     RestartPolicy,
@@ -27,7 +28,8 @@ from swarmd.model.states import (
 )
 from swarmd.model.task import Task
 from swarmd.store.changes import SetTaskStatus
-from tests.support.cluster import Swarm, a_service_spec, a_task_spec
+from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
+from tests.support.networks import add_network, an_ipam, assert_books_agree
 
 START, STOP = UpdateOrder.START_FIRST, UpdateOrder.STOP_FIRST
 
@@ -123,6 +125,42 @@ def test_start_first_a_task_stays_until_there_is_room_for_its_successor() -> Non
     assert old.status.message == "waits to leave its node: runs until its successor does"
     (new,) = [task for task in swarm.wanted(service_id) if not task.node_id]
     assert new.status.err.startswith("no suitable node")
+
+
+def on_a_full_network(*, min_available: int = 0) -> tuple[Swarm, ServiceId]:
+    """Six addresses: the gateway, the service, a node, and three tasks, all on that node."""
+    swarm = Swarm(nodes=1)
+    add_network(swarm, "tiny", **an_ipam("10.7.0.0/29"))
+    template = replace(a_task_spec(), networks=(NetworkAttachmentConfig(target="tiny"),))
+    spec = a_service_spec(replicas=3, task=template, min_available=min_available)
+    service_id = swarm.create(spec)
+    swarm.converge()
+    swarm.put_node(a_node("n2"))
+    drain(swarm, "n1", START)
+    return swarm, service_id
+
+
+@pytest.mark.parametrize("elects", [False, True])
+def test_start_first_where_a_network_is_full_one_task_at_a_time_stops_first(elects: bool) -> None:
+    swarm, service_id = on_a_full_network()
+    low = 3
+    while swarm.step():
+        if elects:
+            swarm.elect()
+        low = min(low, len(swarm.running(service_id)))
+        assert_books_agree(swarm)
+    swarm.converge()
+    assert low == 2
+    assert swarm.nodes_of(service_id) == {"n2": 3}
+
+
+def test_a_task_that_its_service_may_not_spare_stays_where_the_network_is_full() -> None:
+    swarm, service_id = on_a_full_network(min_available=3)
+    swarm.advance(600 * SECOND)
+    assert len(swarm.running(service_id)) == 3
+    assert {task.node_id for task in swarm.running(service_id)} == {"n1"}
+    waiting = [task for task in swarm.wanted(service_id) if not task.node_id]
+    assert {task.status.err.partition(" has")[0] for task in waiting} == {"network tiny"}
 
 
 def test_a_node_that_is_wanted_back_keeps_the_tasks_that_have_not_left() -> None:
