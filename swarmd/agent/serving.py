@@ -37,7 +37,8 @@ from swarmd.runtime.timeouts import timeout
 log = logging.getLogger(__name__)
 
 LISTEN_GRACE_S = 3.0
-LOOK_FIRST_S, LOOK_LONGEST_S = 0.01, 0.25
+# Nobody waits for much longer than it takes: half of that on top, at the most.
+LOOK_FIRST_S, LOOK_LATER, LOOK_LONGEST_S = 0.01, 1.5, 0.25
 WORTHWHILE_LOOK_S = 0.05
 TELL_S = 1.0
 # Packets that were sent to the task while it was still balanced to have arrived by then, and the
@@ -269,4 +270,4 @@ def _pauses_s() -> Iterator[float]:
     pause_s = LOOK_FIRST_S
     while True:
         yield pause_s
-        pause_s = min(2 * pause_s, LOOK_LONGEST_S)
+        pause_s = min(LOOK_LATER * pause_s, LOOK_LONGEST_S)

@@ -336,8 +336,6 @@ class ProcessController:
         spec = defaults.container(self._task.spec)
         self._account = await asyncio.to_thread(look_up, spec.user, spec.groups)
         facts = self._executor.link.facts
-        if self._executor.network is not None:
-            self._executor.network.check(self._task, facts)
         await self._executor.files.check(self._task, self._launch, self._context, facts)
         problem = words.missing(
             self._launch,
@@ -346,6 +344,8 @@ class ProcessController:
         )
         if problem:
             raise TaskFailure(problem)
+        # While the task that it replaces may still be draining: the start has less to do then.
+        await self._enter()
 
     async def start(self) -> None:
         if self.started:

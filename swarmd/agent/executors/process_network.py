@@ -24,6 +24,7 @@ from swarmd.agent.executors.resolving import hosts, node_resolv_conf, resolv_con
 from swarmd.model.ids import TaskId
 from swarmd.model.spec import PortConfig
 from swarmd.model.task import Task
+from swarmd.network.kernel import netns
 from swarmd.runtime.supervise import Supervisor
 
 log = logging.getLogger(__name__)
@@ -75,13 +76,15 @@ class ProcessNetwork:
         return True
 
     async def enter(self, task: Task, launch: Launch) -> dict[str, Any]:
-        """Make the namespace of a task; what the keeper is to be told of it.
+        """Make the namespace of a task, if it isn't there; what the keeper is to be told of it.
 
         Raises:
             TaskFailure, TemporaryFailure
         """
-        home = await self._plane.attach(task)
-        self._homes[task.id] = home
+        home = self._homes.get(task.id)
+        if home is None or not netns.exists(home.place.namespace):
+            home = await self._plane.attach(task)
+            self._homes[task.id] = home
         directory = self._directory / task.id
         await asyncio.to_thread(_write, directory, launch, home, self._node.hostname)
         return {
