@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from _pytest.mark import ParameterSet
 from msgspec.structs import replace
 
 from swarmd.lb.core.tables import PublishedPort, ServiceEndpoints
@@ -38,7 +37,7 @@ from tests.support.virtual_world import ADDRESSES, NETWORK, PATIENCE_S, PORT, Wo
 CLIENTS = 8
 
 
-class VirtualService:
+class VirtualAddress:
     """A virtual address between namespaces: each that calls it has it in its own."""
 
     def __init__(self, made: World, balancer: VirtualBalancer, *, ipv6: bool) -> None:
@@ -97,7 +96,7 @@ async def _virtual(
     make: Callable[[], VirtualBalancer], tasks: str, ipv6: bool
 ) -> AsyncIterator[Balanced]:
     with world(tasks) as made:
-        yield VirtualService(made, make(), ipv6=ipv6)
+        yield VirtualAddress(made, make(), ipv6=ipv6)
 
 
 class Both(NamedTuple):
@@ -233,7 +232,7 @@ IPVS = BackEnd(
 PROXY = BackEnd("proxy", _proxied, least_connection=True, lacking=lambda: "")
 
 
-def parameters(*back_ends: BackEnd) -> list[ParameterSet]:
+def parameters(*back_ends: BackEnd) -> list[pytest.ParameterSet]:
     """For a fixture: those that can't be had here are skipped, and say why."""
     return [
         pytest.param(

@@ -119,6 +119,9 @@ class BalancingContract:
                 found = {one: set(await asked(balanced, 4, one)) for one in balanced.clients}
                 # Whatever is open stays where it is.
                 assert await asyncio.to_thread(echoed, sock, b"still here") == b"still here"
+                # Clients of a task that leaves are led to others.
+                assert await balanced.serve({"b": 1, "c": 1}, Balance.SOURCE_HASH) == ()
+                assert {await ask(balanced, one) for one in balanced.clients} <= {"b", "c"}
         assert all(len(names) == 1 for names in found.values())
         assert len(set.union(*found.values())) > 1 or len(found) == 1
 

@@ -25,6 +25,10 @@ SCHEDULERS = {
     Balance.SOURCE_HASH: "sh",
     Balance.LEAST_CONNECTION: "wlc",
 }
+# Without it clients whose hash finds a target without weight are turned away, rather than led on.
+_HASH_FALLS_BACK = 0x8
+_FLAGS = {SCHEDULERS[Balance.SOURCE_HASH]: _HASH_FALLS_BACK}
+_ALL_FLAGS = 0xFFFF
 # The netmask of a service by mark. The library encodes IPv6 prefix lengths as an IPv4 address:
 # this one reads as 128 on a little-endian machine.
 _NETMASK = {socket.AF_INET: "255.255.255.255", socket.AF_INET6: "128.0.0.0"}
@@ -139,6 +143,7 @@ def _service(service: MarkedService) -> Any:
         af=service.family,
         sched_name=service.scheduler,
         netmask=_NETMASK[socket.AddressFamily(service.family)],
+        flags={"flags": _FLAGS.get(service.scheduler, 0), "mask": _ALL_FLAGS},
     )
 
 
