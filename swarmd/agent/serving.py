@@ -23,7 +23,7 @@ from msgspec.structs import replace
 from swarmd.agent.acknowledging import Unsettled
 from swarmd.agent.core import serving
 from swarmd.agent.core.serving import Service
-from swarmd.agent.core.sockets import Connection, Sockets, parse
+from swarmd.agent.core.sockets import Connection, Sockets, ipv6_addresses, parse
 from swarmd.agent.core.task_machine import Surroundings
 from swarmd.agent.endpoints import Known
 from swarmd.model.ids import NetworkId
@@ -63,10 +63,12 @@ class Settle(Protocol):
 
 
 class Look(NamedTuple):
-    """The sockets of a process's network namespace, and whether that is another than the node's."""
+    """The sockets of a process's network namespace, whether that is another than the node's, and
+    the addresses of IPv6 that it has."""
 
     sockets: Sockets
     own_namespace: bool
+    ipv6_addresses: frozenset[str] = frozenset()
 
 
 def look(pid: int) -> Look | None:
@@ -75,11 +77,21 @@ def look(pid: int) -> Look | None:
     try:
         tcp = [(process / "net" / name).read_text() for name in ("tcp", "tcp6")]
         datagrams = [(process / "net" / name).read_text() for name in ("udp", "udp6")]
+        ipv6 = _text(process / "net/if_inet6")
         own = (process / "ns/net").stat().st_ino != Path("/proc/self/ns/net").stat().st_ino
     except OSError:
         return None
     sockets = parse(*tcp, datagrams=datagrams)
-    return Look(replace(sockets, connections=_timed(process, sockets, own=own)), own)
+    timed = replace(sockets, connections=_timed(process, sockets, own=own))
+    return Look(timed, own, ipv6_addresses(ipv6))
+
+
+def _text(path: Path) -> str:
+    """Empty where the kernel has no such table."""
+    try:
+        return path.read_text()
+    except FileNotFoundError:
+        return ""
 
 
 def _timed(process: Path, sockets: Sockets, *, own: bool) -> tuple[Connection, ...]:
@@ -99,6 +111,7 @@ class _Seen(NamedTuple):
 
     sockets: Sockets
     own_namespace: bool
+    ipv6_addresses: frozenset[str]
     ports: frozenset[int]
     has_datagrams: bool
 
@@ -159,7 +172,7 @@ class Serving:
         seen = await self._look_at(task, surroundings)
         if seen is None or not seen.own_namespace:
             return ()
-        return serving.ipv6_ports(task, seen.sockets)
+        return serving.ipv6_ports(task, seen.sockets, seen.ipv6_addresses)
 
     async def drained(
         self, task: Task, surroundings: Surroundings, *, tell: Callable[[str], None]

@@ -44,6 +44,8 @@ _SETTINGS = {
     "ipv6/conf/default/accept_dad": "0",
 }
 
+_WITH_IPV6 = {"ipv6/conf/default/disable_ipv6": "0", f"ipv6/conf/{BRIDGE}/disable_ipv6": "0"}
+
 
 class Outcome(Struct, frozen=True):
     """How many things were not as they should be, and a sentence on each that still isn't."""
@@ -75,6 +77,9 @@ class OverlaySpace:
         if was_made:
             ipv6 = {"ipv6/conf/default/disable_ipv6": "0" if wanted.has_ipv6 else "1"}
             netns.inside(self.path, lambda: sysctl.put({**_SETTINGS, **ipv6}))
+        elif wanted.has_ipv6:
+            # An earlier daemon may have made it for IPv4 alone.
+            netns.inside(self.path, lambda: sysctl.put(_WITH_IPV6))
         with open_netlink(self.path) as inner, open_netlink(self._node) as node:
             if was_made:
                 inner.do(links.change(LOOPBACK, up=True))

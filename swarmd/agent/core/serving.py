@@ -6,7 +6,8 @@ virtual addresses and names of its service.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from ipaddress import ip_interface
 
 from msgspec import Struct
 
@@ -18,6 +19,7 @@ from swarmd.model.instant import SECOND
 from swarmd.model.spec import PortConfig
 from swarmd.model.states import Protocol, PublishMode
 from swarmd.model.task import DRAINING, Task
+from swarmd.network.core.dual import six_of
 from swarmd.network.core.tables import NetworkTable
 
 # A connection on which nothing has been said for so long is not waited for: its client has got its
@@ -77,8 +79,15 @@ def tcp_ports(task: Task, at: Iterable[PortConfig], *, own_namespace: bool) -> f
     return frozenset(moved.get(target, target) for target in targets)
 
 
-def ipv6_ports(task: Task, sockets: Sockets) -> tuple[PortConfig, ...]:
-    """Target ports behind published ones at which a task answers over IPv6 in its own namespace."""
+def ipv6_ports(task: Task, sockets: Sockets, addresses: Set[str]) -> tuple[PortConfig, ...]:
+    """Target ports behind published ones at which a task answers over IPv6 in its own namespace.
+
+    Args:
+        addresses: of IPv6 that it has. Without one on the ingress network there are none.
+    """
+    own = [str(ip_interface(one).ip) for row in task.networks for one in row.addresses]
+    if not any((one if ":" in one else six_of(one)) in addresses for one in own):
+        return ()
     answering = {Protocol.TCP: sockets.ipv6, Protocol.UDP: sockets.ipv6_datagrams}
     return tuple(
         PortConfig(protocol=protocol, target_port=target)

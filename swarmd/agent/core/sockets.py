@@ -6,6 +6,7 @@ Rows are of the network namespace of the process, which may be the node's own.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from ipaddress import IPv6Address
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -72,6 +73,12 @@ def parse(*tables: str, datagrams: Iterable[str] = ()) -> Sockets:
         ipv6=frozenset(ipv6),
         ipv6_datagrams=frozenset(port for address, port in receiving if _takes_ipv6(address)),
     )
+
+
+def ipv6_addresses(table: str) -> frozenset[str]:
+    """The addresses in the text of `/proc/<pid>/net/if_inet6`."""
+    rows = (line.split(None, 1)[0] for line in table.splitlines() if line)
+    return frozenset(str(IPv6Address(bytes.fromhex(row))) for row in rows)
 
 
 def _rows(table: str) -> Iterator[tuple[str, str, str]]:

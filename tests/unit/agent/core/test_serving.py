@@ -15,6 +15,7 @@ from swarmd.model.network import NetworkAttachment
 from swarmd.model.spec import ContainerSpec, EndpointSpec, PortConfig, TaskSpec
 from swarmd.model.states import Protocol, PublishMode
 from swarmd.model.task import Task
+from swarmd.network.core.dual import six_of
 from swarmd.network.core.tables import NetworkTable, ServiceRow
 
 WEB = ServiceId("web")
@@ -119,9 +120,13 @@ def test_ports_of_the_mesh_are_told_that_are_answered_over_ipv6() -> None:
             *ON_HOST.ports,
         ),
     )
+    on_ingress = NetworkAttachment(network_id=NetworkId("i"), addresses=("10.0.0.9/24",))
+    task = replace(task, networks=(on_ingress,))
     sockets = Sockets(ipv6=frozenset({80, 53, 9000}), ipv6_datagrams=frozenset({53, 443}))
-    assert serving.ipv6_ports(task, sockets) == (
-        PortConfig(target_port=80),
-        PortConfig(target_port=53, protocol=Protocol.UDP),
-    )
-    assert serving.ipv6_ports(ON_HOST, sockets) == ()
+    found = (PortConfig(target_port=80), PortConfig(target_port=53, protocol=Protocol.UDP))
+    assert serving.ipv6_ports(task, sockets, {"fe80::1", six_of("10.0.0.9")}) == found
+    given = replace(on_ingress, addresses=("10.0.0.9/24", "fd00::9/64"))
+    assert serving.ipv6_ports(replace(task, networks=(given,)), sockets, {"fd00::9"}) == found
+    # Others can't come by IPv6, whatever the task would answer.
+    assert serving.ipv6_ports(task, sockets, {"fe80::1", "fd53::9"}) == ()
+    assert serving.ipv6_ports(ON_HOST, sockets, {six_of("10.0.0.9")}) == ()

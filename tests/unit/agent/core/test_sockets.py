@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from swarmd.agent.core.sockets import Connection, Sockets, parse
+from swarmd.agent.core.sockets import Connection, Sockets, ipv6_addresses, parse
 
 HEAD = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid\n"
 TAIL = " 00000000:00000000 00:00000000 00000000     0        0 1 1 0 100 0 0 10 0\n"
@@ -76,3 +76,12 @@ def test_ports_that_take_datagrams_from_elsewhere_are_read() -> None:
 
 def test_lines_that_are_no_rows_say_nothing() -> None:
     assert parse("", HEAD, HEAD + "\n  0: torn\n") == Sockets()
+
+
+def test_addresses_of_ipv6_are_read() -> None:
+    table = (
+        "00000000000000000000000000000001 01 80 10 80       lo\n"
+        "fdc57761726d0001000000000aff0009 04 70 00 80     eth0\n"
+    )
+    assert ipv6_addresses(table) == {"::1", "fdc5:7761:726d:1::aff:9"}
+    assert ipv6_addresses("") == frozenset()
