@@ -1,10 +1,10 @@
 """Daemons, and containerds, that are killed at every step of a container's life, one by one.
 
 `python -m tests.support.dying daemon DIRECTORY NODE` runs a worker in a process of its own for each
-step: it sees to it that nothing is left of the one before, brings a container up and takes it down,
-and is killed by the kernel right after the step. Steps are calls to containerd and to the keeper,
-and what is done to files, volumes and interfaces. It ends when a worker has outlived all steps, and
-prints how many there were.
+step: it sees to it that nothing is left of the one before, pulls an image, brings a container up
+and takes it down, and is killed by the kernel right after the step. Steps are calls to containerd
+and to the keeper, and what is done to files, volumes and interfaces. It ends when a worker has
+outlived all steps, and prints how many there were.
 
 With `containerd` in place of `daemon` one worker does so over and over; its containerd is killed.
 """
@@ -15,8 +15,8 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Awaitable, Callable, Coroutine
-from functools import partial, wraps
+from collections.abc import Callable, Coroutine
+from functools import wraps
 from pathlib import Path
 from typing import Any
 
@@ -125,80 +125,55 @@ class Death:
         return counted
 
 
-async def live(directory: Path, node_id: str, death: Death) -> None:
+async def live(directory: Path, node_id: str, image: str, death: Death) -> None:
     worker = ContainerWorker(directory, node_id=node_id)
     await worker.worker.start()
     worker.assign()
     await eventually(lambda: not worker.worker.statuses(), "the end of an earlier task")
     await nothing_left(worker)
     death.begin()
-    await live_once(worker)
+    await live_once(worker, image)
     await nothing_left(worker)
 
 
-async def live_once(worker: ContainerWorker) -> None:
+async def live_once(worker: ContainerWorker, image: str) -> None:
     """A container that comes up and goes, with everything that there is to be left."""
+    store = worker.node_executor.images
+    assert store is not None
+    await store.remove(parse(image))
     worker.give(a_secret("key", b"hunter2"), a_config("app", b"red"))
     task_id = an_id()
     worker.assign(
         a_container(
-            task_id, "sh", "-c", "cat /run/secrets/key /app; exec sleep 1000",
+            task_id, "sh", "-c", "cat /run/secrets/key /app; exec sleep 1000", image=image,
             ports=(PortConfig(target_port=80),), grace_ns=1, mounts=MOUNTS,
             secrets=(uses_secret("key"),), configs=(uses_config("app"),),
         )
     )  # fmt: skip
     await worker.reaches(task_id, TaskState.RUNNING)
+    assert not list((worker.directory / "downloads").iterdir())
     worker.assign()
     await eventually(lambda: not worker.worker.statuses(), "the removal")
 
 
-async def outlive_containerds(directory: Path, node_id: str) -> int:
-    """Kill the containerd of one worker at each step, those of pulling an image included.
-
-    Returns how many there were.
-    """
+async def outlive_containerds(directory: Path, node_id: str, image: str) -> int:
+    """Kill the containerd of one worker at each step; returns how many there were."""
     worker = ContainerWorker(directory, node_id=node_id)
     await worker.worker.start()
     death = Death(0, victim=lambda: worker.engine_pid)
     death.lurk()
     try:
-        with a_false_registry() as registry:
-            registry.honest = True
-            layers = [images.busybox_layer(), images.layer([images.a_file("more", b"more" * 9999)])]
-            image = registry.add("image", layers)
-            await live_once(worker)  # the first has made the bridge
-            steps = await outlive(worker, death, live_once)
-            return steps + await outlive(worker, death, partial(pull_once, image=image))
+        await live_once(worker, image)  # the first has made the bridge
+        for death.last in range(1, STEPS_MAX):
+            death.begin()
+            await live_once(worker, image)
+            has_come = death.end()
+            await nothing_left(worker)
+            if not has_come:
+                return death.last - 1
     finally:
         await worker.worker.stop(keep_tasks=True)
-
-
-async def outlive(
-    worker: ContainerWorker, death: Death, live: Callable[[ContainerWorker], Awaitable[None]]
-) -> int:
-    """Live until there are no more steps at which death could come; returns their number."""
-    for death.last in range(1, STEPS_MAX):
-        death.begin()
-        await live(worker)
-        has_come = death.end()
-        await nothing_left(worker)
-        if not has_come:
-            return death.last - 1
     raise AssertionError(f"more than {STEPS_MAX} steps")
-
-
-async def pull_once(worker: ContainerWorker, *, image: str) -> None:
-    """A container whose image has to be pulled."""
-    store = worker.node_executor.images
-    assert store is not None
-    await store.remove(parse(image))
-    worker.files.assign(complete=True)
-    task_id = an_id()
-    worker.assign(a_container(task_id, "true", image=image))
-    status = await worker.ends(task_id)
-    assert status.state is TaskState.COMPLETE, status
-    worker.assign()
-    await eventually(lambda: not worker.worker.statuses(), "the removal")
 
 
 async def nothing_left(worker: ContainerWorker) -> None:
@@ -256,16 +231,20 @@ def deaths(live: Callable[[Death], Coroutine[Any, Any, None]]) -> int:
     return 1
 
 
-def main(directory: Path, node_id: str) -> int:
+def main(whose: str, directory: Path, node_id: str) -> int:
     async def once(death: Death) -> None:
         death.lurk()
-        await live(directory, node_id, death)
+        await live(directory, node_id, image, death)
 
-    return deaths(once)
+    with a_false_registry() as registry:
+        registry.honest = True
+        layers = [images.busybox_layer(), images.layer([images.a_file("more", b"more" * 9999)])]
+        image = registry.add("image", layers)
+        if whose == "daemon":
+            return deaths(once)
+        print(asyncio.run(outlive_containerds(directory, node_id, image)))
+        return 0
 
 
 if __name__ == "__main__":
-    whose, where, name = sys.argv[1:]
-    if whose == "daemon":
-        sys.exit(main(Path(where), name))
-    print(asyncio.run(outlive_containerds(Path(where), name)))
+    sys.exit(main(sys.argv[1], Path(sys.argv[2]), sys.argv[3]))
