@@ -131,8 +131,8 @@ def rights(settings: Mapping[str, str]) -> str:
             f"(sysctl {', '.join(closed)})"
         )
     return (
-        "it takes root, or a user namespace with a network of its own "
-        "(unshare -Urnm swarmd daemon …)"
+        "it takes root, or a user namespace with a network of its own, in which an interface has "
+        "an address (unshare -Urnm swarmd daemon …)"
     )
 
 
