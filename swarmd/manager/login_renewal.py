@@ -49,8 +49,8 @@ class LoginRenewal:
         self._view = view
         self._writer = writer
         self._ask = ask
+        # Why a registry's login could not be renewed when that was tried last.
         self.problems: dict[str, str] = {}
-        """Why a registry's login could not be renewed when that was tried last."""
 
     async def told(self, helper: str, registry: str) -> Credentials:
         """The login as the helper knows it just now.
