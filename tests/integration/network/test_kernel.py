@@ -14,6 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from swarmd.network.kernel import links, neighbours, netns, routing, sysctl
+from swarmd.network.kernel.forwarding import has_ipv6, pass_on_ipv6
 from swarmd.network.kernel.neighbours import Forwarding, Neighbour
 from swarmd.network.kernel.netlink import Netlink, open_netlink
 from swarmd.network.kernel.routing import Route, Rule
@@ -192,3 +193,21 @@ async def test_news_of_an_address_and_of_a_size_arrive(spaces: Spaces) -> None:
                 await news.wait()
     held = survey(spaces.network_path)["br0"]
     assert (held.mtu, held.addresses) == (1400, ("10.9.9.2",))
+
+
+def test_who_begins_to_pass_ipv6_on_goes_on_learning_routes(spaces: Spaces) -> None:
+    if not netns.inside(spaces.network_path, has_ipv6):
+        pytest.skip("this machine has no IPv6")
+    learns = "ipv6/conf/br0/accept_ra"
+    # Whoever learns none is left at that.
+    for before, after in (("0", "0"), ("1", "2")):
+        netns.inside(
+            spaces.network_path,
+            lambda before=before: sysctl.put({"ipv6/conf/all/forwarding": "0", learns: before}),
+        )
+        netns.inside(spaces.network_path, pass_on_ipv6)
+        found = netns.inside(
+            spaces.network_path,
+            lambda: (sysctl.get(learns), sysctl.get("ipv6/conf/br0/forwarding")),
+        )
+        assert found == (after, "1")
