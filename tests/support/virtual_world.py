@@ -143,11 +143,15 @@ class World:
     def _attach(self, path: Path, addresses: tuple[str, ...]) -> None:
         netns.create(path)
         name = f"v{path.name}"[:15]
-        ip_commands(self._bridge, f"link add {name} type veth peer name eth0 netns {path}")
-        ip_commands(self._bridge, f"link set {name} master br0 up")
-        ip_commands(path, "link set lo up", "link set eth0 up")
+        ip_commands(
+            self._bridge,
+            f"link add {name} type veth peer name eth0 netns {path}",
+            f"link set {name} master br0 up",
+        )
         ip_commands(
             path,
+            "link set lo up",
+            "link set eth0 up",
             f"addr add {addresses[0]}/24 dev eth0",
             f"addr add {addresses[1]}/64 dev eth0 nodad",
         )
