@@ -7,6 +7,7 @@ their node don't count as use; any other task that can't be moved keeps its node
 
 from __future__ import annotations
 
+import heapq
 from collections.abc import Iterator, Mapping
 
 from msgspec.structs import replace
@@ -20,12 +21,11 @@ from swarmd.orchestrator.rebalance.movable import Guests, Mover
 from swarmd.orchestrator.rebalance.portions import Portions
 from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
+from swarmd.orchestrator.scheduler.leaf import Rank
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
 from swarmd.orchestrator.scheduler.order import order_for
 from swarmd.orchestrator.scheduler.statics import judge
 from swarmd.store.view import View
-
-ASKED = 4  # a node that is asked for room takes as long as so many that are looked at
 
 
 class Emptier:
@@ -95,7 +95,7 @@ class Emptier:
         tasks.sort(key=lambda task: (-_size(task, info), task.id))
         for task in tasks:
             target = self._room(task, info, others)
-            yield ASKED * len(others)
+            yield len(others)
             if target is None:
                 for step in steps:
                     self._fleet.track(replace(step.task, node_id=info.id))
@@ -110,19 +110,30 @@ class Emptier:
         mover = self._movers[task.service_id]
         filters = Filters(self._fleet, mover.requirement)
         order = order_for(Strategy.BINPACK, mover.requirement.size)
-        company = filters.company
-        able = [
-            info
+        company, statics = filters.company, mover.requirement.statics
+        missed = judge(source, statics).misses
+
+        def suits(info: NodeInfo) -> bool:
+            verdict = judge(info, statics)
+            return (
+                verdict.fit
+                and verdict.misses <= missed
+                and (company is None or company.misses(info) <= company.misses(source))
+                and self._guests.allow(filters.kind, source.id, info.id)
+            )
+
+        # Whether a node takes the task is quickly asked, the rest only of the best that do.
+        able: list[Rank] = [
+            (*order.key(info), info.id, info)
             for info in others.values()
-            if info.id not in mover.shunned
-            and judge(info, mover.requirement.statics).fit
-            and judge(info, mover.requirement.statics).misses
-            <= judge(source, mover.requirement.statics).misses
-            and filters.takes(info)
-            and (company is None or company.misses(info) <= company.misses(source))
-            and self._guests.allow(filters.kind, source.id, info.id)
+            if info.id not in mover.shunned and filters.takes(info)
         ]
-        return min(able, key=lambda info: (*order.key(info), info.id), default=None)
+        heapq.heapify(able)
+        while able:
+            info: NodeInfo = heapq.heappop(able)[-1]
+            if suits(info):
+                return info
+        return None
 
 
 def _bound(service_id: ServiceId, view: View) -> bool:

@@ -22,6 +22,7 @@ from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.task import Task
 from swarmd.orchestrator.constraints import label_value
 from swarmd.orchestrator.rebalance.movable import Guests, Mover
+from swarmd.orchestrator.rebalance.portions import portions_of
 from swarmd.orchestrator.scheduler.filters import Filters
 from swarmd.orchestrator.scheduler.fleet import Fleet
 from swarmd.orchestrator.scheduler.node_info import NodeInfo
@@ -32,6 +33,7 @@ Worth = tuple[int, ...]
 _Entry = tuple[int, int, int, NodeId, NodeInfo]  # wishes missed, the loads, the node
 
 GLANCES = 8  # so many nodes are glanced at in the time that one is looked at
+JUDGED = 2  # to find what a node is worth takes as long as to look at so many
 
 
 class Step(NamedTuple):
@@ -79,12 +81,14 @@ class Leveler:
         yield len(self._fleet) // GLANCES
         if not self._promising(whole):
             return
+        if not self._by_node:
+            for tasks in portions_of(self._mover.tasks):
+                for task in tasks:
+                    self._by_node.setdefault(task.node_id, []).append(task)
+                yield len(tasks)
         places = _Places(self._nodes(), self._load)
         counts = self._counts()
-        if not self._by_node:
-            for task in self._mover.tasks:
-                self._by_node.setdefault(task.node_id, []).append(task)
-        yield len(self._fleet) + len(self._mover.tasks)
+        yield JUDGED * len(self._fleet)
         while (step := self._next(places, counts, whole)) is not None:
             self._settle(step)
             for info, change in ((step.source, -1), (step.target, 1)):
