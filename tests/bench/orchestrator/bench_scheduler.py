@@ -73,6 +73,12 @@ def hard(number: int) -> Placement:
     )
 
 
+def near(number: int) -> Placement | None:
+    """Nine of ten services on the nodes of the tenth, which may be anywhere."""
+    first = number - number % 10
+    return Placement(affinities=(f"service==s{first}",)) if number != first else None
+
+
 def packed(_: int) -> Placement:
     return Placement(strategy=Strategy.BINPACK)
 
@@ -161,6 +167,7 @@ def main() -> None:
         for name, wish in (
             ("constraints", constrained),
             ("constraints and affinities", hard),
+            ("near another service", near),
             ("spread, affinities, wishes", affine),
             ("binpack", packed),
             ("random", by_lot),
