@@ -99,7 +99,23 @@ def running(swarm: Swarm) -> str:
         return ""
 
 
+def see_affinities_to_images(swarm: Swarm) -> None:
+    """Containers beside those of an image, and away from them."""
+    wanted = {
+        "db": (("--constraint", "node.hostname==w1"), ["w1"]),
+        "near": (("--affinity", "image==box", "--replicas", "2"), ["w1", "w1"]),
+        "apart": (("--affinity", "image!=box:*"), ["m1"]),
+    }
+    first = swarm.machines.by_name["m1"]
+    for name, (flags, nodes) in wanted.items():
+        words = ("service", "create", "--name", name, *flags, "--stop-grace-period", "100ms")
+        swarm.command(first, *words, "box:1", "sleep", "1000")
+        assert [row["Node"] for row in swarm.rows(first, "service", "ps", name)] == nodes
+    swarm.command(first, "service", "rm", *wanted)
+
+
 def test_containers_answer_on_every_node_and_their_logs_are_read_on_one(swarm: Swarm) -> None:
+    see_affinities_to_images(swarm)
     create_web(swarm, "--replicas", "4")
     names = {task_id[:12] for task_id in task_ids(swarm)}
     for machine in swarm.machines.nodes():

@@ -51,19 +51,9 @@ def create(swarm: Swarm, name: str, *flags: str) -> str:
 
 def running(swarm: Swarm, service: str, machine: Machine | None = None) -> Counter[str]:
     """How many running tasks of the service each worker has."""
-    found: Counter[str] = Counter()
-    for name in ("w1", "w2"):
-        if name not in swarm.daemons:
-            continue
-        rows = swarm.rows(
-            machine or first_of(swarm),
-            *("node", "ps", node_id(swarm, name), "--filter", "desired-state=running"),
-        )
-        found[name] = sum(
-            row["Name"].startswith(f"{service}.") and row["CurrentState"].startswith("Running")
-            for row in rows
-        )
-    return +found
+    asked = ("service", "ps", "--filter", "desired-state=running", service)
+    rows = swarm.rows(machine or first_of(swarm), *asked)
+    return Counter(str(row["Node"]) for row in rows if row["CurrentState"].startswith("Running"))
 
 
 def join_second_worker(swarm: Swarm) -> None:

@@ -58,15 +58,9 @@ def create(swarm: Swarm, name: str, *flags: str, what: tuple[str, ...] = SLEEP) 
 
 def places(swarm: Swarm, service: str) -> Counter[str]:
     """How many running tasks of the service each machine has."""
-    names = {node_id(swarm, name): name for name in NAMES}
-    found: Counter[str] = Counter()
-    for node, name in names.items():
-        rows = swarm.rows(first_of(swarm), "node", "ps", node, "--filter", "desired-state=running")
-        found[name] = sum(
-            row["Name"].startswith(f"{service}.") and row["CurrentState"].startswith("Running")
-            for row in rows
-        )
-    return +found
+    asked = ("service", "ps", "--filter", "desired-state=running", service)
+    rows = swarm.rows(first_of(swarm), *asked)
+    return Counter(str(row["Node"]) for row in rows if row["CurrentState"].startswith("Running"))
 
 
 def test_generic_resources_are_claimed_by_name_and_given_back(swarm: Swarm) -> None:

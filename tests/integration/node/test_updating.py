@@ -55,8 +55,8 @@ def service(swarm: Swarm, *words: str) -> str:
     return swarm.command(first_of(swarm), "service", *words)
 
 
-def inspected(swarm: Swarm) -> dict[str, dict[str, str]]:
-    found: dict[str, dict[str, str]] = json.loads(service(swarm, "inspect", "web"))[0]
+def inspected(swarm: Swarm, name: str = "web") -> dict[str, dict[str, str]]:
+    found: dict[str, dict[str, str]] = json.loads(service(swarm, "inspect", name))[0]
     return found
 
 
@@ -109,9 +109,9 @@ def update_and_go_back(swarm: Swarm) -> None:
     assert "Env" not in json.dumps(inspected(swarm)["Spec"])
 
 
-def state(swarm: Swarm) -> str:
+def state(swarm: Swarm, name: str = "web") -> str:
     try:
-        return inspected(swarm).get("UpdateStatus", {}).get("State", "")
+        return inspected(swarm, name).get("UpdateStatus", {}).get("State", "")
     except CommandFailed:
         return ""
 
@@ -127,6 +127,25 @@ def test_new_tasks_that_do_not_run_in_time_pause_the_update_and_the_old_ones_sta
     rows = swarm.rows(first_of(swarm), "service", "ps", "--filter", "desired-state=running", "web")
     assert len([row for row in rows if row["CurrentState"].startswith("Running")]) == 2
     assert "2/2 running" in service(swarm, "rollback", "web")
+    see_some_failures_borne(swarm)
+
+
+def see_some_failures_borne(swarm: Swarm) -> None:
+    """One failing task of four is within a ratio of a half, and beyond one of none."""
+    script = 'test "$SLOT" != "$BAD" && exec sleep 600'
+    swarm.command(
+        first_of(swarm),
+        *("service", "create", "--name", "shaky", "--replicas", "4", "--restart-condition", "none"),
+        *("--env", "SLOT={{.Task.Slot}}", "--env", "BAD=0", "--update-monitor", "500ms"),
+        *("--update-max-failure-ratio", "0.5", "--update-parallelism", "2"),
+        *("--process", "--", "sh", "-c", script),
+    )
+    service(swarm, "update", "--detach", "--env-add", "BAD=1", "shaky")
+    wait_until(lambda: state(swarm, "shaky") == "completed", what="an update that bears a failure")
+    rows = swarm.rows(first_of(swarm), "service", "ps", "shaky")
+    assert sum(row["CurrentState"].startswith("Failed") for row in rows) == 1
+    with pytest.raises(CommandFailed, match="update paused due to failure"):
+        service(swarm, "update", "--update-max-failure-ratio", "0", "--env-add", "BAD=2", "shaky")
 
 
 def test_where_start_first_has_no_room_one_task_at_a_time_stops_first(swarm: Swarm) -> None:
