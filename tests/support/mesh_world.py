@@ -205,28 +205,16 @@ class MeshWorld:
 
     def _build_node(self, node: Node) -> None:
         netns.create(node.path)
-        self._plug(node.path, "eth0", "out", f"{node.underlay}/24", f"{node.underlay_v6}/64")
-        run(node.path, f"route add {WORLD_V6}/128 via {CLIENT_V6}")
         netns.create(node.ingress)
         run(
-            node.ingress,
-            "link set lo up",
-            f"link add br0 address {mac_of(node.ingress_address)} type bridge",
+            self._wire,
+            f"link add {node.name} type veth peer name vx0 netns {node.ingress}",
+            f"link set {node.name} master in up",
         )
-        run(
-            node.ingress,
-            "link set br0 up",
-            f"addr add {node.ingress_address}/24 dev br0",
-            f"addr add {six_of(node.ingress_address)}/120 dev br0 nodad",
-        )
-        run(
-            node.ingress,
-            f"link add vx0 type veth peer name {node.name} netns {self._wire}",
-            "link set vx0 master br0 up",
-        )
-        run(self._wire, f"link set {node.name} master in up")
+        self._plug(node.path, "eth0", "out", f"{node.underlay}/24", f"{node.underlay_v6}/64")
         run(
             node.path,
+            f"route add {WORLD_V6}/128 via {CLIENT_V6}",
             f"link add ing0 type veth peer name gw0 netns {node.ingress}",
             "addr add 169.254.77.1/30 dev ing0",
             f"addr add {ingress.NODE_ADDRESS_V6} dev ing0 nodad",
@@ -234,6 +222,12 @@ class MeshWorld:
         )
         run(
             node.ingress,
+            "link set lo up",
+            f"link add br0 address {mac_of(node.ingress_address)} type bridge",
+            "link set br0 up",
+            f"addr add {node.ingress_address}/24 dev br0",
+            f"addr add {six_of(node.ingress_address)}/120 dev br0 nodad",
+            "link set vx0 master br0 up",
             "addr add 169.254.77.2/30 dev gw0",
             "link set gw0 up",
             "route add default via 169.254.77.1",
@@ -262,14 +256,15 @@ class MeshWorld:
         task.serve()
 
     def _plug(self, path: Path, name: str, bridge: str, *addresses: str) -> None:
+        end = f"p{path.name[:12]}"
+        run(
+            self._wire,
+            f"link add {end} type veth peer name {name} netns {path}",
+            f"link set {end} master {bridge} up",
+        )
         run(
             path,
             "link set lo up",
-            f"link add {name} type veth peer name p{path.name[:12]} netns {self._wire}",
-        )
-        run(self._wire, f"link set p{path.name[:12]} master {bridge} up")
-        run(
-            path,
             f"link set {name} up",
             *(f"addr add {one} dev {name}{_at_once(one)}" for one in addresses),
         )
