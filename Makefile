@@ -4,7 +4,7 @@ unexport PYTHONDONTWRITEBYTECODE
 PY := .venv/bin/python
 PYTEST := $(PY) -m pytest
 
-.PHONY: help setup setup-test demo test check unit fuzz sim sim-long sim-mutations integration conformance test-ipvs test-vm bench proto lock arch clean
+.PHONY: help setup setup-test demo test check unit golden fuzz sim sim-long sim-mutations integration conformance test-ipvs test-vm bench proto lock arch clean
 
 help: ## list what there is to make
 	@awk -F':.*## ' '/^[a-z-]+:.*## / {printf "  make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,6 +30,9 @@ check: setup-test ## format, lint, types, layers, generated code
 
 unit: setup-test ## pure decisions and single parts
 	$(PYTEST) tests/unit
+
+golden: setup-test ## write the transcripts of whole operations anew; read the difference like code
+	SWARMD_GOLDEN=1 $(PYTEST) tests/unit/orchestrator/test_transcripts.py
 
 fuzz: setup-test ## property tests over examples never seen before, and many more
 	$(PYTEST) -n 2 --hypothesis-profile=fuzz $(or $(TESTS),$(shell grep -rlE "from hypothesis|@given" tests/unit))
