@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -10,13 +11,17 @@ import pytest
 from msgspec.structs import replace
 
 from swarmd.agent.executors import groups
+from swarmd.agent.executors.containerd.installation import PATH
+from swarmd.agent.executors.session import Command
 from swarmd.agent.executors.usage import members, subject, usage
 from swarmd.agent.oci import cgroups
 from swarmd.model.host_access import HostAccess
+from swarmd.model.ids import TaskId
 from swarmd.model.instant import SECOND
 from swarmd.model.spec import ResourceRequirements, Resources
 from swarmd.model.states import TaskState
 from swarmd.model.task import Task
+from swarmd.rpc.pb.containerd import containers_pb2
 from tests.support.containers import (
     ContainerWorker,
     a_container,
@@ -109,6 +114,34 @@ async def test_bounds_are_the_kernels_and_use_is_read_from_them(worker: Containe
         assert 0 < used["Memory"] < 64 * MIB
         assert used["CPU"] > 0
         assert used["Processes"] == count
+
+
+async def test_another_runtime_keeps_to_the_same_bounds(worker: ContainerWorker) -> None:
+    if shutil.which("crun", path=PATH) is None:
+        pytest.skip("no crun; apt-get install crun")
+    if found().version == cgroups.HYBRID:
+        pytest.skip("crun refuses this arrangement")
+    box = a_container(
+        an_id(), "sh", "-c", "trap 'exit 3' TERM; while :; do sleep 0.1; done",
+        host_access=HostAccess(runtime="crun"),
+    )  # fmt: skip
+    box = replace(box, spec=replace(box.spec, resources=REQUIREMENTS), allow=("runtime",))
+    worker.assign(box)
+    await worker.reaches(box.id, TaskState.RUNNING)
+    assert worker.node_executor.containers is not None
+    client = await worker.node_executor.containers.engine.client()
+    record = (await client.containers.Get(containers_pb2.GetContainerRequest(id=box.id))).container
+    assert b"crun" in record.runtime.options.value
+    assert values(worker, box) == (ON_VERSION_2 if found().version == cgroups.V2 else ON_VERSION_1)
+    session = await worker.worker.access(TaskId(box.id)).run(Command(argv=("echo", "beside")))
+    chunk = await session.read()
+    assert chunk is not None
+    assert chunk.data == b"beside\n"
+    await session.close()
+    worker.assign(replace(box, desired_state=TaskState.SHUTDOWN))
+    status = await worker.ends(box.id)
+    assert status.container is not None
+    assert status.container.exit_code == 3
 
 
 async def test_a_task_gets_no_further_than_its_bounds_and_ends_whole(

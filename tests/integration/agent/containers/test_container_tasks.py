@@ -225,7 +225,8 @@ async def test_a_command_that_is_not_in_the_image_fails_with_its_name(
     worker.assign(a_container(task_id, "no-such-program"))
     status = await worker.ends(task_id)
     assert status.state == TaskState.FAILED
-    assert '"no-such-program": executable file not found' in status.err
+    # Runtimes say it in an order of their own.
+    assert all(word in status.err for word in ("no-such-program", "executable file", "not found"))
 
 
 async def test_an_unknown_user_is_rejected(worker: ContainerWorker) -> None:

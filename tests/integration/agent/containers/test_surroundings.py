@@ -147,7 +147,7 @@ async def test_what_tells_of_the_node_is_hidden_and_what_acts_on_it_can_not_be_w
     script = (
         f"for path in {hidden}; do "
         "[ -d $path ] && echo $path $(ls $path | wc -l); [ -f $path ] && echo $path; "
-        "[ -c $path ] && echo $path $(cat $path | wc -c); done; echo over"
+        "[ -c $path ] && echo $path $(cat $path 2>/dev/null | wc -c); done; echo over"
     )
     read_only = (
         f'for path in {" ".join(READ_ONLY)}; do grep " $path proc ro" /proc/mounts; done; true'
