@@ -23,10 +23,15 @@ from swarmd.network.kernel import forwarding, netns, nft
 
 
 class _Space:
-    """One table in one namespace."""
+    """One table in one namespace.
 
-    def __init__(self, path: Path | None) -> None:
+    Args:
+        others: all tables of ours there, which share one number of changes; this one joins them.
+    """
+
+    def __init__(self, path: Path | None, others: dict[int, _Space]) -> None:
         self.path = path
+        self._others = others
         self.rules: Ruleset | None = None  # None: nothing is known to be in place
         self.generation = -1
 
@@ -55,8 +60,16 @@ class _Space:
         return before != self._inside(lambda: nft.listing(name))
 
     def _run(self, batch: str) -> None:
-        self._inside(lambda: nft.run(batch))
-        self.generation = self._inside(nft.generation)
+        def run() -> tuple[int, int]:
+            before = nft.generation()
+            nft.run(batch)
+            return before, nft.generation()
+
+        before, after = self._inside(run)
+        for one in (self, *self._others.values()):
+            # Who was up to date is so still: this was no change by somebody else.
+            if one is self or one.generation == before:
+                one.generation = after
 
     def _inside(self, call: Callable[[], netns.T]) -> netns.T:
         return netns.inside(self.path, call)
@@ -101,10 +114,13 @@ class NftMesh:
         bring_ways(self._ingress, self._states)
         for side in sides:
             version = side.state.version
-            inner = self._at_ingress.setdefault(version, _Space(self._ingress))
-            outer = self._at_node.setdefault(version, _Space(self._node))
-            inner.bring(text.at_ingress(side.state))
-            outer.bring(text.at_node(side.ports, version))
+            for path, spaces, rules in (
+                (self._ingress, self._at_ingress, text.at_ingress(side.state)),
+                (self._node, self._at_node, text.at_node(side.ports, version)),
+            ):
+                if version not in spaces:
+                    spaces[version] = _Space(path, spaces)
+                spaces[version].bring(rules)
 
     def forget(self, due: Due) -> None:
         """Cut off what leads to tasks that are gone; have UDP clients of others begin anew.

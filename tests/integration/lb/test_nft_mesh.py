@@ -32,6 +32,21 @@ class TestNftMesh(MeshContract):
         netns.inside(namespace, lambda: nft.run("flush ruleset"))
 
 
+def test_a_look_changes_nothing_where_nobody_else_has() -> None:
+    with mesh_world(lambda ingress, node: NftMesh(ingress, node=node), a="n1") as w:
+        w.apply()
+        w.tasks["a"].ready = False
+        w.apply()
+        node = w.nodes["n2"]
+
+        def changes() -> list[int]:
+            return [netns.inside(path, nft.generation) for path in (node.path, node.ingress)]
+
+        before = changes()
+        assert node.mesh.repair() == 0
+        assert changes() == before
+
+
 def test_a_node_that_can_track_no_more_says_so_and_keeps_what_it_has() -> None:
     limit = int(sysctl.get(LIMIT))
     if limit > FILLABLE:
