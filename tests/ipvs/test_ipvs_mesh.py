@@ -31,9 +31,6 @@ class TestIpvsMesh(MeshContract):
     def make(self, ingress: Path, node: Path) -> MeshKernel:
         return make(ingress, node)
 
-    def has_ipv6(self) -> bool:
-        return False
-
     def hashes_alike(self) -> bool:
         """Its hashes go by the order in which each node came to know of the tasks."""
         return False
@@ -44,16 +41,20 @@ class TestIpvsMesh(MeshContract):
 
     def spoil(self, namespace: Path) -> None:
         def flush() -> None:
-            for table in ("raw", "mangle", "nat"):
-                subprocess.run(["iptables-legacy", "-t", table, "-F"], check=True)
+            for tool in ("iptables-legacy", "ip6tables-legacy"):
+                for table in ("raw", "mangle", "nat"):
+                    subprocess.run([tool, "-t", table, "-F"], check=True)
 
         netns.inside(namespace, flush)
 
 
 def weights(world: MeshWorld, node: str) -> set[tuple[str, int]]:
+    """Of the targets in the mesh of IPv4."""
+
     def look() -> set[tuple[str, int]]:
         with Ipvs() as kernel:
-            return {row for rows in kernel.services().values() for row in rows.items()}
+            found = {row for rows in kernel.services().values() for row in rows.items()}
+            return {row for row in found if ":" not in row[0]}
 
     return netns.inside(world.nodes[node].ingress, look)
 

@@ -92,6 +92,7 @@ class MeshContract:
     def test_clients_that_come_by_ipv6_are_seen_by_their_own_address_as_well(self) -> None:
         if not self.has_ipv6():
             pytest.skip("these rules are of IPv4 alone")
+        has_zones = self.has_zones()
         with mesh_world(self.make, a="n1", b="n2", c="n2") as w:
             w.apply()
             for node in w.nodes.values():
@@ -99,7 +100,8 @@ class MeshContract:
                 assert answers == {(name, CLIENT_V6): 2 for name in "abc"}
                 # Datagrams, and one port of the client's towards all nodes.
                 assert ask_by_datagram(w.client, node.underlay_v6)[1] == CLIENT_V6
-                assert ask(w.client, node.underlay_v6, source_port=4711)[1] == CLIENT_V6
+                if has_zones:
+                    assert ask(w.client, node.underlay_v6, source_port=4711)[1] == CLIENT_V6
             entry = w.nodes["n3"]
             assert {ask(entry.path, entry.underlay_v6)[0] for _ in range(3)} == set("abc")
 

@@ -16,7 +16,8 @@ from swarmd.lb.ipvs import mesh_text as text
 from swarmd.lb.mesh_ways import bring_ways, set_up
 from swarmd.lb.tracking import crowded
 from swarmd.model.states import Balance
-from swarmd.network.kernel import conntrack, iptables, netns
+from swarmd.network.core.tables import IPV4
+from swarmd.network.kernel import conntrack, forwarding, iptables, netns
 from swarmd.network.kernel.iptables import Rules
 from swarmd.network.kernel.ipvs import SCHEDULERS, Ipvs, MarkedService
 
@@ -28,6 +29,11 @@ _SETTINGS = {
 }
 _PROBE = f"{text.CHAIN}-PROBE"
 _PROBE_HOOKS = {"raw": ("PREROUTING",)}
+_PROBE_NAT = {"nat": ("PREROUTING",)}
+_NEEDS_NAT: Rules = {("nat", "PREROUTING"): ("-i lo -d ::2 -j DNAT --to-destination ::3",)}
+
+_TOOLS = {4: iptables.V4, 6: iptables.V6}  # by family
+_FAMILIES = {4: socket.AF_INET, 6: socket.AF_INET6}
 
 # Of a published port: the port of its tasks, and their weights.
 Targets = tuple[int, dict[str, int]]
@@ -44,13 +50,13 @@ class IpvsMesh:
     def __init__(self, ingress: Path, *, node: Path | None = None) -> None:
         self._ingress = ingress
         self._node = node
-        self._set_up_in: int | None = None  # the namespace that has its settings
+        self._set_up_for: tuple[int | None, int] | None = None  # the namespace, and how many sides
         self._has_zones = False
-        self._state: MeshState | None = None
+        self._has_ipv6: bool | None = None  # None: nobody has tried
+        self._states: tuple[MeshState, ...] = ()
         self._services: dict[MarkedService, Targets] | None = None  # None: not known
-        self._rules: dict[
-            Path | None, tuple[Rules, str]
-        ] = {}  # what was given, and was listed then
+        # By namespace and family what was given, and was listed then.
+        self._rules: dict[tuple[Path | None, int], tuple[Rules, str]] = {}
 
     @property
     def lacking(self) -> frozenset[Balance]:
@@ -59,20 +65,28 @@ class IpvsMesh:
 
     @property
     def has_ipv6(self) -> bool:
-        """See `MeshKernel.has_ipv6`: it has no rules for that."""
-        return False
+        """See `MeshKernel.has_ipv6`."""
+        if self._has_ipv6 is None:
+            self._has_ipv6 = netns.inside(self._node, has_ipv6)
+        return self._has_ipv6
 
     def apply(self, *sides: MeshSide) -> None:
         """See `MeshKernel.apply`."""
-        (side,) = sides
-        state, ports = side.state, side.ports
-        self._state = state
+        self._states = tuple(side.state for side in sides)
         self._set_up()
-        bring_ways(self._ingress, (state,))
+        bring_ways(self._ingress, self._states)
         known, self._services = self._services, None
-        self._services = netns.inside(self._ingress, lambda: _balance(known, _wanted(state)))
-        self._fill(self._ingress, text.at_ingress(state, zones=self._has_zones))
-        self._fill(self._node, text.at_node(ports))
+        wanted = {key: row for state in self._states for key, row in _wanted(state).items()}
+        self._services = netns.inside(self._ingress, lambda: _balance(known, wanted))
+        versions = {state.version for state in self._states}
+        for path, version in tuple(self._rules):
+            if version not in versions:
+                self._leave(path, version)
+        for side in sides:
+            version = side.state.version
+            rules = text.at_ingress(side.state, zones=self._has_zones)
+            self._fill(self._ingress, version, rules)
+            self._fill(self._node, version, text.at_node(side.ports, version))
 
     def forget(self, due: Due) -> None:
         """See `MeshKernel.forget`. IPVS has no way to forget the sessions of one protocol."""
@@ -95,12 +109,11 @@ class IpvsMesh:
     def repair(self) -> int:
         """See `MeshKernel.repair`."""
         self._set_up()
-        states = (self._state,) if self._state is not None else ()
-        repaired = int(bring_ways(self._ingress, states) > 0)
-        for path, (given, listed) in list(self._rules.items()):
-            if netns.inside(path, _listing) != listed:
-                self._rules.pop(path)
-                self._fill(path, given)
+        repaired = int(bring_ways(self._ingress, self._states) > 0)
+        for (path, version), (given, listed) in list(self._rules.items()):
+            if netns.inside(path, partial(_listing, version)) != listed:
+                self._rules.pop((path, version))
+                self._fill(path, version, given)
                 repaired += 1
         services = self._services
         if services is not None:
@@ -117,23 +130,40 @@ class IpvsMesh:
 
     def close(self) -> None:
         """Published ports answer no more."""
-
-        self._rules.pop(self._node, None)
-        netns.inside(self._node, lambda: iptables.remove(iptables.V4, text.CHAIN, text.HOOKS))
+        for path, version in tuple(self._rules):
+            if path == self._node:
+                self._leave(path, version)
 
     def _set_up(self) -> None:
         """Have the settings of both namespaces, again where the ingress namespace is another."""
-        found = netns.inode(self._ingress)
-        if found != self._set_up_in:
-            set_up(self._ingress, node=self._node, more=_SETTINGS)
+        found = (netns.inode(self._ingress), len(self._states))
+        if found != self._set_up_for:
+            ipv6 = any(state.version != IPV4 for state in self._states)
+            set_up(self._ingress, node=self._node, ipv6=ipv6, more=_SETTINGS)
             self._has_zones = netns.inside(self._ingress, has_zones)
-            self._set_up_in = found
+            self._set_up_for = found
 
-    def _fill(self, path: Path | None, rules: Rules) -> None:
-        before = self._rules.pop(path, None)
+    def _fill(self, path: Path | None, version: int, rules: Rules) -> None:
+        before = self._rules.pop((path, version), None)
         if before is None or before[0] != rules:
-            before = (rules, netns.inside(path, lambda: _put(rules)))
-        self._rules[path] = before
+            before = (rules, netns.inside(path, partial(_put, version, rules)))
+        self._rules[path, version] = before
+
+    def _leave(self, path: Path | None, version: int) -> None:
+        self._rules.pop((path, version), None)
+        netns.inside(path, partial(iptables.remove, _TOOLS[version], text.CHAIN, text.HOOKS))
+
+
+def has_ipv6() -> bool:
+    """Whether the rules work for IPv6 in the namespace of this thread, by trying."""
+    if not forwarding.has_ipv6():
+        return False
+    try:
+        iptables.put(iptables.V6, _PROBE, _PROBE_NAT, _NEEDS_NAT)
+    except OSError:
+        return False
+    iptables.remove(iptables.V6, _PROBE, _PROBE_NAT)
+    return True
 
 
 def has_zones() -> bool:
@@ -148,10 +178,9 @@ def has_zones() -> bool:
 
 def _wanted(state: MeshState) -> dict[MarkedService, Targets]:
     return {
-        MarkedService(text.mark_of_port(port.key), socket.AF_INET, SCHEDULERS[port.balance]): (
-            port.target_port,
-            _weights(port, state.own),
-        )
+        MarkedService(
+            text.mark_of_port(port.key), _FAMILIES[state.version], SCHEDULERS[port.balance]
+        ): (port.target_port, _weights(port, state.own))
         for port in state.ports
     }
 
@@ -197,12 +226,12 @@ def _balance(
     return held
 
 
-def _put(rules: Rules) -> str:
-    return iptables.put(iptables.V4, text.CHAIN, text.HOOKS, rules)
+def _put(version: int, rules: Rules) -> str:
+    return iptables.put(_TOOLS[version], text.CHAIN, text.HOOKS, rules)
 
 
-def _listing() -> str:
-    return iptables.listing(iptables.V4, text.HOOKS)
+def _listing(version: int) -> str:
+    return iptables.listing(_TOOLS[version], text.HOOKS)
 
 
 def _actual() -> dict[MarkedService, dict[str, int]]:

@@ -1,25 +1,31 @@
 """The mesh in the language of the legacy tables, for kernels with IPVS but without nftables.
 
 IPVS chooses the task; the rules say which packets it gets, remember where a client came in, and
-lead on those whom late nodes send to a task that is leaving.
+lead on those whom late nodes send to a task that is leaving. They are the same for both families.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from ipaddress import IPv4Interface, IPv6Interface
 
 from swarmd.lb.core.mesh import MeshPort, MeshState, Source
 from swarmd.lb.core.plan import PortKey
 from swarmd.model.states import Protocol
 from swarmd.network import ingress
 from swarmd.network.core.overlay_plan import BRIDGE
-from swarmd.network.core.tables import IPV4
 from swarmd.network.ingress import INSIDE, OUTSIDE
 from swarmd.network.kernel.iptables import Rules
 
 CHAIN = "SWARMD-MESH"
-NAMESPACE_ADDRESS = str(ingress.NAMESPACE_ADDRESS.ip)
-BETWEEN = str(ingress.NAMESPACE_ADDRESS.network)
+# The namespace's end of the way to it, by family.
+_BETWEEN: dict[int, IPv4Interface | IPv6Interface] = {
+    4: ingress.NAMESPACE_ADDRESS,
+    6: ingress.NAMESPACE_ADDRESS_V6,
+}
+# Of the node's own addresses those that packets can't be led on from: IPv6 knows no way out for the
+# loopback address, nor from link to link. Clients that use them are the proxy's.
+_KEPT = {4: (), 6: ("-d ::1", "-d fe80::/10")}
 # Where chains hang; each has one of ours.
 HOOKS = {
     "raw": ("PREROUTING",),
@@ -38,19 +44,23 @@ def mark_of_port(key: PortKey) -> int:
     return _MARKS[key.protocol] + key.port
 
 
-def at_node(ports: tuple[MeshPort, ...]) -> Rules:
+def at_node(ports: tuple[MeshPort, ...], version: int) -> Rules:
     """The node's own namespace: published ports lead to the ingress namespace."""
+    between = _BETWEEN[version]
     lead = [
-        f"{where} {_match(port)} -j DNAT --to-destination {NAMESPACE_ADDRESS}"
-        for port in ports
-        for where in _where(port)
+        *(f"{kept} -j RETURN" for kept in _KEPT[version]),
+        *(
+            f"{where} {_match(port)} -j DNAT --to-destination {between.ip}"
+            for port in ports
+            for where in _where(port, version)
+        ),
     ]
     return {
         ("nat", "PREROUTING"): lead,
         ("nat", "OUTPUT"): lead,
         ("nat", "POSTROUTING"): (
             f"-o {OUTSIDE} -m addrtype --src-type LOCAL -j MASQUERADE",
-            f"-s {BETWEEN} ! -o {OUTSIDE} -j MASQUERADE",
+            f"-s {between.network} ! -o {OUTSIDE} -j MASQUERADE",
         ),
     }
 
@@ -106,8 +116,8 @@ def _rescue(address: str, others: tuple[str, ...]) -> Iterable[str]:
         yield f"-i {BRIDGE} -d {address}{turn} -j DNAT --to-destination {other}"
 
 
-def _where(port: MeshPort) -> Iterable[str]:
-    located = port.located(IPV4)
+def _where(port: MeshPort, version: int) -> Iterable[str]:
+    located = port.located(version)
     if located is None:
         return ("-m addrtype --dst-type LOCAL",)
     return (f"-d {address}" for address in located)
