@@ -178,8 +178,8 @@ def mesh_state(
     """
     me = ingress.peers.get(node_id)
     own = _first(me.addresses, version) if me is not None else ""
-    subnet = _first((row.cidr for row in ingress.subnets), version)
-    base = _first((row.cidr for row in ingress.subnets), IPV4)
+    blocks = tuple(row.cidr for row in ingress.subnets)
+    subnet, base = _first(blocks, version), _first(blocks, IPV4)
     if not own or not subnet or not base:
         return None
     gateways = {
@@ -251,7 +251,8 @@ def _is_leaving(endpoint: Endpoint, node_id: NodeId) -> bool:
     return endpoint.node_id == node_id and not endpoint.ready
 
 
-def _first(addresses: Iterable[str], version: int) -> str:
+@lru_cache(maxsize=2 * ADDRESSES_REMEMBERED)
+def _first(addresses: tuple[str, ...], version: int) -> str:
     """The first address, or block, of a family; empty when there is none."""
     return next((address for address in addresses if _is_of(address, version)), "")
 
