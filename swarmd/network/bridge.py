@@ -189,6 +189,8 @@ class NodeBridge:
             missing = self._gateways(addresses) - routing.addresses(netlink, index)
             if is_right and not missing:
                 return False
+            if self._site is not None:
+                netns.inside(self._node, lambda: forwarding.have_ipv6_on(self.name))
             netlink.do(
                 links.change(index, up=True),
                 *(routing.put_address(index, address) for address in missing),

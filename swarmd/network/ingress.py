@@ -10,7 +10,7 @@ from __future__ import annotations
 from ipaddress import IPv4Interface, IPv6Interface
 from pathlib import Path
 
-from swarmd.network.kernel import links, netns, routing, sysctl
+from swarmd.network.kernel import forwarding, links, netns, routing
 from swarmd.network.kernel.netlink import Netlink, open_netlink
 from swarmd.network.kernel.routing import Route
 
@@ -49,8 +49,8 @@ def open_way(path: Path, *, node: Path | None = None, ipv6: bool = False) -> boo
             inner.do(links.delete(INSIDE))
             outer.do(links.pair(OUTSIDE, peer=INSIDE, peer_namespace=namespace.fileno()))
         if ipv6:
-            netns.inside(node, lambda: sysctl.put(_ipv6_on(OUTSIDE)))
-            netns.inside(path, lambda: sysctl.put(_ipv6_on(INSIDE)))
+            netns.inside(node, lambda: forwarding.have_ipv6_on(OUTSIDE))
+            netns.inside(path, lambda: forwarding.have_ipv6_on(INSIDE))
         outside, inside = links.index_of(outer, OUTSIDE), links.index_of(inner, INSIDE)
         outer.do(*(routing.put_address(outside, address) for address in outer_addresses))
         inner.do(
@@ -73,10 +73,6 @@ def close_way(*, node: Path | None = None) -> None:
     """Take the pair away; one that is gone is fine. Raises: OSError."""
     with open_netlink(node) as outer:
         outer.do(links.delete(OUTSIDE))
-
-
-def _ipv6_on(name: str) -> dict[str, str]:
-    return {f"ipv6/conf/{name}/disable_ipv6": "0", f"ipv6/conf/{name}/accept_ra": "0"}
 
 
 def _is_right(netlink: Netlink, name: str, wanted: set[routing.Interface]) -> bool:

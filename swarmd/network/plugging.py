@@ -29,6 +29,7 @@ _TASK_SETTINGS = {
     # As containers are used to: any user may listen on any port of its own network, and ping.
     "ipv4/ip_unprivileged_port_start": "0",
     "ipv6/conf/default/accept_ra": "0",
+    "ipv6/conf/default/accept_redirects": "0",
 }
 _PING = {"ipv4/ping_group_range": "0 2147483647"}
 

@@ -20,6 +20,16 @@ def has_ipv6() -> bool:
     return sysctl.get("ipv6/conf/all/disable_ipv6") == "0"
 
 
+def have_ipv6_on(interface: str) -> None:
+    """Have an interface that leads to tasks take IPv6, and no advertisements of theirs.
+
+    Raises:
+        OSError: the kernel refuses.
+    """
+    settings = {"disable_ipv6": "0", "accept_ra": "0", "accept_redirects": "0"}
+    sysctl.put({f"ipv6/conf/{interface}/{name}": value for name, value in settings.items()})
+
+
 def pass_on_ipv4() -> None:
     """Raises: OSError, where the kernel refuses."""
     sysctl.put({"ipv4/ip_forward": "1"})
@@ -38,6 +48,8 @@ def pass_on_ipv6() -> None:
     learning = [
         f"ipv6/conf/{path.name}/accept_ra"
         for path in _INTERFACES.iterdir()
-        if path.name != "all" and sysctl.get(f"ipv6/conf/{path.name}/accept_ra") == _BY_HOSTS
+        # Interfaces to come are left at what they are told: they may lead to anybody.
+        if path.name not in ("all", "default")
+        and sysctl.get(f"ipv6/conf/{path.name}/accept_ra") == _BY_HOSTS
     ]
     sysctl.put({**dict.fromkeys(learning, _BY_ALL), _EVERYWHERE: "1"})

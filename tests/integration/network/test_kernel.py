@@ -14,7 +14,7 @@ from typing import NamedTuple
 import pytest
 
 from swarmd.network.kernel import links, neighbours, netns, routing, sysctl
-from swarmd.network.kernel.forwarding import has_ipv6, pass_on_ipv6
+from swarmd.network.kernel.forwarding import has_ipv6, have_ipv6_on, pass_on_ipv6
 from swarmd.network.kernel.neighbours import Forwarding, Neighbour
 from swarmd.network.kernel.netlink import Netlink, open_netlink
 from swarmd.network.kernel.routing import Route, Rule
@@ -211,3 +211,15 @@ def test_who_begins_to_pass_ipv6_on_goes_on_learning_routes(spaces: Spaces) -> N
             lambda: (sysctl.get(learns), sysctl.get("ipv6/conf/br0/forwarding")),
         )
         assert found == (after, "1")
+    # Interfaces that lead to tasks learn nothing from them, nor do those to come.
+    names = ("default", "br0")
+
+    def settings() -> list[str]:
+        have_ipv6_on("br0")
+        return [sysctl.get(f"ipv6/conf/{name}/accept_ra") for name in names]
+
+    before = netns.inside(spaces.network_path, lambda: sysctl.get("ipv6/conf/default/accept_ra"))
+    netns.inside(spaces.network_path, lambda: sysctl.put({"ipv6/conf/all/forwarding": "0"}))
+    assert netns.inside(spaces.network_path, settings) == [before, "0"]
+    netns.inside(spaces.network_path, pass_on_ipv6)
+    assert netns.inside(spaces.network_path, settings) == [before, "0"]
