@@ -87,8 +87,8 @@ def lead_away(ledger: Ledger, judge: SpecJudge, busy: set[SlotKey], work: Pass) 
             written = True
         if written:
             busy.add(key)
-    if held_up and not busy and not work.plan.full and not _room_is_coming(service, work):
-        _make_room(held_up, spare, busy, work)
+    if held_up and not busy and not work.plan.full:
+        _make_room(held_up, service, spare, busy, work)
 
 
 def _waits_for(leaving: Task, task: Task) -> bool:
@@ -110,12 +110,18 @@ def _room_is_coming(service: Service, work: Pass) -> bool:
     return False
 
 
-def _make_room(held_up: list[_HeldUp], spare: Spare, busy: set[SlotKey], work: Pass) -> None:
+def _make_room(
+    held_up: list[_HeldUp], service: Service, spare: Spare, busy: set[SlotKey], work: Pass
+) -> None:
     """Have the first task stop whose successor could then be placed."""
+    if work.networks.would_attach(service):
+        return  # they wait for a node, which no stopping here would give them
+    if _room_is_coming(service, work):
+        return
     for key, leaving, waiting in held_up:
         probe = Probe(waiting, work)
-        if probe.has_room:
-            return  # the scheduler gives it in this very pass
+        if not probe.has_node:
+            return  # nor for the others, which ask for the same
         if spare.can_take(leaving) and probe.is_helped_by((leaving,)):
             why = f"its successor has no room beside it: {brief(waiting)}"
             work.plan.shut_down(leaving, f"task {leaving.id} stops first, as {why}")

@@ -90,7 +90,10 @@ def _old_tasks(key: SlotKey, waiting: Task, judge: SpecJudge, view: View) -> tup
 
 
 class Probe:
-    """What a waiting task would find if some tasks were gone."""
+    """What a waiting task would find if some tasks were gone.
+
+    `has_node` says whether a node takes it as it is, wherever its addresses come from.
+    """
 
     def __init__(self, task: Task, work: Pass) -> None:
         service = work.view.get_service(task.service_id)
@@ -104,7 +107,7 @@ class Probe:
             encryptions(service, work.view),
         )
         filters = Filters(self._fleet, self._requirement)
-        self._has_node = any(
+        self.has_node = any(
             filters.refusal(info) is None
             for info in self._fleet
             if task.slot or info.id == task.node_id
@@ -114,7 +117,7 @@ class Probe:
     @property
     def has_room(self) -> bool:
         """Whether the task can be placed as it is, which the scheduler will do."""
-        return self._has_node and self._networks.would_attach(self._service)
+        return self.has_node and self._networks.would_attach(self._service)
 
     def is_helped_by(self, leaving: tuple[Task, ...]) -> bool:
         """Whether the task could be placed if these were gone."""
@@ -122,7 +125,7 @@ class Probe:
             return False
         if not self._networks.would_attach(self._service, [task.id for task in leaving]):
             return False
-        return self._has_node or self._would_take(leaving)
+        return self.has_node or self._would_take(leaving)
 
     def _would_take(self, leaving: tuple[Task, ...]) -> bool:
         """Whether the node of tasks would take the waiting one in their place."""
