@@ -86,4 +86,4 @@ def _is_right(netlink: Netlink, name: str, wanted: set[routing.Interface]) -> bo
 
 
 def _main_routes(netlink: Netlink) -> list[Route]:
-    return [route for route in routing.routes(netlink) if route.table == routing.MAIN_TABLE]
+    return list(routing.routes(netlink, table=routing.MAIN_TABLE))

@@ -19,6 +19,7 @@ from swarmd.network.kernel.netlink import (
     REPLACE,
     Netlink,
     Request,
+    address_text,
     attribute,
     attributes,
 )
@@ -85,7 +86,7 @@ def forwardings(netlink: Netlink) -> set[Forwarding]:
                 Forwarding(
                     index=index,
                     mac=known[_LLADDR].hex(":"),
-                    node=str(ip_address(known[_DST])),
+                    node=address_text(known[_DST]),
                 )
             )
     return found
@@ -111,7 +112,7 @@ def neighbours(netlink: Netlink) -> set[Neighbour]:
                 found.add(
                     Neighbour(
                         index=index,
-                        address=str(ip_address(known[_DST])),
+                        address=address_text(known[_DST]),
                         mac=known[_LLADDR].hex(":"),
                     )
                 )

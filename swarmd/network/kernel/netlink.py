@@ -12,11 +12,15 @@ import os
 import socket
 import struct
 from collections.abc import Iterable, Iterator, Mapping
+from functools import lru_cache
+from ipaddress import ip_address
 from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
 from swarmd.network.kernel import netns
+
+ADDRESSES_REMEMBERED = 8192
 
 REQUEST, ACK, DUMP = 0x1, 0x4, 0x300
 REPLACE, EXCL, CREATE, APPEND = 0x100, 0x200, 0x400, 0x800
@@ -174,6 +178,12 @@ def attributes(data: bytes, offset: int = 0) -> dict[int, bytes]:
         found[kind & _TYPE_MASK] = data[offset + 4 : offset + length]
         offset += (length + 3) & ~3
     return found
+
+
+@lru_cache(maxsize=ADDRESSES_REMEMBERED)  # what there is is looked at again with every change
+def address_text(packed: bytes) -> str:
+    """An address of either family, as the kernel tells it, as text."""
+    return str(ip_address(packed))
 
 
 def _socket() -> socket.socket:

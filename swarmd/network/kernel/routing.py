@@ -28,6 +28,7 @@ from swarmd.network.kernel.netlink import (
     REPLACE,
     Netlink,
     Request,
+    address_text,
     attribute,
     attributes,
     number,
@@ -155,15 +156,18 @@ def all_addresses(netlink: Netlink) -> dict[int, set[Interface]]:
     return found
 
 
-def routes(netlink: Netlink) -> set[Route]:
-    """The routes that were put by `put_route`."""
+def routes(netlink: Netlink, *, table: int | None = None) -> set[Route]:
+    """The routes that were put by `put_route`, into one table if it is named."""
     found = set()
     for family in (socket.AF_INET, socket.AF_INET6):
         body = struct.pack("=BBBBBBBBI", family, 0, 0, 0, 0, 0, 0, 0, 0)
         for payload in netlink.dump(_GETROUTE, body):
             got, length, _, _, _, protocol, _, _, flags = struct.unpack_from("=BBBBBBBBI", payload)
-            if protocol == OURS and got == family:
-                found.add(_found_route(family, length, flags, attributes(payload, 12)))
+            if protocol != OURS or got != family:
+                continue
+            known = attributes(payload, 12)
+            if table is None or table == _int(known[_TABLE]):
+                found.add(_found_route(family, length, flags, known))
     return found
 
 
@@ -235,11 +239,10 @@ def _local_route(address: str, index: int) -> bytes:
 
 def _found_route(family: int, length: int, flags: int, known: dict[int, bytes]) -> Route:
     default = b"\0" * (4 if family == socket.AF_INET else 16)
-    destination = ip_address(known.get(_DST, default))
     return Route(
-        destination=f"{destination}/{length}",
+        destination=f"{address_text(known.get(_DST, default))}/{length}",
         index=_int(known[_OIF]) if _OIF in known else 0,
-        gateway=str(ip_address(known[_GATEWAY])) if _GATEWAY in known else "",
+        gateway=address_text(known[_GATEWAY]) if _GATEWAY in known else "",
         table=_int(known[_TABLE]),
         onlink=bool(flags & _ONLINK),
     )
