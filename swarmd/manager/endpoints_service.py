@@ -44,7 +44,10 @@ SLOW_NS = 100 * MILLISECOND
 BUSY_ITEMS = 20_000
 # Every node compares its kernel with its tables at each step: a swarm that never stops changing
 # has them do so twenty times a second. The promise is that 100 ms after a change it is in force.
+# What there is to compare, and who is sent it, grows with the nodes, and so does the distance.
 STEADY_NS = 50 * MILLISECOND
+STEADY_NS_MAX = SECOND // 2
+NODES_AT_FULL_PACE = 100
 
 K = TypeVar("K")
 
@@ -73,7 +76,7 @@ class EndpointsService:
         self._loop = asyncio.get_running_loop()
         self._published = EndpointCatalogue(store)
         self._networks = NetworkCatalogue(store)
-        self._pacer = Pacer(QUICK_NS, SLOW_NS, BUSY_ITEMS, STEADY_NS)
+        self._pacer = Pacer(QUICK_NS, SLOW_NS, BUSY_ITEMS)
         self._chains: dict[NetworkId, Chain] = {PUBLISHED: Chain(self._published.version)}
         for network in store.networks():
             if self._networks.has(network.id):
@@ -229,7 +232,8 @@ class EndpointsService:
             else:
                 weight += self._append(network_id, network_step(change)) * change.rows
         if weight:
-            self._pacer.sent(weight, Instant(self._clock.monotonic()))
+            steady_ns = steady_distance_ns(self._store.node_count())
+            self._pacer.sent(weight, Instant(self._clock.monotonic()), steady_ns=steady_ns)
 
     def _append(self, table: NetworkId, step: Step) -> int:
         """Returns how many watchers it is for."""
@@ -238,6 +242,11 @@ class EndpointsService:
         for watcher in watchers:
             watcher.tell(table)
         return len(watchers)
+
+
+def steady_distance_ns(nodes: int) -> int:
+    """How far apart steps are while changes don't end, in a swarm of so many nodes."""
+    return min(STEADY_NS * max(nodes, NODES_AT_FULL_PACE) // NODES_AT_FULL_PACE, STEADY_NS_MAX)
 
 
 def _discard(index: dict[K, dict[_Watcher, None]], key: K, watcher: _Watcher) -> None:

@@ -10,9 +10,10 @@ import pytest
 
 from swarmd.agent.endpoints import Known, advance
 from swarmd.manager.endpoint_steps import MESSAGE_BYTES, STEPS_KEPT, messages
-from swarmd.manager.endpoints_service import EndpointsService
+from swarmd.manager.endpoints_service import EndpointsService, steady_distance_ns
 from swarmd.model.errors import Code, Rejection
 from swarmd.model.ids import NetworkId
+from swarmd.model.instant import MILLISECOND
 from swarmd.rpc.pb import endpoints as pb
 from swarmd.runtime.clock import SystemClock
 from swarmd.store.changes import Delete, Kind
@@ -228,3 +229,8 @@ async def test_whoever_goes_is_forgotten(service: EndpointsService) -> None:
         await watcher.receive()
         assert service.watchers == 1
     assert service.watchers == 0
+
+
+def test_steps_of_large_swarms_are_further_apart() -> None:
+    distances = [steady_distance_ns(nodes) // MILLISECOND for nodes in (1, 100, 200, 500, 5000)]
+    assert distances == [50, 50, 100, 250, 500]

@@ -37,20 +37,20 @@ def test_the_wait_is_over_after_a_pause() -> None:
 
 
 def test_a_steady_stream_of_batches_is_spaced_after_the_second() -> None:
-    pacer = Pacer(steady_ns=50 * MILLISECOND)
-    pacer.sent(1, START)
+    pacer = Pacer()
+    pacer.sent(1, START, steady_ns=50 * MILLISECOND)
     assert pacer.due(after(1)) == after(3)
-    pacer.sent(1, after(3))
+    pacer.sent(1, after(3), steady_ns=50 * MILLISECOND)
     assert pacer.due(after(4)) == after(53)
-    pacer.sent(1, after(53))
+    pacer.sent(1, after(53), steady_ns=50 * MILLISECOND)
     assert pacer.due(after(54)) == after(103)
-    pacer.sent(1, after(103))
+    pacer.sent(1, after(103), steady_ns=50 * MILLISECOND)
     assert pacer.due(after(300)) == after(302)
-    pacer.sent(1, after(302))
+    pacer.sent(1, after(302), steady_ns=50 * MILLISECOND)
     assert pacer.due(after(303)) == after(305)
 
 
 def test_the_first_batch_of_all_is_not_spaced() -> None:
-    pacer = Pacer(steady_ns=50 * MILLISECOND)
-    pacer.sent(1, Instant(0))
+    pacer = Pacer()
+    pacer.sent(1, Instant(0), steady_ns=50 * MILLISECOND)
     assert pacer.due(Instant(0)) == 2 * MILLISECOND
