@@ -101,7 +101,9 @@ def test_without_autolock_the_unlock_key_is_empty_and_has_the_clusters_version(
 
 
 @pytest.mark.parametrize(
-    ("token", "role"), [(TOKENS.worker, Role.WORKER), (TOKENS.manager, Role.MANAGER)]
+    ("token", "role"),
+    [(TOKENS.worker, Role.WORKER), (TOKENS.manager, Role.MANAGER)],
+    ids=["worker", "manager"],
 )
 async def test_the_token_decides_the_role_and_one_write_makes_the_node(
     manager: Manager, token: str, role: Role
