@@ -13,6 +13,8 @@ from collections.abc import Mapping, Sequence
 from enum import Enum
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from swarmd.cli.job_progress import job_progress
 from swarmd.cli.update_words import NO_NAMES, awaits
 from swarmd.cli.words import task_error
@@ -109,9 +111,13 @@ def _job(service: Service, tasks: Sequence[Task]) -> Progress:
 
 
 def is_current(task: Task, service: Service) -> bool:
-    """Whether the task is what the present spec would make."""
+    """Whether the task is what the present spec would make.
+
+    Where it may run aside: tasks that may stay where they are stay, and the others are replaced
+    sooner than a service is taken for stable.
+    """
     return task.spec_version == service.spec_version or (
-        task.spec == service.spec.task_template
+        replace(task.spec, placement=None) == replace(service.spec.task_template, placement=None)
         and alike_for_tasks(task.endpoint_spec, service.spec.endpoint_spec)
     )
 

@@ -77,14 +77,13 @@ class SpecJudge:
         """Whether an update has to replace the task."""
         if task.spec_version == self.service.spec_version:
             return False
-        match self._difference(task.spec):
-            case Difference.WORK:
-                return True
-            case Difference.PLACEMENT:
-                node = view.find_node(task.node_id) if task.node_id else None
-                return node is None or not self._may_stay(node)
-            case Difference.NONE:
-                return not self._is_served_alike(task.endpoint_spec)
+        difference = self._difference(task.spec)
+        if difference is Difference.WORK or not self._is_served_alike(task.endpoint_spec):
+            return True
+        if difference is Difference.NONE:
+            return False
+        node = view.find_node(task.node_id) if task.node_id else None
+        return node is None or not self._may_stay(node)
 
     def _is_served_alike(self, spec: EndpointSpec | None) -> bool:
         known = self._endpoints.get(id(spec))

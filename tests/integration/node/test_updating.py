@@ -158,6 +158,13 @@ def test_where_start_first_has_no_room_one_task_at_a_time_stops_first(swarm: Swa
     assert "stops first, as its new task has no room beside the old one" in shown
     assert "max replicas" in shown
     assert running(swarm) == "2/2"
+    service(swarm, "update", "--replicas-max-per-node", "0", "--update-order", "stop-first", "web")
+    port = "published=8080,target=8080,mode=host"
+    service(swarm, "update", "--publish-add", port, "web")
+    shown = service(swarm, "update", "--update-order", "start-first", "--env-add", "V=3", "web")
+    assert "stops first, as its new task has no room beside the old one" in shown
+    assert "host-mode port already in use" in shown
+    assert running(swarm) == "2/2"
 
 
 def test_a_drain_leads_tasks_away_and_says_what_it_waits_for(swarm: Swarm) -> None:

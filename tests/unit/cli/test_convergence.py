@@ -8,7 +8,7 @@ from swarmd.cli.convergence import Phase, Progress, progress
 from swarmd.model.ids import NodeId, ServiceId, TaskId
 from swarmd.model.instant import Instant
 from swarmd.model.service import Service, UpdateStatus
-from swarmd.model.spec import GlobalMode, RestartPolicy, ServiceMode
+from swarmd.model.spec import GlobalMode, Placement, RestartPolicy, ServiceMode
 from swarmd.model.states import RestartCondition, TaskState, UpdateState
 from swarmd.model.task import ContainerStatus, Task, TaskStatus
 from tests.support.specs import a_container, a_spec, a_task_spec
@@ -35,6 +35,7 @@ def a_task(
     err: str = "",
     exit_code: int = 0,
     node: str = "",
+    spec_version: int = 7,
     **fields: object,
 ) -> Task:
     template = a_task_spec(**fields)
@@ -44,7 +45,7 @@ def a_task(
         slot=slot,
         node_id=NodeId(node),
         spec=OLD if old else template,
-        spec_version=6 if old else 7,
+        spec_version=6 if old else spec_version,
         desired_state=desired,
         created_at=Instant(slot),
         status=TaskStatus(state=state, err=err, container=ContainerStatus(exit_code=exit_code)),
@@ -66,6 +67,12 @@ PAIR = (a_task(1), a_task(2))
         ),
         pytest.param(
             a_service(), (a_task(1), a_task(2, old=True)), (WAITING, 1, 2), id="one is of old"
+        ),
+        pytest.param(
+            a_service(task_template=a_task_spec(placement=Placement(max_replicas=1))),
+            (a_task(1, spec_version=6), a_task(2, spec_version=6)),
+            (DONE, 2, 2),
+            id="they stay where they are",
         ),
         pytest.param(
             a_service(1), (a_task(1), a_task(2, desired=SHUTDOWN)), (WAITING, 1, 1), id="stopping"

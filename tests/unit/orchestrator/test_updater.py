@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from swarmd.model.ids import ServiceId
 from swarmd.model.instant import SECOND
-from swarmd.model.spec import Placement, RestartPolicy, ServiceSpec, UpdateConfig
+from swarmd.model.spec import EndpointSpec, Placement, RestartPolicy, ServiceSpec, UpdateConfig
 from swarmd.model.states import FailureAction, TaskState, UpdateOrder, UpdateState
 from swarmd.model.task import Task
 from tests.support.cluster import Swarm, a_node, a_service_spec, a_task_spec
@@ -231,6 +231,21 @@ def test_a_new_constraint_replaces_only_tasks_on_nodes_that_do_not_meet_it() -> 
     swarm.converge()
     assert swarm.nodes_of(service_id) == {"ssd": 2}
     assert fine in {task.id for task in swarm.running(service_id)}
+
+
+def test_another_endpoint_replaces_tasks_that_a_new_constraint_would_let_stay() -> None:
+    swarm = Swarm()
+    swarm.put_node(a_node("ssd", labels={"disk": "ssd"}))
+    spec = a_service_spec(replicas=2)
+    service_id = swarm.create(spec)
+    swarm.converge()
+    before = {task.id for task in swarm.running(service_id)}
+    placement = Placement(constraints=("node.labels.disk == ssd",))
+    template = replace(spec.task_template, placement=placement)
+    changed = replace(spec, task_template=template, endpoint_spec=EndpointSpec(drain_timeout_ns=1))
+    swarm.update(service_id, changed)
+    swarm.converge()
+    assert before.isdisjoint(task.id for task in swarm.running(service_id))
 
 
 def test_tasks_that_never_found_a_node_are_replaced_without_a_trace() -> None:
