@@ -30,6 +30,7 @@ from swarmd.model.spec import (
     NetworkAttachmentConfig,
     Placement,
     PlacementPreference,
+    Platform,
     PortConfig,
     ResourceRequirements,
     Resources,
@@ -73,6 +74,8 @@ class Changes(Struct, kw_only=True, frozen=True):
     affinities_removed: tuple[str, ...] = ()
     tolerations: tuple[str, ...] = ()
     tolerations_removed: tuple[str, ...] = ()
+    platforms: tuple[Platform, ...] = ()
+    platforms_removed: tuple[Platform, ...] = ()
     generic: Mapping[str, int] = {}  # numbers reserved, by kind
     generic_removed: tuple[str, ...] = ()
     placement: Fields = {}  # scalar fields of the placement
@@ -277,6 +280,7 @@ def _placement(present: Placement | None, changes: Changes) -> Placement | None:
         **changes.placement,
         affinities=_items(before.affinities, changes.affinities, changes.affinities_removed),
         tolerations=_items(before.tolerations, changes.tolerations, changes.tolerations_removed),
+        platforms=_items(before.platforms, changes.platforms, changes.platforms_removed),
         constraints=_items(before.constraints, changes.constraints, changes.constraints_removed),
         preferences=_items(before.preferences, changes.preferences, changes.preferences_removed),
         max_replicas=before.max_replicas if changes.max_replicas is None else changes.max_replicas,

@@ -72,6 +72,12 @@ def _resource(text: str) -> Any:
     return reserved_resource(text)
 
 
+def _platform(text: str) -> Any:
+    from swarmd.cli.values import platform
+
+    return platform(text)
+
+
 def _network(text: str) -> Any:
     from swarmd.cli.references import network
 
@@ -114,6 +120,7 @@ SIZE = Reads("size", _size)
 PORTS = Reads("port", _ports)
 PREFERENCE = Reads("preference", _preference)
 RESOURCE = Reads("KIND=number", _resource)
+PLATFORM = Reads("platform", _platform)
 NETWORK = Reads("network", _network)
 SECRET = Reads("secret", _secret)
 CONFIG = Reads("config", _config)

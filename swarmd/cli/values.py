@@ -17,6 +17,7 @@ from swarmd.model.spec import (
     GenericResource,
     NamedResource,
     PlacementPreference,
+    Platform,
     PortConfig,
     SpreadOver,
 )
@@ -228,3 +229,15 @@ def _number(text: str, whole: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= PORT_MAX:
         raise ValueError(f"{whole!r} has a port outside 1-{PORT_MAX}; {PORT_FORM}")
     return int(text)
+
+
+def platform(text: str) -> Platform:
+    """`OS`, `OS/ARCH` or `/ARCH`: linux/amd64, linux, /arm64.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    os, _, architecture = text.strip().lower().partition("/")
+    if "/" in architecture or not (os or architecture):
+        raise ValueError(f"{text!r} is no platform; give OS[/ARCH], as linux/amd64")
+    return Platform(os=os, architecture=architecture)

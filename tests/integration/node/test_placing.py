@@ -82,7 +82,8 @@ def gpus(swarm: Swarm, service: str) -> set[str]:
 
 def test_tasks_go_where_labels_company_taints_and_strategies_say(swarm: Swarm) -> None:
     first = first_of(swarm)
-    create(swarm, "db", "--constraint", "engine.labels.disk==ss?")
+    create(swarm, "elsewhere", "--detach", "--platform", "windows/amd64")
+    create(swarm, "db", "--constraint", "engine.labels.disk==ss?", "--platform", "linux")
     assert places(swarm, "db") == {"w1": 1}
     create(swarm, "apart", "--replicas", "2", "--affinity", "service!=d*")
     assert places(swarm, "apart") == {"w2": 2}
@@ -93,6 +94,8 @@ def test_tasks_go_where_labels_company_taints_and_strategies_say(swarm: Swarm) -
     assert places(swarm, "even") == {"w1": 1, "w2": 1}
     swarm.command(first, "node", "update", "--taint-add", "sick:no-execute", node_id(swarm, "w2"))
     wait_until(lambda: places(swarm, "even") == {"w1": 2}, what="tasks to leave the tainted node")
+    told = swarm.command(first, "service", "explain", "elsewhere")
+    assert "unsupported platform on 2 nodes" in told
     told = swarm.command(first, "service", "explain", "apart")
     assert "taints not tolerated on 1 node" in told
     create(swarm, "hardy", "--toleration", "sick", "--affinity", "service!=db")

@@ -90,6 +90,8 @@ EVERY_FLAG = {
     "--container-label-rm": ("c", lambda s: container(s).labels, {}),
     "--constraint-add": ("node.role==worker", lambda s: len(constraints(s)), 2),
     "--constraint-rm": ("node.id!=none", lambda s: constraints(s), ()),
+    "--platform-add": ("/arm64", lambda s: platforms(s), [("linux", "amd64"), ("", "arm64")]),
+    "--platform-rm": ("linux/AMD64", lambda s: platforms(s), []),
     "--placement-pref-add": ("spread=node.labels.b", lambda s: spreads(s)[1:], ["node.labels.b"]),
     "--placement-pref-rm": ("spread=node.labels.a", lambda s: spreads(s), []),
     "--strategy": ("binpack", lambda s: s.task_template.placement.strategy, Strategy.BINPACK),
@@ -174,6 +176,11 @@ def affinities(spec: ServiceSpec) -> tuple[str, ...]:
     return spec.task_template.placement.affinities  # type: ignore[union-attr]
 
 
+def platforms(spec: ServiceSpec) -> list[tuple[str, str]]:
+    placement = spec.task_template.placement
+    return [(kind.os, kind.architecture) for kind in placement.platforms]  # type: ignore[union-attr]
+
+
 def tolerations(spec: ServiceSpec) -> tuple[str, ...]:
     return spec.task_template.placement.tolerations  # type: ignore[union-attr]
 
@@ -207,6 +214,7 @@ def test_a_flag_of_update_changes_what_it_names(daemon, flag):
         *("-d", "-e", "A=1", "-l", "l=1", "--container-label", "c=1", "--group", "adm"),
         *("--constraint", "node.id!=none", "--placement-pref", "spread=node.labels.a"),
         *("--affinity", "service!=x", "--toleration", "a", "--generic-resource", "ssd=1"),
+        *("--platform", "linux/amd64"),
         *(() if flag == "--publish-add" else ("-p", "80:80")),
         *(("-p", "8080:8080") if flag == "--publish-add" else ()),
     )
