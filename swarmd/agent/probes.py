@@ -100,13 +100,24 @@ async def _connect(access: Access, port: int) -> tuple[asyncio.StreamReader, asy
         sock.setblocking(False)
         return sock
 
-    sock = await asyncio.to_thread(netns.inside, _namespace(access.pid), make)
+    loop = asyncio.get_running_loop()
+    making = loop.run_in_executor(None, netns.inside, _namespace(access.pid), make)
     try:
-        await asyncio.get_running_loop().sock_connect(sock, (host, port))
+        sock = await asyncio.shield(making)
+    except asyncio.CancelledError:
+        making.add_done_callback(_close_made)  # the thread goes on, and nobody else will
+        raise
+    try:
+        await loop.sock_connect(sock, (host, port))
         return await asyncio.open_connection(sock=sock, limit=STATUS_LINE_BYTES_MAX)
     except BaseException:
         sock.close()
         raise
+
+
+def _close_made(making: asyncio.Future[socket.socket]) -> None:
+    if not making.cancelled() and making.exception() is None:
+        making.result().close()
 
 
 def _namespace(pid: int) -> Path | None:

@@ -15,10 +15,11 @@ import asyncio
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Coroutine
 from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from swarmd.agent.dataplane.plane import DataPlane
 from swarmd.agent.executors.containerd import client as containerd
@@ -217,13 +218,23 @@ async def leftovers(worker: ContainerWorker) -> list[str]:
     return left
 
 
+def _live_and_exit(life: Coroutine[Any, Any, None]) -> NoReturn:
+    """Never returns: what the parent has open, threads among it, is not for a child to close."""
+    try:
+        asyncio.run(life)
+    except BaseException:
+        traceback.print_exc()
+        sys.stderr.flush()
+        os._exit(1)
+    os._exit(OUTLIVED)
+
+
 def deaths(live: Callable[[Death], Coroutine[Any, Any, None]]) -> int:
     """Have `live` lived over and over, a step longer each time; prints how many steps there are."""
     for last in range(1, STEPS_MAX):
         pid = os.fork()
         if pid == 0:
-            asyncio.run(live(Death(last)))
-            os._exit(OUTLIVED)
+            _live_and_exit(live(Death(last)))
         _, status = os.waitpid(pid, 0)
         if os.WIFEXITED(status):
             print(last - 1)
