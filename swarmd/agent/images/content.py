@@ -1,7 +1,8 @@
 """Blobs in containerd's content store: read, written, labelled.
 
 Labels say what a blob refers to; what nothing refers to is collected, so everything is written
-under a lease and labelled before the lease ends.
+under a lease and labelled before the lease ends. What is there already, of an image that has just
+been removed or of a pull that broke off, is put under the lease as well.
 """
 
 from __future__ import annotations
@@ -42,6 +43,11 @@ class Content:
                 return False
             raise
         return True
+
+    async def hold(self, digest: str) -> bool:
+        """Whether the blob is there, and so stays for as long as the lease."""
+        await self._client.hold("content", digest)
+        return await self.has(digest)
 
     async def labels(self, digest: str) -> Mapping[str, str]:
         answer = await self._client.content.Info(pb.InfoRequest(digest=digest))
@@ -87,7 +93,7 @@ class Content:
         Raises:
             BadImage: the content is not what the digest says.
         """
-        if await self.has(digest):
+        if await self.hold(digest):
             if labels:
                 await self.label(digest, labels)
             return

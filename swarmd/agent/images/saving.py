@@ -74,9 +74,12 @@ async def _choose(store: ImageStore, content: Content, names: Iterable[Reference
         if image.digest in chosen:
             chosen[image.digest].names.append(name)
             continue
+        await content.hold(image.digest)
         data = await content.read(image.digest)
         kind = msgspec.json.decode(data, type=_Typed).media_type or MANIFESTS[0]
-        chosen[image.digest] = _Chosen(image, data, kind, [name])
+        one = chosen[image.digest] = _Chosen(image, data, kind, [name])
+        for blob in one.blobs:
+            await content.hold(blob.digest)
     if not chosen:
         raise BadImage("name the images to be saved")
     return list(chosen.values())

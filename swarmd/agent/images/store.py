@@ -168,7 +168,7 @@ class ImageStore:
         manifest = documents.parse_manifest(item.manifest)
         async with self._writing, self.leased() as (client, content):
             for described in (manifest.config, *manifest.layers):
-                if await content.has(described.digest):
+                if await content.hold(described.digest):
                     continue
                 with await asyncio.to_thread(open_blob, item.blobs[described.digest]) as file:
                     await content.write(

@@ -37,6 +37,7 @@ async def unpack(
     """
     parent = ""
     for layer, diff_id, chain_id in zip(layers, diff_ids, chain_ids(diff_ids), strict=True):
+        await client.hold(f"snapshots/{SNAPSHOTTER}", chain_id)
         if not await has_snapshot(client, chain_id):
             await _unpack_layer(client, content, layer, diff_id, parent=parent, name=chain_id)
         parent = chain_id

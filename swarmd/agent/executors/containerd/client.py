@@ -16,6 +16,7 @@ from swarmd.rpc.client_connection import ClientCall
 from swarmd.rpc.errors import RpcError
 from swarmd.rpc.metadata import metadata_of
 from swarmd.rpc.methods import SERVICES
+from swarmd.rpc.pb.containerd import leases_pb2 as leases
 from swarmd.rpc.pb.containerd import namespaces_pb2 as namespaces
 
 NAMESPACE = "swarmd"
@@ -49,6 +50,7 @@ class Client:
 
     def __init__(self, channel: Channel, *, lease: str = "") -> None:
         self._channel = channel
+        self._lease = lease
         pairs = [("containerd-namespace", NAMESPACE)]
         if lease:
             pairs.append(("containerd-lease", lease))
@@ -67,6 +69,18 @@ class Client:
     def leased(self, lease: str) -> Client:
         """The same containerd, with everything made under `lease`."""
         return Client(self._channel, lease=lease)
+
+    async def hold(self, kind: str, name: str) -> None:
+        """Have the lease keep something that others made, if it is there.
+
+        Whether it is there has to be asked afterwards: until then it may be collected.
+
+        Args:
+            kind: `content`, or `snapshots/` and the snapshotter.
+        """
+        resource = leases.Resource(id=name, type=kind)
+        request = leases.AddResourceRequest(id=self._lease, resource=resource)
+        await self.leases.AddResource(request)
 
     @property
     def is_connected(self) -> bool:

@@ -13,11 +13,12 @@ import pytest
 from swarmd.agent.core import image_choice
 from swarmd.agent.describe import node_platform
 from swarmd.agent.images.cleaner import DOWNLOAD_S_MAX, Cleaner, NotKnown
+from swarmd.agent.images.content import Content
 from swarmd.agent.images.unpack import SNAPSHOTTER, has_snapshot
 from swarmd.model.image_disk import ImageDisk
 from swarmd.model.reference import parse
 from swarmd.rpc.pb import images as pb
-from swarmd.rpc.pb.containerd import leases_pb2, snapshots_pb2
+from swarmd.rpc.pb.containerd import images_pb2, leases_pb2, snapshots_pb2
 from swarmd.runtime.supervise import Supervisor
 from tests.support import images
 from tests.support.containers import (
@@ -93,6 +94,39 @@ async def test_only_what_nothing_needs_makes_room(worker: ContainerWorker, tmp_p
         await tasks.stop()
     assert await cleaner.prune(earlier=True) == [f"{host}/app:before"]
     assert await left() == every - {"idle", "before"}
+
+
+async def test_what_is_left_of_an_image_is_not_collected_while_it_is_taken_in_again(
+    worker: ContainerWorker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    executor = worker.node_executor
+    store = executor.images
+    assert store is not None
+    assert executor.containers is not None
+    client = await executor.containers.engine.client()
+    name = "docker.io/library/again:1"
+    archive = images.oci_archive(
+        tmp_path / "again.tar", name, [images.layer([images.a_file("again", b"and again")])]
+    )
+    [before] = await store.import_archive(archive)
+    await client.images.Delete(images_pb2.DeleteImageRequest(name=name))
+    has, collections = Content.has, 0
+
+    async def collected(content: Content, digest: str) -> bool:
+        nonlocal collections
+        found = await has(content, digest)
+        await client.leases.Create(leases_pb2.CreateRequest(id="none"))
+        await client.leases.Delete(leases_pb2.DeleteRequest(id="none", sync=True))
+        collections += found
+        return found
+
+    monkeypatch.setattr(Content, "has", collected)
+    [again] = await store.import_archive(archive)
+    assert collections
+    assert again.digest == before.digest
+    assert await has_snapshot(client, before.snapshot)
+    for digest in (before.digest, before.config_digest):
+        assert await has(Content(client, blobs=None), digest)
 
 
 async def test_leases_downloads_and_snapshots_of_a_killed_daemon_are_swept(
