@@ -125,7 +125,11 @@ class AgentSession:
         return remote.addr
 
     async def _converse(self, addr: str) -> None:
-        """One session with the manager at `addr`; returns when it is over, whatever the reason."""
+        """Be in session with the manager at `addr`; returns when that is over, whatever the reason.
+
+        A session that is opened again because the node's description has changed goes over the
+        same connection, so that nothing else is cut off: orders, watches, somebody's terminal.
+        """
         channel = self._dial(addr)
         conversation = Conversation(
             channel,
@@ -139,9 +143,11 @@ class AgentSession:
             files=self._files,
         )
         try:
-            await conversation.run(self._session_id)
-        except Redescribed:
-            log.info("session.reopened reason=the description of the node has changed")
+            while True:
+                try:
+                    await conversation.run(self._session_id)
+                except Redescribed:
+                    log.info("session.reopened reason=the description of the node has changed")
         except RpcError as error:
             self._failed(addr, error)
         except Rejection as rejection:
@@ -172,12 +178,12 @@ class AgentSession:
             self._failures = 0
             self._hints_followed = 0
             self.error = ""
-            self._session_id = news.session_id
             log.info("session.opened manager=%s", addr)
+        self._session_id = news.session_id
         self._remotes.replace(news.managers)
         self._remotes.observe(addr, SUCCESS)
         self._on_message(news)
-        if self.manager is None:
+        if self.manager is None or self.manager.session_id != news.session_id:
             self._set_manager(Manager(addr, channel, news.session_id))
 
     def _set_manager(self, manager: Manager | None) -> None:

@@ -41,6 +41,10 @@ class Person:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        if error is not None:
+            while select.select([self._master], [], [], 0)[0]:
+                self._unread += os.read(self._master, 4096)
+            error.add_note(f"on the terminal: {self._unread!r}, left with {self.program.poll()}")
         if self.program.poll() is None:
             self.program.kill()
         self.program.wait()

@@ -7,8 +7,10 @@ import random
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 
+import pytest
 from msgspec.structs import replace
 
+from swarmd.agent import conversation
 from swarmd.agent.conversation import News
 from swarmd.agent.remotes import Remote, Remotes
 from swarmd.agent.session import AgentSession
@@ -259,6 +261,22 @@ async def test_a_session_that_is_unknown_is_opened_anew() -> None:
         await until(lambda: len(swarm.dialled) == 2)
         second = (await swarm.session.wait_for_manager()).session_id
         assert first != second
+
+
+async def test_a_node_that_describes_itself_anew_keeps_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(conversation, "DESCRIBE_S", 0.01)
+    swarm = Swarm()
+    async with swarm.running():
+        before = await swarm.session.wait_for_manager()
+        swarm.description = NodeDescription(hostname="two")
+        await until(lambda: swarm.store.get_node("n1").hostname == "two")
+        swarm.writer.write(Create(a_task("t1", node="n1")))
+        await until(lambda: T1 in swarm.worker.tasks)
+        assert swarm.session.manager is before
+        assert len(swarm.dialled) == 1
+        assert not swarm.channels[0].closed
 
 
 async def test_followers_of_the_session_hear_when_it_opens_and_ends() -> None:
