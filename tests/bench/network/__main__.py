@@ -46,6 +46,7 @@ class NoMesh:
     """Published ports are measured elsewhere."""
 
     moving = 0
+    has_ipv6 = False
 
     async def apply(self, tables: Tables) -> BalancerReport:
         return BalancerReport(tables.version)
