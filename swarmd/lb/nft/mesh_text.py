@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from swarmd.lb.core.mesh import NOT_A_PEER, MeshPort, MeshState, Source, mark_of_target
 from swarmd.lb.nft.choosing import mark_by
-from swarmd.lb.nft.ruleset import Elements, Ruleset
+from swarmd.lb.nft.ruleset import DESTINATION, Elements, Ruleset, translating
 from swarmd.network import ingress
 from swarmd.network.core.overlay_plan import BRIDGE
 from swarmd.network.ingress import INSIDE, OUTSIDE
@@ -65,8 +65,8 @@ def at_node(ports: tuple[MeshPort, ...], version: int) -> Ruleset:
     return Ruleset(
         name=family.table,
         base={
-            "arrive": ("type nat hook prerouting priority dstnat; policy accept;", lead, lead_some),
-            "begin": ("type nat hook output priority -100; policy accept;", lead, lead_some),
+            **translating("arrive", "prerouting", lead, lead_some),
+            **translating("begin", "output", lead, lead_some),
             "leave": (
                 "type nat hook postrouting priority srcnat; policy accept;",
                 f'oifname "{OUTSIDE}" fib saddr type local masquerade',
@@ -96,15 +96,7 @@ def at_ingress(state: MeshState) -> Ruleset:
     chains |= {
         _rescue_chain(address): (_lead_on(targets),) for address, targets in state.rescue.items()
     }
-    # Tasks that leave stay among them: a packet that has chosen one by the rules of before is
-    # still translated.
-    targets = dict.fromkeys(
-        (
-            *(address for port in state.ports for address in port.targets),
-            *state.ways,
-            *state.rescue,
-        )
-    )
+    targets = dict.fromkeys(address for port in state.ports for address in port.targets)
     numbers = {peer.mac: str(peer.number) for peer in state.peers}
     return Ruleset(
         name=family.table,
@@ -121,13 +113,14 @@ def at_ingress(state: MeshState) -> Ruleset:
                 # Where the mark is a peer's.
                 f"ct direction reply ct mark & 0x{NOT_A_PEER:x} == 0 meta mark set ct mark",
             ),
-            "enter": (
-                "type nat hook prerouting priority dstnat; policy accept;",
+            **translating(
+                *("enter", "prerouting"),
                 f'iifname "{INSIDE}" meta l4proto . th dport vmap @ports',
             ),
-            "rescue": (
-                "type nat hook prerouting priority dstnat + 5; policy accept;",
+            **translating(
+                *("rescue", "prerouting"),
                 f'iifname "{BRIDGE}" {family.word} daddr vmap @leaving',
+                priority=DESTINATION + 5,
             ),
             "leave": (
                 "type nat hook postrouting priority srcnat; policy accept;",

@@ -6,9 +6,12 @@ changes are maps and the chains that they lead to.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from msgspec import Struct
+
+# Where destinations are translated; nft has a word for it, but not for all hooks.
+DESTINATION = -100
 
 
 class Elements(Struct, frozen=True):
@@ -31,6 +34,23 @@ class Ruleset(Struct, frozen=True):
     sets: Mapping[str, Elements] = {}
 
 
+def translating(
+    name: str, hook: str, *rules: str, priority: int = DESTINATION
+) -> dict[str, tuple[str, ...]]:
+    """Chains that translate by maps: one at the hook, and one behind it that does the same.
+
+    A packet goes through the rules that were in force when it came to the hook, but looks maps up
+    as they are by then. If a batch replaces rules and maps in between it finds nothing, and the
+    node itself would refuse it. The second chain is of the rules of after; whatever has been
+    translated never comes to it. Both share the rules: each that refers to a map costs every change
+    of the map.
+    """
+    chains = {f"{name}_by": rules}
+    for chain, at in ((name, priority), (f"{name}_again", priority + 1)):
+        chains[chain] = (f"type nat hook {hook} priority {at}; policy accept;", f"jump {name}_by")
+    return chains
+
+
 def whole(rules: Ruleset) -> str:
     """The batch that puts the table in place of whatever was there under its name."""
     lines = [f"table {rules.name}", f"delete table {rules.name}", f"table {rules.name} {{"]
@@ -38,12 +58,16 @@ def whole(rules: Ruleset) -> str:
     # Chains and maps refer to each other: empty maps, then chains, then what leads to chains.
     for name, held in rules.sets.items():
         lines.append(f"{held.word} {name} {{\n{held.kind}\n}}")
-    for name, chain in chains.items():
-        lines += [f"chain {name} {{", *chain, "}"]
+    lines += declared(chains)
     lines.append("}")
     for name, held in rules.sets.items():
         lines += _elements("add", rules.name, name, held.elements)
-    return _batch(lines)
+    return batch(lines)
+
+
+def declared(chains: Mapping[str, tuple[str, ...]]) -> list[str]:
+    """The lines by which a table declares its chains."""
+    return [line for name, rules in chains.items() for line in (f"chain {name} {{", *rules, "}")]
 
 
 def step(before: Ruleset, after: Ruleset) -> str:
@@ -76,7 +100,7 @@ def step(before: Ruleset, after: Ruleset) -> str:
     for name in before.chains:
         if name not in after.chains:
             lines += [f"flush chain {table} {name}", f"delete chain {table} {name}"]
-    return _batch(lines)
+    return batch(lines)
 
 
 def gone(name: str) -> str:
@@ -91,5 +115,6 @@ def _elements(verb: str, table: str, name: str, elements: Mapping[str, str]) -> 
     return [f"{verb} element {table} {name} {{ {pairs} }}"]
 
 
-def _batch(lines: list[str]) -> str:
+def batch(lines: Iterable[str]) -> str:
+    """What nft is to run at once, line by line."""
     return "".join(f"{line}\n" for line in lines)

@@ -37,9 +37,6 @@ class NftSpace:
         self._path = path
         self._services: Services | None = None  # None: nothing is known to be in place
         self._leads: Counter[str] = Counter()  # how many services lead to each target
-        # To these none does any more. A packet that has chosen one of them by the rules of before
-        # is still translated: they leave with the next batch.
-        self._left: frozenset[str] = frozenset()
         self._generation = -1
 
     def bring(self, wanted: Services) -> None:
@@ -58,7 +55,7 @@ class NftSpace:
         batch = text.step(
             change,
             arrived=tuple(leads.keys() - self._leads.keys()),
-            left=tuple(self._left - leads.keys()),
+            left=tuple(self._leads.keys() - leads.keys()),
             who=self._path.name,
         )
         self._services = None
@@ -68,8 +65,7 @@ class NftSpace:
             log.warning("nft.step_refused task.id=%s reason=%s: all anew", self._path.name, error)
             self._replace(wanted)
             return
-        self._services, self._left = wanted, frozenset(self._leads.keys() - leads.keys())
-        self._leads = leads
+        self._services, self._leads = wanted, leads
 
     def forget(self, due: Due) -> None:
         netns.inside(self._path, lambda: forget(due, passes_on=False))
@@ -88,7 +84,6 @@ class NftSpace:
         self._generation = netns.inside(self._path, lambda: _run(batch))
         self._services = wanted
         self._leads = Counter(target.address for row in wanted.values() for target in row.targets)
-        self._left = frozenset()
 
 
 def _after(leads: Counter[str], change: VirtualChange) -> Counter[str]:

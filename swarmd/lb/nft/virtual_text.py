@@ -24,6 +24,7 @@ from swarmd.lb.core.virtual import (
     mark_of,
 )
 from swarmd.lb.nft.choosing import mark_by
+from swarmd.lb.nft.ruleset import batch, declared, translating
 from swarmd.model.states import Balance
 
 TABLE = "swarmd"
@@ -52,7 +53,7 @@ def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str], 
     """The batch that brings a namespace on by one change.
 
     `arrived` are the addresses that no service led to before, `left` those that none leads to any
-    more, and none did in the batch before.
+    more.
     """
     lines = _targets("add", arrived)
     for row in change.removed:
@@ -65,7 +66,7 @@ def step(change: VirtualChange, *, arrived: Sequence[str], left: Sequence[str], 
     for row in change.added:
         lines += _admit(row, who)
     lines += _targets("delete", left)
-    return "".join(f"{line}\n" for line in lines)
+    return batch(lines)
 
 
 def _gone(family: str) -> str:
@@ -81,18 +82,21 @@ def _table(family: str, rows: tuple[VirtualService, ...], who: str) -> str:
     alive = ", ".join(_lead(row) for row in mine if row.targets)
     dead = ", ".join(row.address for row in mine if not row.targets)
     targets = _pairs(dict.fromkeys(target.address for row in mine for target in row.targets))
+    # Nobody else marks connections here, so the second says nothing of those to other addresses.
+    translate = declared(
+        translating(
+            *("translate", "output"),
+            f"{word} daddr vmap @alive",
+            "dnat to ct mark map @targets",
+        )
+    )
     return (
         f"table {family} {TABLE} {{\n"
         f"  map targets {{\n    type mark : {kind}\n  }}\n"
         f"{chains}"
         f"  map alive {{\n    type {kind} : verdict\n{_elements(alive)}  }}\n"
         f"  set dead {{\n    type {kind}\n{_elements(dead)}  }}\n"
-        "  chain translate {\n"
-        "    type nat hook output priority -100; policy accept;\n"
-        f"    {word} daddr vmap @alive\n"
-        # Nobody else marks connections here, so it says nothing of those to other addresses.
-        "    dnat to ct mark map @targets\n"
-        "  }\n"
+        f"{batch(translate)}"
         "  chain refuse {\n"
         "    type filter hook output priority 0; policy accept;\n"
         # First, as it decides for all packets but the first of each connection.

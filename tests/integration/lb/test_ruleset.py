@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import os
+import subprocess
+import time
+from functools import partial
 from pathlib import Path
 from uuid import uuid4
 
@@ -11,8 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from swarmd.lb.nft.ruleset import Elements, Ruleset, gone, step, whole
-from swarmd.network.kernel import netns, nft
+from swarmd.lb.nft.choosing import mark_by
+from swarmd.lb.nft.ruleset import Elements, Ruleset, gone, step, translating, whole
+from swarmd.model.states import Balance
+from swarmd.network.kernel import netns, nft, sysctl
+from tests.bench.network import loads
 
 pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
@@ -79,3 +85,66 @@ def test_no_change_is_no_batch_and_another_base_is_a_new_beginning() -> None:
     assert step(ruleset({1: 1}), ruleset({1: 1})) == ""
     other = ruleset({1: 1}, policy="drop")
     assert step(ruleset({1: 1}), other) == whole(other)
+
+
+STORM_S = 2.0
+DETOUR = ("meta mark 0x7fff drop",) * 300  # so that packets are longer on their way
+VIRTUAL = "10.66.0.2"
+CONNECTIONS = 32
+# Ports of clients are used again at once: they would be gone within a second.
+OFTEN = {
+    "ipv4/tcp_tw_reuse": "1",
+    "ipv4/ip_local_port_range": "1024 65000",
+    "netfilter/nf_conntrack_tcp_timeout_time_wait": "1",
+}
+
+
+def balancing(targets: tuple[str, ...]) -> Ruleset:
+    """A virtual address over targets, as the mesh has its ports."""
+    marks = {f"0x{number:x}": address for number, address in enumerate(targets, start=1)}
+    return Ruleset(
+        name=NAME,
+        base=translating("enter", "output", *DETOUR, "tcp dport vmap @ports"),
+        chains={
+            "p80": (
+                mark_by(Balance.ROUND_ROBIN, tuple(marks), hashed=""),
+                "meta l4proto tcp dnat to ct mark map @targets : 81",
+            )
+        },
+        sets={
+            "ports": Elements("type inet_service : verdict", {"80": "goto p80"}),
+            "targets": Elements("type mark : ipv4_addr", marks),
+        },
+    )
+
+
+@pytest.mark.skipif(bool(loads.missing()), reason=loads.missing() or "-")
+def test_connections_that_come_while_rules_change_are_translated(tmp_path: Path) -> None:
+    """Where there is one chain alone, some of ten thousand find no target."""
+    program = loads.compiled(tmp_path)
+    path = Path("/run") / f"swarmd-test-{uuid4().hex[:8]}"
+    targets = tuple(f"127.0.1.{number}" for number in range(1, 5))
+    tables = [balancing(targets[:count]) for count in (4, 3, 2, 3)]
+    netns.create(path)
+    prefix = loads.in_namespace(path)
+    with subprocess.Popen([*prefix, str(program), "serve", "81"]) as server:
+        try:
+            for command in ("link set lo up", f"addr add {VIRTUAL}/32 dev lo"):
+                subprocess.run([*prefix, "ip", *command.split()], check=True)
+            netns.inside(path, lambda: nft.run(whole(tables[0])))
+            netns.inside(path, lambda: sysctl.put(OFTEN))
+            client = loads.Client(
+                program, prefix, "close", VIRTUAL, port=80, connections=CONNECTIONS
+            )
+            until = time.monotonic() + STORM_S
+            for before, after in itertools.pairwise(itertools.cycle(tables)):
+                change = partial(nft.run, step(before, after))
+                netns.inside(path, change)
+                if time.monotonic() > until:
+                    break
+            outcome = client.end()
+        finally:
+            server.kill()
+            netns.remove(path)
+    assert outcome.requests
+    assert outcome.errors == 0
