@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 
 from msgspec.structs import replace
 
@@ -24,10 +24,10 @@ from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.lb.nft.mesh_text import NAMESPACE_ADDRESS
 from swarmd.lb.proxy import ProxyBalancer
 from swarmd.lb.virtual import Tended
-from swarmd.model.ids import NodeId, ServiceId, TaskId
+from swarmd.model.ids import NodeId, TaskId
 from swarmd.model.instant import SECOND, Instant
 from swarmd.model.states import Protocol
-from swarmd.network.core.tables import IPV4, NetworkTable
+from swarmd.network.core.tables import IPV4, Endpoint, NetworkTable
 from swarmd.network.kernel.nft import NftError
 from swarmd.runtime.clock import Clock
 
@@ -71,7 +71,8 @@ class MeshBalancer:
         self._behind: NetworkTable | None = None
         self._datagrams: frozenset[str] = frozenset()
         self._sides: tuple[MeshSide, ...] = ()  # empty: there is no mesh
-        self._stopped: dict[str, tuple[ServiceId, Instant]] = {}
+        # By address, what has stopped lately, and how long it matters.
+        self._stopped: dict[str, tuple[Endpoint, Instant]] = {}
         self._coming: frozenset[str] = frozenset()  # tasks that have never been ready
         self._leaving = Leaving()
         self._problem = ""
@@ -92,8 +93,8 @@ class MeshBalancer:
         until = Instant(self._clock.monotonic() + RESCUE_NS)
         held = ingress.endpoints if ingress is not None else {}
         for task_id, endpoint in self._ingress.endpoints.items() if self._ingress else ():
-            if endpoint.node_id == self._node_id and task_id not in held:
-                self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint.service_id, until))
+            if task_id not in held:
+                self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint, until))
         new = frozenset(held) - frozenset(self._ingress.endpoints if self._ingress else held)
         coming = set()
         for task_id, endpoint in held.items():
@@ -135,7 +136,7 @@ class MeshBalancer:
         """
         due = self._leaving.due(Instant(self._clock.monotonic()))
         if due and self._sides:
-            ended = due.gone.intersection(self._stopped)
+            ended = due.gone & self._ended_here
             try:
                 await asyncio.to_thread(self._mesh.forget, replace(due, ended=ended))
                 self._leaving.done(due)
@@ -171,8 +172,7 @@ class MeshBalancer:
         shared = split(self._published)
         now = self._clock.monotonic()
         self._stopped = {key: row for key, row in self._stopped.items() if row[1] > now}
-        stopped = {address: service_id for address, (service_id, _) in self._stopped.items()}
-        states = self._states(shared.ports, stopped)
+        states = self._states(shared.ports)
         kernel = shared.ports if states else ()
         rest = shared.rest if states else self._published
         await self._four.apply(_with(rest, kernel, self._published, backend=None))
@@ -198,13 +198,12 @@ class MeshBalancer:
         )
         self._publish()
 
-    def _states(
-        self, ports: tuple[MeshPort, ...], stopped: Mapping[str, ServiceId]
-    ) -> list[MeshState]:
+    def _states(self, ports: tuple[MeshPort, ...]) -> list[MeshState]:
         """What the kernel is to hold for each family that there is; nothing without IPv4."""
         found: list[MeshState] = []
         if self._ingress is None:
             return found
+        stopped = {address: endpoint for address, (endpoint, _) in self._stopped.items()}
         for version in (IPV4, IPV6) if self.has_ipv6 else (IPV4,):
             state = mesh_state(
                 ports, self._ingress, self._node_id, stopped, self._coming, version=version
@@ -224,13 +223,21 @@ class MeshBalancer:
         """Note who left: the rules by this table and these ports are in force."""
         old, new = ((table,) if table is not None else () for table in (self._behind, ingress))
         now = Instant(self._clock.monotonic())
-        self._leaving.note(old, new, now, moves=self._datagrams)
+        self._leaving.note(old, new, now, moves=self._datagrams, own=self._ended_here)
         self._behind = ingress
         self._datagrams = frozenset(
             address
             for port in ports
             if port.key.protocol is Protocol.UDP
             for address in port.targets
+        )
+
+    @property
+    def _ended_here(self) -> frozenset[str]:
+        return frozenset(
+            address
+            for address, (endpoint, _) in self._stopped.items()
+            if endpoint.node_id == self._node_id
         )
 
     def _look_again(self) -> None:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 from collections import Counter
 from pathlib import Path
 
 import pytest
 
+from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.mesh import Source
 from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.model.states import Balance, Protocol
@@ -220,6 +222,38 @@ class MeshContract:
             w.apply("n1")
             names = {ask(w.client, w.nodes["n3"].underlay) for _ in range(4)}
         assert names == {("b", CLIENT)}
+
+    def test_a_connection_that_was_led_on_stays_when_its_entry_hears_of_the_end(self) -> None:
+        def listen() -> socket.socket:
+            return socket.create_server(("", TARGET))
+
+        def connect() -> socket.socket:
+            return socket.create_connection((entry.underlay, PUBLISHED), PATIENCE_S)
+
+        with mesh_world(self.make, a="n1", b="n2") as w, contextlib.ExitStack() as stack:
+            w.apply()
+            w.tasks["b"].stop()
+            server = stack.enter_context(netns.inside(w.tasks["b"].path, listen))
+            server.settimeout(PATIENCE_S)
+            first, own, entry = w.nodes["n1"], w.tasks["a"], w.nodes["n3"]
+            own.ready, own.ended = False, True
+            w.apply("n1")
+            pairs = []
+            for _ in range(2):  # to `b` itself, and to `a`
+                client = stack.enter_context(netns.inside(w.client, connect))
+                accepted, (seen, _) = server.accept()
+                pairs.append((client, stack.enter_context(accepted)))
+                assert seen == CLIENT
+            addresses = frozenset({own.address})
+            first.mesh.forget(Due(gone=addresses, ended=addresses))
+            w.apply()
+            for client, accepted in pairs:
+                client.settimeout(PATIENCE_S)
+                accepted.settimeout(PATIENCE_S)
+                client.send(b"?")
+                assert accepted.recv(1) == b"?"
+                accepted.send(b"!")
+                assert client.recv(1) == b"!"
 
     def test_tasks_reach_the_world_by_their_node(self) -> None:
         with mesh_world(self.make, a="n1") as w:

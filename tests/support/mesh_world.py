@@ -42,6 +42,7 @@ class Task:
         self.address = f"10.77.0.{number}"
         self.path = path
         self.ready = True
+        self.ended = False
         self._sockets: list[socket.socket] = []
         self._threads: list[threading.Thread] = []
 
@@ -141,11 +142,19 @@ class MeshWorld:
     ) -> None:
         """Have these nodes (all when none is named) follow what the tasks are like now.
 
+        Those that have ended are out of the tables, and their nodes remember them.
+
         Args:
             addresses: of the nodes, that answer; None: all.
             weights: of tasks; 1 where there is none.
         """
         table = self.table()
+        stopped = {
+            address: self._endpoint(task)
+            for task in self.tasks.values()
+            if task.ended
+            for address in (task.address, six_of(task.address))
+        }
         targets = tuple(task.address for task in self.tasks.values() if task.ready)
         ports = tuple(
             MeshPort(
@@ -166,7 +175,7 @@ class MeshWorld:
         for name in names or self.nodes:
             mesh = self.nodes[name].mesh
             states = (
-                mesh_state(ports, table, NodeId(name), {}, version=version)
+                mesh_state(ports, table, NodeId(name), stopped, version=version)
                 for version in ((4, 6) if mesh.has_ipv6 else (4,))
             )
             mesh.apply(*(MeshSide(state, state.ports) for state in states if state is not None))
@@ -195,13 +204,17 @@ class MeshWorld:
                 for node in self.nodes.values()
             },
             endpoints={
-                TaskId(task.name): Endpoint(
-                    TaskId(task.name), SERVICE, NodeId(task.node), (task.address,), ready=task.ready
-                )
+                TaskId(task.name): self._endpoint(task)
                 for task in self.tasks.values()
+                if not task.ended
             },
         )
         return DualStack().widen(table)
+
+    def _endpoint(self, task: Task) -> Endpoint:
+        return Endpoint(
+            TaskId(task.name), SERVICE, NodeId(task.node), (task.address,), ready=task.ready
+        )
 
     def _build_node(self, node: Node) -> None:
         netns.create(node.path)

@@ -13,12 +13,15 @@ from msgspec import Struct
 
 from swarmd.lb.core.virtual import departed, retired
 from swarmd.model.ids import NetworkId
-from swarmd.model.instant import MILLISECOND, Instant
+from swarmd.model.instant import MILLISECOND, SECOND, Instant
 from swarmd.network.core.tables import NetworkTable
 
 # Answers under way when a task leaves the balancers have arrived by then. It also has to be long
 # after the last packet was sent by the rules of before: it would be tracked after the walk.
 UDP_REST_NS = 500 * MILLISECOND
+# What a late node sends to a task that has crashed is led on to another by the task's own node. To
+# be cut off in the middle is worse than the error that was spared; most are over after so long.
+LED_ON_NS = 2 * SECOND
 
 
 class Due(Struct, frozen=True):
@@ -68,6 +71,7 @@ class Leaving:
         now: Instant,
         *,
         moves: frozenset[str] | None = None,
+        own: frozenset[str] | None = None,
     ) -> None:
         """Note who has left now that one set of tables is in force instead of another.
 
@@ -75,10 +79,15 @@ class Leaving:
 
         Args:
             moves: addresses that may have UDP clients; None: any.
+            own: addresses that are cut off at once, for nobody leads on what is sent there; None:
+                all.
         """
         old, new = tuple(before), tuple(after)
         back = departed(new, old)
-        gone = dict.fromkeys(departed(old, new), now) | self._gone
+        left_for_good = departed(old, new)
+        led_on = left_for_good - own if own is not None else frozenset()
+        later = dict.fromkeys(led_on, Instant(now + LED_ON_NS))
+        gone = dict.fromkeys(left_for_good, now) | later | self._gone
         self._gone = {address: at for address, at in gone.items() if address not in back}
         until = Instant(now + UDP_REST_NS)
         resting = dict(self._resting)

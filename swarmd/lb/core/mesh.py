@@ -162,7 +162,7 @@ def mesh_state(
     ports: Iterable[MeshPort],
     ingress: NetworkTable,
     node_id: NodeId,
-    stopped: Mapping[str, ServiceId],
+    stopped: Mapping[str, Endpoint],
     coming: Set[str] = frozenset(),
     *,
     version: int = IPV4,
@@ -171,7 +171,8 @@ def mesh_state(
 
     Args:
         ports: by the IPv4 addresses of their tasks.
-        stopped: addresses of tasks of this node that have stopped lately, and their services.
+        stopped: addresses of tasks that have stopped lately, and what they were. Their nodes lead
+            on what still comes there.
         coming: addresses of those that have never been ready. Others may know sooner than this
             node that they are; what they send there is not led on.
         version: the family of addresses.
@@ -198,10 +199,8 @@ def mesh_state(
         ),
         ways={
             address: gateways[endpoint.node_id]
-            for endpoint in ingress.endpoints.values()
-            if gateways.get(endpoint.node_id)
-            for address in endpoint.addresses
-            if _is_of(address, version)
+            for address, endpoint in (*stopped.items(), *_by_address(ingress))
+            if gateways.get(endpoint.node_id) and _is_of(address, version)
         },
         rescue={
             address: targets
@@ -209,6 +208,12 @@ def mesh_state(
             if address not in coming
         },
     )
+
+
+def _by_address(ingress: NetworkTable) -> Iterator[tuple[str, Endpoint]]:
+    for endpoint in ingress.endpoints.values():
+        for address in endpoint.addresses:
+            yield address, endpoint
 
 
 @lru_cache(maxsize=ADDRESSES_REMEMBERED)  # all peers are gone through whenever one joins
@@ -230,10 +235,14 @@ def _by_ipv6(ports: Iterable[MeshPort], ingress: NetworkTable) -> Iterator[MeshP
 
 
 def _rescue(
-    ingress: NetworkTable, node_id: NodeId, stopped: Mapping[str, ServiceId], version: int
+    ingress: NetworkTable, node_id: NodeId, stopped: Mapping[str, Endpoint], version: int
 ) -> dict[str, tuple[str, ...]]:
     ready: dict[ServiceId, list[str]] = {}
-    leaving = {address: row for address, row in stopped.items() if _is_of(address, version)}
+    leaving = {
+        address: endpoint.service_id
+        for address, endpoint in stopped.items()
+        if endpoint.node_id == node_id and _is_of(address, version)
+    }
     for endpoint in ingress.endpoints.values():
         address = _first(endpoint.addresses, version)
         if endpoint.ready and address:

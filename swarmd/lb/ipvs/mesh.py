@@ -91,7 +91,7 @@ class IpvsMesh:
     def forget(self, due: Due) -> None:
         """See `MeshKernel.forget`. IPVS has no way to forget the sessions of one protocol."""
         for address in due.ended:
-            netns.inside(self._ingress, partial(conntrack.flush_to, address))
+            netns.inside(self._ingress, partial(conntrack.flush_answered_by, address))
         services = self._services
         if services is None or not due.gone:
             return

@@ -33,4 +33,4 @@ def forget(due: Due, *, passes_on: bool, mark_of: Callable[[str], int] = virtual
     for mark in dict.fromkeys(map(mark_of, due.gone)):
         conntrack.flush(mark)
     for address in due.ended:
-        conntrack.flush_to(address)
+        conntrack.flush_answered_by(address)

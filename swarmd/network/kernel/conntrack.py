@@ -29,14 +29,18 @@ _ERROR, _DONE = 2, 3
 _HEADER = struct.Struct("=LHHLLBBH")
 _CODE = struct.Struct("=i")
 _ATTRIBUTE = struct.Struct("=HH")
-_TUPLE_ORIGIN, _PROTOCOL_STATE, _MARK, _ID, _ZONE, _MARK_MASK, _FILTER = 1, 4, 8, 12, 18, 21, 25
+_TUPLE_ORIGIN, _TUPLE_REPLY, _PROTOCOL_STATE, _MARK, _ID, _ZONE = 1, 2, 4, 8, 12, 18
+_MARK_MASK, _FILTER = 21, 25
 _TUPLE_IP = 1
-_FAMILIES = {4: (socket.AF_INET, 2), 6: (socket.AF_INET6, 4)}  # and what a target is called
+_FAMILIES = {4: (socket.AF_INET, 1), 6: (socket.AF_INET6, 3)}  # and what a source is called
 _TUPLE_PROTOCOL, _PROTOCOL_NUMBER = 2, 1
 _ORIGIN_FLAGS, _REPLY_FLAGS = 1, 2
-_BY_TARGET, _BY_PROTOCOL = 1 << 1, 1 << 3
+_BY_SOURCE, _BY_PROTOCOL = 1 << 0, 1 << 3
 _NAMES_ONE = (_TUPLE_ORIGIN, _ID, _ZONE)
-_TCP, _TCP_STATE, _OVER = 1, 1, (7, 8)  # of those in TIME_WAIT and CLOSE nothing is sent any more
+_TCP, _TCP_STATE = 1, 1
+# Nothing is sent any more on a connection in TIME_WAIT, and the kernel begins anew where a client
+# uses its port again. One that was reset, in CLOSE, it would lead to where it led before.
+_TIME_WAIT = 7
 _KIND = 0x3FFF
 _NESTED = 0x8000
 _AT_ONCE = 50  # confirmations of so many fit the socket's buffer
@@ -61,19 +65,21 @@ def flush_udp(mark: int, family: socket.AddressFamily) -> None:
     """
     protocol = _attribute(_PROTOCOL_NUMBER, bytes([socket.IPPROTO_UDP]))
     origin = _attribute(_TUPLE_ORIGIN | _NESTED, _attribute(_TUPLE_PROTOCOL | _NESTED, protocol))
-    _forget(family, _marked(mark) + origin + _by(_BY_PROTOCOL))
+    _forget(family, _marked(mark) + origin + _by(origin=_BY_PROTOCOL))
 
 
-def flush_to(address: str) -> None:
-    """Forget every connection that was begun towards this address, whatever became of it.
+def flush_answered_by(address: str) -> None:
+    """Forget every connection that has been led to this address: answers come from there.
+
+    What was begun towards it and led on to another one is let be.
 
     Raises:
         OSError: the kernel refuses; before Linux 5.8 it knows no such request.
     """
     known = ip_address(address)
     family, kind = _FAMILIES[known.version]
-    target = _attribute(_TUPLE_IP | _NESTED, _attribute(kind, known.packed))
-    _forget(family, _attribute(_TUPLE_ORIGIN | _NESTED, target) + _by(_BY_TARGET))
+    source = _attribute(_TUPLE_IP | _NESTED, _attribute(kind, known.packed))
+    _forget(family, _attribute(_TUPLE_REPLY | _NESTED, source) + _by(replies=_BY_SOURCE))
 
 
 def _forget(family: int, which: bytes) -> None:
@@ -114,7 +120,7 @@ def _portions(requests: list[bytes]) -> Iterator[list[bytes]]:
 
 def _is_over(state: bytes) -> bool:
     return any(
-        kind & _KIND == _TCP_STATE and value[0] in _OVER
+        kind & _KIND == _TCP_STATE and value[0] == _TIME_WAIT
         for protocol, inner in _attributes(state)
         if protocol & _KIND == _TCP
         for kind, value in _attributes(inner)
@@ -127,10 +133,11 @@ def _marked(mark: int) -> bytes:
     )
 
 
-def _by(parts: int) -> bytes:
-    """Which parts of the tuple count."""
-    flags = _attribute(_ORIGIN_FLAGS, struct.pack("=L", parts))
-    return _attribute(_FILTER | _NESTED, flags + _attribute(_REPLY_FLAGS, struct.pack("=L", 0)))
+def _by(*, origin: int = 0, replies: int = 0) -> bytes:
+    """Which parts of either tuple count."""
+    flags = _attribute(_ORIGIN_FLAGS, struct.pack("=L", origin))
+    flags += _attribute(_REPLY_FLAGS, struct.pack("=L", replies))
+    return _attribute(_FILTER | _NESTED, flags)
 
 
 def _message(kind: int, flags: int, family: int, attributes: bytes) -> bytes:

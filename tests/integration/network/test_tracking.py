@@ -79,17 +79,31 @@ def test_connections_are_forgotten_by_where_they_lead_or_by_their_mark(space: Pa
         assert tracked(space) == {("udp", FIRST), ("tcp", FIRST), ("tcp", SECOND)}
         netns.inside(space, lambda: conntrack.flush_udp(7, socket.AF_INET))
         assert tracked(space) == {("tcp", FIRST), ("tcp", SECOND)}
-        netns.inside(space, lambda: conntrack.flush_to(FIRST))
+        netns.inside(space, lambda: conntrack.flush_answered_by(FIRST))
         assert tracked(space) == {("tcp", SECOND)}
         netns.inside(space, lambda: conntrack.flush(0))
         assert tracked(space) == set()
 
 
 def test_connections_that_are_over_are_left_to_end_by_themselves(space: Path) -> None:
-    with talking(space, socket.SOCK_STREAM, FIRST):
-        pass
-    netns.inside(space, lambda: conntrack.flush_to(FIRST))
+    def talk() -> None:
+        with socket.create_server((FIRST, 0)) as server:
+            with socket.create_connection(server.getsockname()):
+                accepted, _ = server.accept()
+            accepted.close()
+
+    netns.inside(space, talk)
+    netns.inside(space, lambda: conntrack.flush_answered_by(FIRST))
     assert tracked(space) == {("tcp", FIRST)}
+
+
+def test_connections_that_were_reset_are_forgotten(space: Path) -> None:
+    """Else who uses the port again would be led to where nobody is."""
+    with talking(space, socket.SOCK_STREAM, FIRST):
+        pass  # nobody has accepted it when the server ends
+    assert tracked(space) == {("tcp", FIRST)}
+    netns.inside(space, lambda: conntrack.flush_answered_by(FIRST))
+    assert tracked(space) == set()
 
 
 def test_a_socket_for_datagrams_is_seen_unless_it_is_bound_to_loopback(space: Path) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from msgspec.structs import replace
 
-from swarmd.lb.core.leaving import UDP_REST_NS, Due, Leaving
+from swarmd.lb.core.leaving import LED_ON_NS, UDP_REST_NS, Due, Leaving
 from swarmd.model.ids import NetworkId, NodeId, ServiceId, TaskId
 from swarmd.model.instant import Instant
 from swarmd.network.core.tables import Endpoint, NetworkTable
@@ -31,6 +31,19 @@ def test_who_is_gone_is_forgotten_at_once_and_once() -> None:
     assert due == Due(gone=frozenset({"address of a"}), at=NOW)
     leaving.done(due)
     assert not leaving.due(NOW)
+
+
+def test_what_the_task_s_own_node_leads_on_gets_time_to_come_to_its_end() -> None:
+    leaving = Leaving()
+    own = frozenset({"address of a"})
+    leaving.note(table(a=True, b=True), table(), NOW, own=own)
+    due = leaving.due(NOW)
+    assert due == Due(gone=own, at=NOW)
+    leaving.done(due)
+    led_on = Instant(NOW + LED_ON_NS)
+    assert leaving
+    assert not leaving.due(Instant(led_on - 1))
+    assert leaving.due(led_on) == Due(gone=frozenset({"address of b"}), at=led_on)
 
 
 def test_udp_clients_move_on_when_answers_under_way_have_arrived() -> None:

@@ -117,9 +117,17 @@ def test_connections_to_a_task_that_leaves_or_left_are_led_on() -> None:
         endpoint("b", "n2", "10.0.0.12"),
         endpoint("c", "n2", "10.0.0.13", ready=False),  # another node's business
     )
-    state = mesh_state((), table, NodeId("n1"), {"10.0.0.14": ServiceId("web")})
+    stopped = {
+        "10.0.0.14": endpoint("d", "n1", "10.0.0.14"),
+        "10.0.0.15": endpoint("e", "n3", "10.0.0.15"),
+    }
+    state = mesh_state((), table, NodeId("n1"), stopped)
     assert state is not None
     assert state.rescue == {"10.0.0.11": ("10.0.0.12",), "10.0.0.14": ("10.0.0.12",)}
+    # Those elsewhere are led on there, so the way stays.
+    assert state.ways == {"10.0.0.15": "10.0.0.4"} | dict.fromkeys(
+        ("10.0.0.12", "10.0.0.13"), "10.0.0.3"
+    )
 
 
 def test_without_others_to_lead_to_connections_are_left_where_they_are() -> None:
