@@ -18,7 +18,7 @@ from swarmd.lb.core.plan import Frontend, FrontendCache, PortKey, diff
 from swarmd.lb.core.tables import Tables
 from swarmd.lb.kernel import Balancer, BalancerReport, Choice, FrontendStats
 from swarmd.lb.proxy.binding import explain, open_port
-from swarmd.lb.proxy.ground import Ground
+from swarmd.lb.proxy.ground import Ground, MakeSocket, make_socket
 from swarmd.lb.proxy.holder import holder_of
 from swarmd.lb.proxy.settings import Place, ProxySettings
 from swarmd.lb.proxy.shortcomings import lowest_port, shortcomings
@@ -66,14 +66,21 @@ class ProxyBalancer:
         rng: random.Random,
         settings: ProxySettings | None = None,
         on_report: Callable[[BalancerReport], None] = lambda report: None,
+        make_socket: MakeSocket = make_socket,
     ) -> None:
-        """`on_report` hears of every change of the report, also between tables."""
+        """
+        Args:
+            on_report: hears of every change of the report, also between tables.
+            make_socket: makes sockets that reach targets, by their addresses.
+        """
         self._place = place
         self._rng = rng
         self._settings = settings if settings is not None else ProxySettings()
         self._on_report = on_report
         self._loop = asyncio.get_running_loop()
-        self._ground = Ground(self._loop, clock=clock, place=place, settings=self._settings)
+        self._ground = Ground(
+            self._loop, clock=clock, place=place, settings=self._settings, make_socket=make_socket
+        )
         self._cache = FrontendCache()
         self._open: dict[PortKey, _Open] = {}
         self._closing: set[TcpFrontend | UdpFrontend] = set()

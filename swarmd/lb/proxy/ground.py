@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import socket
 from collections import deque
 from collections.abc import Callable
 
@@ -19,6 +20,13 @@ from swarmd.runtime.clock import Clock
 
 log = logging.getLogger(__name__)
 
+MakeSocket = Callable[[str, int, int], socket.socket]  # for an address, of a family and a kind
+
+
+def make_socket(_address: str, family: int, kind: int) -> socket.socket:
+    """A socket of this process's own network."""
+    return socket.socket(family, kind)
+
 
 class Ground:
     """Shared by the frontends of one `ProxyBalancer`; owns the reactor."""
@@ -30,8 +38,11 @@ class Ground:
         clock: Clock,
         place: Place,
         settings: ProxySettings,
+        make_socket: MakeSocket = make_socket,
     ) -> None:
+        """`make_socket` makes those that targets are reached by."""
         self.loop = loop
+        self.make_socket = make_socket
         self.clock = clock
         self.place = place
         self.settings = settings

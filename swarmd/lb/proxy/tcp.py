@@ -14,6 +14,7 @@ import errno
 import logging
 import socket
 from functools import partial
+from typing import Protocol as Typed
 
 from swarmd.lb.core.plan import Frontend, PortKey
 from swarmd.lb.core.rotation import Rotation, Target
@@ -33,6 +34,26 @@ _OUR_OWN_ERRORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.EA
 _OUT_OF_DESCRIPTORS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM})
 
 
+class Host(Typed):
+    """Who is told of the clients of a listener."""
+
+    key: PortKey
+
+    def welcome(self, client: socket.socket, host: str) -> None: ...
+
+
+class Caller(Typed):
+    """For whom a dial tries targets, and who is told how that went."""
+
+    key: PortKey
+    counters: Counters
+    rotation: Rotation
+
+    def connected(self, dial: Dial, target: Target, backend: socket.socket) -> None: ...
+
+    def turned_away(self, dial: Dial) -> None: ...
+
+
 class TcpFrontend:
     """One published port over all the sockets it is bound to."""
 
@@ -44,8 +65,8 @@ class TcpFrontend:
             frontend.targets, start=start, balance=frontend.balance, weights=frontend.weights
         )
         self._ground = ground
-        self._listeners: dict[str, _Listener] = {}  # by address
-        self._dials: set[_Dial] = set()
+        self._listeners: dict[str, Listener] = {}  # by address
+        self._dials: set[Dial] = set()
         self._links: dict[Link, Target] = {}
 
     def add_socket(self, address: str, sock: socket.socket) -> None:
@@ -54,7 +75,7 @@ class TcpFrontend:
         Raises:
             OSError: it can't listen, because another program does; the socket is closed.
         """
-        listener = _Listener(self, self._ground, sock)
+        listener = Listener(self, self._ground, sock)
         try:
             listener.serve(len(self.rotation) > 0)
         except OSError:
@@ -98,17 +119,17 @@ class TcpFrontend:
         self.counters.accepted += 1
         self.counters.active += 1
         self._ground.gate.enter()
-        dial = _Dial(self, self._ground, client, host)
+        dial = Dial(self, self._ground, client, host)
         self._dials.add(dial)
         dial.go_on()
 
-    def connected(self, dial: _Dial, target: Target, backend: socket.socket) -> None:
+    def connected(self, dial: Dial, target: Target, backend: socket.socket) -> None:
         self._dials.discard(dial)
         ground = self._ground
         link = Link(ground.reactor, ground.buffer, dial.client, backend, self._link_ended)
         self._links[link] = target
 
-    def turned_away(self, dial: _Dial) -> None:
+    def turned_away(self, dial: Dial) -> None:
         self._dials.discard(dial)
         self.counters.refused += 1
         self._session_ended()
@@ -124,10 +145,10 @@ class TcpFrontend:
         self._ground.gate.leave()
 
 
-class _Listener:
+class Listener:
     """One bound socket, listening or not."""
 
-    def __init__(self, frontend: TcpFrontend, ground: Ground, sock: socket.socket) -> None:
+    def __init__(self, frontend: Host, ground: Ground, sock: socket.socket) -> None:
         self._frontend = frontend
         self._ground = ground
         self._sock = sock
@@ -200,7 +221,7 @@ class _Listener:
             self._watched = False
 
 
-class _Dial:
+class Dial:
     """A client that waits while targets are tried, one after the other."""
 
     __slots__ = (
@@ -214,9 +235,7 @@ class _Dial:
         "client",
     )
 
-    def __init__(
-        self, frontend: TcpFrontend, ground: Ground, client: socket.socket, host: str
-    ) -> None:
+    def __init__(self, frontend: Caller, ground: Ground, client: socket.socket, host: str) -> None:
         self.client = client
         self._host = host
         self._frontend = frontend
@@ -240,7 +259,7 @@ class _Dial:
                 self._tried = (*self._tried, target)
                 continue
             try:
-                sock = _connecting(target, ground.settings.dead_peer_ns)
+                sock = _connecting(target, ground)
             except OSError as error:
                 self._note_failure(target, error.errno)
                 continue
@@ -307,16 +326,17 @@ class _Dial:
         )
 
 
-def _connecting(target: Target, dead_peer_ns: int) -> socket.socket:
+def _connecting(target: Target, ground: Ground) -> socket.socket:
     """A socket on its way to `target`.
 
     Raises:
         OSError: the target can't be reached from here, which is known at once.
     """
-    sock = socket.socket(family_of(target.address), socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
+    kind = socket.SOCK_STREAM | socket.SOCK_NONBLOCK
+    sock = ground.make_socket(target.address, family_of(target.address), kind)
     try:
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        watch_for_dead_peer(sock, dead_peer_ns)
+        watch_for_dead_peer(sock, ground.settings.dead_peer_ns)
         code = sock.connect_ex((target.address, target.port))
         if code not in (0, errno.EINPROGRESS):
             raise OSError(code, errno.errorcode.get(code, "connect failed"))

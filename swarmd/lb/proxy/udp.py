@@ -126,9 +126,8 @@ class UdpFrontend:
         if target is None:
             return None
         try:
-            sock = socket.socket(
-                family_of(target.address), socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
-            )
+            kind = socket.SOCK_DGRAM | socket.SOCK_NONBLOCK
+            sock = self._ground.make_socket(target.address, family_of(target.address), kind)
         except OSError as error:
             log.warning("proxy.udp_dropped port=%s error=%s", self.key, error.strerror)
             return None

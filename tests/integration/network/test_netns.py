@@ -1,3 +1,4 @@
+import errno
 import os
 import socket
 import threading
@@ -9,6 +10,7 @@ from typing import TypeVar
 import pytest
 
 from swarmd.network.kernel import netns
+from swarmd.network.kernel.reservoir import AHEAD, Reservoir
 
 pytestmark = [
     pytest.mark.root,
@@ -150,3 +152,19 @@ def test_a_namespace_can_be_kept_by_way_of_a_process_that_is_in_it(path: Path):
 
 def test_no_path_stands_for_the_namespace_of_this_process():
     assert netns.inside(None, interfaces) == interfaces()
+
+
+def test_sockets_of_another_namespace_are_made_some_at_a_time_and_closed_if_nobody_takes_them(
+    path: Path,
+):
+    netns.create(path)
+    before = len(os.listdir("/proc/self/fd"))
+    reservoir = Reservoir(path)
+    with reservoir(socket.AF_INET, socket.SOCK_STREAM) as one:
+        # Nobody is there to route for: it isn't this process's network.
+        assert one.connect_ex(("127.0.0.1", 9)) == errno.ENETUNREACH
+        assert len(os.listdir("/proc/self/fd")) == before + AHEAD
+        with reservoir(socket.AF_INET, socket.SOCK_STREAM):
+            assert len(os.listdir("/proc/self/fd")) == before + AHEAD
+    reservoir.close()
+    assert len(os.listdir("/proc/self/fd")) == before
