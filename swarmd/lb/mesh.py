@@ -3,7 +3,8 @@
 The kernel leads connections to tasks on the ingress network: those of IPv4, and those of IPv6 where
 all tasks of a port answer them. The proxy holds those ports, so that no other program takes them,
 answers over IPv6 for tasks that don't, and serves the services that have tasks on nodes without an
-ingress network. A port that another program has got is left to it. SCTP is the kernel's alone.
+ingress network. Where the kernel's part is in an inner network, it leads clients there. A port that
+another program has got is left to it. SCTP is the kernel's alone.
 """
 
 from __future__ import annotations
@@ -45,6 +46,8 @@ class MeshBalancer:
     Args:
         kernel: what it is made of; its namespaces are there once a table was handed in.
         make_proxy: makes a proxy that listens at the given addresses.
+        is_inside: clients don't come to the kernel's part by themselves, as it isn't in the
+            machine's own network: the proxy leads all of them there.
         on_report: told every change of the report, also between tables.
     """
 
@@ -55,6 +58,7 @@ class MeshBalancer:
         kernel: MeshKernel,
         *,
         make_proxy: Callable[[tuple[str, ...], Callable[[BalancerReport], None]], ProxyBalancer],
+        is_inside: bool = False,
         on_report: Callable[[BalancerReport], None] = lambda _: None,
         clock: Clock,
     ) -> None:
@@ -62,6 +66,7 @@ class MeshBalancer:
         self._node_id = node_id
         self._clock = clock
         self._mesh = kernel
+        self._led = NAMESPACE_ADDRESS if is_inside else None  # where IPv4 is led by the proxy
         self._on_report = on_report
         self._four = make_proxy(("0.0.0.0",), lambda _: self._look_again())
         self._six = make_proxy(("::",), lambda _: self._look_again())
@@ -175,7 +180,7 @@ class MeshBalancer:
         states = self._states(shared.ports)
         kernel = shared.ports if states else ()
         rest = shared.rest if states else self._published
-        await self._four.apply(_with(rest, kernel, self._published, backend=None))
+        await self._four.apply(_with(rest, kernel, self._published, backend=self._led))
         await self._six.apply(_with(rest, kernel, self._published, backend=NAMESPACE_ADDRESS))
         self._problem = ""
         ingress, sides = self._ingress, tuple(map(self._side, states))

@@ -36,6 +36,11 @@ log = logging.getLogger(__name__)
 _ROUTES = Path("/proc/thread-self/net/route")
 
 
+def _own_routes() -> str:
+    """Those of this process's network, which tasks may have to reach by a daemon of it."""
+    return _ROUTES.read_text()
+
+
 class BridgeUnavailable(Exception):
     """There can't be a bridge, or there is no address left on it; the message says why."""
 
@@ -170,7 +175,7 @@ class NodeBridge:
     def _make(self) -> Addresses:
         network = self._existing_range()
         if network is None:
-            network = choose_range(self._node_id, routed(self._routes()))
+            network = choose_range(self._node_id, [*routed(self._routes()), *routed(_own_routes())])
         addresses = Addresses(network)
         if netns.inside(self._node, forwarding.has_ipv6):
             self._site = site_of(self._node_id)

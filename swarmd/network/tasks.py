@@ -4,6 +4,7 @@
     /run/swarmd/<node>/networks/<network>  the namespace of an overlay
     /run/swarmd/<node>/ingress             the same, of the ingress network
     /run/swarmd/<node>/tunnels             where overlays send from that tunnels encrypt
+    /run/swarmd/<node>/node                in place of the node's own, where that is root's
 
 They outlive the daemon; the next one finds them by their files and takes them over.
 """
@@ -42,6 +43,7 @@ from swarmd.runtime.timeouts import timeout
 log = logging.getLogger(__name__)
 
 TABLE_S_MAX = 5.0
+INNER = "node"
 
 
 class NotYet(Exception):
@@ -88,6 +90,7 @@ class TaskNetworks:
         self.bridge = NodeBridge(node_id, node=node, spared=self._spared)
         self.ingress = directory / "ingress"
         self.tunnels = directory / "tunnels"
+        self.inner = directory / INNER
         self._directory = directory
         self.node_id = node_id
         self._underlay = underlay
@@ -301,7 +304,7 @@ class TaskNetworks:
         namespace = self._directory / "tasks" / task_id
         if not netns.exists(namespace):
             own = netns.inode(Path(f"/proc/{pid}/ns/net")) if pid else None
-            if own in (None, netns.inode(self._node)):
+            if own in (None, netns.inode(None), netns.inode(self._node)):
                 return None
             await asyncio.to_thread(netns.keep, namespace, pid=pid)
         address = await asyncio.to_thread(_address_on, namespace, f"eth{len(attachments)}")
@@ -342,6 +345,7 @@ class TaskNetworks:
             for network_id in tuple(self._overlays):
                 await self._drop_if_idle(network_id)
         await self.bridge.remove()
+        await asyncio.to_thread(netns.remove, self.inner)
         await asyncio.to_thread(_remove_directories, self._directory)
 
     async def _await_tables(

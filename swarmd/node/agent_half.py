@@ -119,7 +119,10 @@ class AgentHalf:
 
         def make_forwarder() -> Balancer:
             return ProxyBalancer(
-                place=Place(node_name=hostname, listen=listen), clock=clock, rng=rng
+                place=Place(node_name=hostname, listen=listen),
+                clock=clock,
+                rng=rng,
+                make_socket=self._parts.make_socket,
             )
 
         self._port_problems: tuple[str, ...] = ()

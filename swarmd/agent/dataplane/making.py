@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
+from swarmd.agent.dataplane.inside import Inside
 from swarmd.agent.dataplane.plane import DataPlane, Kernel
 from swarmd.agent.dataplane.probe import Ground, probe
 from swarmd.lb.ipvs.mesh import IpvsMesh
@@ -17,6 +19,8 @@ from swarmd.lb.mesh_kernel import MeshKernel
 from swarmd.lb.nft.mesh import NftMesh
 from swarmd.lb.nft.virtual import nft_virtual
 from swarmd.lb.proxy import Place, ProxyBalancer, ProxyCandidate
+from swarmd.lb.proxy.ground import MakeSocket, make_socket
+from swarmd.lb.proxy.shortcomings import inside_shortcomings, lowest_port
 from swarmd.model.balancer import IPVS, NFT, PROXY, preference
 from swarmd.model.ids import NodeId
 from swarmd.network.crypt.encryption import Encryption
@@ -56,13 +60,22 @@ class NodeParts:
         rng: random.Random,
     ) -> None:
         self._ground = probe(data_addr, directory)
-        networks = TaskNetworks(directory, node_id, underlay=self._ground.underlay)
+        inner = self._ground.inner
+        networks = TaskNetworks(directory, node_id, underlay=self._ground.underlay, node=inner)
+        # Makes sockets by which the daemon reaches tasks on the node's bridge.
+        self.make_socket: MakeSocket = make_socket
 
         def make_proxy(
             addresses: tuple[str, ...], report: Callable[[BalancerReport], None]
         ) -> ProxyBalancer:
             place = Place(node_name=hostname, listen=addresses, own=frozenset({data_addr}))
-            return ProxyBalancer(place=place, clock=clock, rng=rng, on_report=report)
+            return ProxyBalancer(
+                place=place,
+                clock=clock,
+                rng=rng,
+                on_report=report,
+                make_socket=self._inside.to_mesh if self._inside is not None else make_socket,
+            )
 
         def make_mesh(name: str, kernel: Callable[[Path], MeshKernel]) -> MeshBalancer:
             return MeshBalancer(
@@ -70,18 +83,28 @@ class NodeParts:
                 node_id,
                 kernel(networks.ingress),
                 make_proxy=make_proxy,
+                is_inside=inner is not None,
                 on_report=on_report,
                 clock=clock,
             )
 
         known: dict[str, Candidate] = {
             IPVS: _KernelCandidate(
-                self._ground, IPVS, lambda: make_mesh(IPVS, IpvsMesh), lacking=ipvs_missing()
+                self._ground,
+                IPVS,
+                lambda: make_mesh(IPVS, partial(IpvsMesh, node=inner)),
+                lacking=ipvs_missing(),
             ),
-            NFT: _KernelCandidate(self._ground, NFT, lambda: make_mesh(NFT, NftMesh)),
+            NFT: _KernelCandidate(
+                self._ground, NFT, lambda: make_mesh(NFT, partial(NftMesh, node=inner))
+            ),
             PROXY: ProxyCandidate(lambda: make_proxy(listen, on_report)),
         }
+        self._inside: Inside | None = None
         self.balancing = choose(tuple(known[name] for name in preference(balancer)))
+        if inner is not None and self._ground.underlay and self.balancing.name != PROXY:
+            self._inside = Inside(inner, self._ground.underlay, node_name=hostname, clock=clock)
+            self.make_socket = self._inside.to_task
         ports = self.balancing.make()
         kernel = None
         self.encryption: Encryption | None = None
@@ -98,12 +121,14 @@ class NodeParts:
                     namespace=networks.tunnels,
                 ),
                 lacking=self._ground.unencrypted,
+                node=inner,
             )
         if isinstance(ports, MeshBalancer):
             kernel = Kernel(
                 mesh=ports,
                 virtual=_VIRTUAL[ports.name](clock=clock),
                 names=NameServer(rng=rng),
+                ferry=self._inside.ferry if self._inside is not None else None,
                 upstream=servers_of(RESOLV_CONF),
                 encryption=self.encryption,
             )
@@ -115,6 +140,8 @@ class NodeParts:
     async def close(self, *, keep_tasks: bool) -> None:
         """Let go; tasks that are kept keep what the kernel does for them."""
         await self.plane.close(keep_tasks=keep_tasks)
+        if self._inside is not None:
+            self._inside.close()
         self._ground.close()
 
 
@@ -134,4 +161,13 @@ class _KernelCandidate:
             return f"no overlays and no balancing by the kernel: {self._ground.lacking}"
         if self._lacking:
             return f"no {self._name}: {self._lacking}"
-        return Choice(name=self._name, reason=f"the kernel has {self._name}", make=self._make)
+        if self._ground.inner is None:
+            reason = f"the kernel has {self._name}"
+            return Choice(name=self._name, reason=reason, make=self._make)
+        return Choice(
+            name=self._name,
+            reason=f"the kernel has {self._name}, in a user namespace of the daemon's: the proxy "
+            "leads clients there",
+            make=self._make,
+            lacking=inside_shortcomings(lowest_port()),
+        )

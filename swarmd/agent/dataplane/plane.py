@@ -40,6 +40,7 @@ from swarmd.network.core.dual import DualStack
 from swarmd.network.core.tables import NetworkTable
 from swarmd.network.crypt.encryption import Encryption
 from swarmd.network.dns.server import ADDRESS, Client, NameServer
+from swarmd.network.ferry import Ferry
 from swarmd.network.kernel.nft import NftError
 from swarmd.network.local import addresses
 from swarmd.network.tasks import NotYet, Place, TaskNetworks
@@ -84,6 +85,7 @@ class Kernel(Struct, frozen=True):
     mesh: Mesh
     virtual: VirtualBalancer
     names: NameServer
+    ferry: Ferry | None = None  # carries packets that the kernel may not send by itself
     upstream: tuple[str, ...] = ()  # name servers of the node
     encryption: Encryption | None = None  # None: encrypted networks can't be had
 
@@ -157,7 +159,10 @@ class DataPlane:
         )
         encryption = self._kernel.encryption if self._kernel is not None else None
         of_encryption = encryption.problems if encryption is not None else ()
-        return tuple(dict.fromkeys((*of_networks, *of_encryption, *self._virtual_problems)))
+        ferry = self._kernel.ferry if self._kernel is not None else None
+        between = ferry.problems if ferry is not None else ()
+        found = (*of_networks, *of_encryption, *between, *self._virtual_problems)
+        return tuple(dict.fromkeys(found))
 
     # --- the swarm's tables
 
@@ -186,6 +191,8 @@ class DataPlane:
         elif self._ports is not None:
             await self._ports.close()
         if self._kernel is not None:
+            if self._kernel.ferry is not None:
+                self._kernel.ferry.close()
             await self._kernel.names.close()
             if self._kernel.encryption is not None:
                 await self._kernel.encryption.close(keep=True)
@@ -264,6 +271,8 @@ class DataPlane:
         async with self._lock:
             if encryption is not None:
                 await encryption.resize(mtu)
+            if self._kernel is not None and self._kernel.ferry is not None:
+                await asyncio.to_thread(self._kernel.ferry.resize, mtu)
             await self.networks.resize(mtu)
 
     def withdraw(self, task_id: TaskId) -> None:
@@ -397,6 +406,8 @@ class DataPlane:
 
     async def _apply_networks(self, kernel: Kernel) -> None:
         """Make the networks, those first that must not be made without being encrypted."""
+        if kernel.ferry is not None:
+            kernel.ferry.use(self._tables.values(), self.networks.node_id)
         if kernel.encryption is None:
             await self.networks.apply(
                 {key: table for key, table in self._tables.items() if not table.encrypted}

@@ -3,6 +3,9 @@
 Nothing is concluded from versions: everything the data plane is made of is made once in a scratch
 namespace. The kernel's parts are of use to one daemon per network namespace only, which holds a
 socket of an abstract name, so that the claim ends with its process whatever happens to it.
+
+An ordinary user's daemon is in an enclave (`runtime.enclave`), where it may make networks and not
+change the machine's own. There an inner namespace takes the place of the node's.
 """
 
 from __future__ import annotations
@@ -15,11 +18,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from swarmd.model.network import Mechanism
+from swarmd.network import ferry, inner
 from swarmd.network.core.overlay_plan import VXLAN_PORT, Underlay
 from swarmd.network.crypt import encryption
 from swarmd.network.kernel import links, netns, nft
 from swarmd.network.kernel.netlink import Request, open_netlink
+from swarmd.network.tasks import INNER
 from swarmd.network.underlay import find_underlay
+from swarmd.runtime import enclave
 
 CLAIM = "\0swarmd-dataplane"
 SCRATCH_VXLAN = 2**24 - 1
@@ -42,7 +48,11 @@ table ip scratch {
 
 
 class Ground:
-    """What was found. `underlay` is None where there can be no overlays, and `lacking` says why."""
+    """What was found.
+
+    `underlay` is None where there can be no overlays, and `lacking` says why. `inner` is the
+    namespace to use for the node's own; None: that itself.
+    """
 
     def __init__(
         self,
@@ -51,10 +61,12 @@ class Ground:
         lacking: str,
         claim: socket.socket | None,
         unencrypted: Mapping[Mechanism, str] | None = None,
+        inner: Path | None = None,
     ) -> None:
         self.underlay = underlay
         self.lacking = lacking
         self.unencrypted = unencrypted or {}  # ways to encrypt that there aren't, and why
+        self.inner = inner
         self._claim = claim
 
     def close(self) -> None:
@@ -75,35 +87,60 @@ def probe(data_addr: str, directory: Path) -> Ground:
     missing = nft.missing()
     if missing:
         return _without(missing)
+    if enclave.is_inside() and not enclave.owns_network():
+        return _probe_inside(underlay, directory)
     claim = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
     try:
         claim.bind(CLAIM)
     except OSError:
         claim.close()
         return _without("another swarmd daemon uses the kernel's part in this network namespace")
-    lacking = _try(underlay, directory / f"probe-{os.getpid()}")
+    lacking = _try(underlay, directory / f"probe-{os.getpid()}", node=None)
     if lacking:
         claim.close()
         return _without(lacking)
     return Ground(underlay=underlay, lacking="", claim=claim, unencrypted=encryption.lacking())
 
 
+def _probe_inside(underlay: Underlay, directory: Path) -> Ground:
+    """What there is in an enclave. Each has networks of its own, which nobody else can claim."""
+    nft.settle_in()
+    place = directory / INNER
+    try:
+        inner.make(place)
+        inner.open_outlet(place, own=underlay.address).close()
+    except (OSError, nft.NftError) as error:
+        return _without(f"no networks can be made in the daemon's user namespace ({error})")
+    lacking = ferry.missing(place) or _try(underlay, directory / f"probe-{os.getpid()}", node=place)
+    if lacking:
+        netns.remove(place)
+        return _without(lacking)
+    by_root = "it takes root to send such packets from the machine"
+    return Ground(
+        underlay=underlay,
+        lacking="",
+        claim=None,
+        unencrypted=dict.fromkeys((Mechanism.WIREGUARD, Mechanism.IPSEC), by_root),
+        inner=place,
+    )
+
+
 def _without(lacking: str) -> Ground:
     return Ground(underlay=None, lacking=lacking, claim=None)
 
 
-def _try(underlay: Underlay, scratch: Path) -> str:
+def _try(underlay: Underlay, scratch: Path, *, node: Path | None) -> str:
     """Make one of everything; a phrase saying what can't be made, empty when all can."""
     step = "network namespaces"
     try:
         netns.create(scratch)
-        with open_netlink(scratch) as inner, open_netlink() as node, open(scratch) as namespace:
+        with open_netlink(scratch) as own, open_netlink(node) as outer, open(scratch) as namespace:
             step = "bridges"
-            inner.do(links.bridge("br0"))
+            own.do(links.bridge("br0"))
             step = "pairs of interfaces"
-            inner.do(links.pair("one", peer="other", peer_namespace=namespace.fileno()))
+            own.do(links.pair("one", peer="other", peer_namespace=namespace.fileno()))
             step = "VXLAN interfaces"
-            made = node.attempt([_vxlan(underlay, namespace.fileno())])
+            made = outer.attempt([_vxlan(underlay, namespace.fileno())])
             # That a number is taken shows that there are VXLANs.
             if made and made[0].errno != errno.EEXIST:
                 raise made[0]

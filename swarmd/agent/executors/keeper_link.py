@@ -40,6 +40,16 @@ MEMORY = {"MALLOC_MMAP_THRESHOLD_": str(1 << 20), "MALLOC_TRIM_THRESHOLD_": str(
 KILLED = 128 + signal.SIGKILL
 
 
+def running_keeper(directory: Path) -> int:
+    """The keeper that serves a run directory; 0 when none does."""
+    try:
+        pid = int((directory / LOCK_NAME).read_text())
+        command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except (OSError, ValueError):
+        return 0
+    return pid if os.fsencode(directory) in command else 0
+
+
 class KeeperLost(Exception):
     """The keeper ended, or could not be started; the request may or may not have been served."""
 
@@ -285,11 +295,7 @@ class KeeperLink:
 
     def _kill_hung(self) -> None:
         """Kill a keeper that does not answer; its tasks die with it, by the kernel's hand."""
-        try:
-            pid = int((self._directory / LOCK_NAME).read_text())
-            command = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-        except (OSError, ValueError):
-            return
-        if os.fsencode(self._directory) in command:
+        pid = running_keeper(self._directory)
+        if pid:
             log.error("keeper.hung pid=%d: killed, and its tasks with it", pid)
             os.kill(pid, signal.SIGKILL)

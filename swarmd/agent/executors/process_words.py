@@ -98,6 +98,11 @@ def start_failure(
             f"working directory {about} cannot be entered on node {hostname}: {reason}; check the "
             "rights of the task's user"
         )
+    if step == "files" and number == errno.EACCES:
+        return TaskFailure(
+            f"{about} cannot be made on node {hostname} by an ordinary user: have root make this "
+            "directory there, or constrain the service to other nodes"
+        )
     if step in ("mounts", "files"):
         return TaskFailure(f"{about} cannot be mounted on node {hostname}: {reason}")
     if step == "user":

@@ -10,14 +10,32 @@ _EFFECTIVE = "CapEff:"
 _NET_BIND_SERVICE = 1 << 10
 
 
+def inside_shortcomings(lowest_port: int) -> tuple[str, ...]:
+    """The same where it leads clients into a network that the kernel balances in."""
+    return (
+        "what tasks on networks send to the world goes by the daemon: TCP over IPv4, and questions "
+        "for names",
+        "tasks see an address of the node in place of a client's that comes by this node",
+        *_ports(lowest_port),
+    )
+
+
 def shortcomings(lowest_port: int) -> tuple[str, ...]:
-    """Args: lowest_port: the lowest that the daemon may listen on."""
-    always = (
+    """What there isn't.
+
+    Args:
+        lowest_port: the lowest that the daemon may listen on.
+    """
+    return (
         "tasks have no overlay networks, and with them no names and virtual addresses: services "
         "are reached by published ports alone",
         "tasks see an address of the node in place of the client's",
-        "SCTP can't be published",
+        *_ports(lowest_port),
     )
+
+
+def _ports(lowest_port: int) -> tuple[str, ...]:
+    always = ("SCTP can't be published",)
     if lowest_port <= 1:
         return always
     return (

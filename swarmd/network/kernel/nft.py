@@ -58,6 +58,14 @@ def missing() -> str:
     return ""
 
 
+def settle_in() -> None:
+    """Have the thread that clears away begin here, by a thread that is at home.
+
+    To be called first where a thread that went elsewhere couldn't go home again.
+    """
+    _closer().submit(netns.go_home).result()
+
+
 def generation() -> int:
     """The number of the namespace's present rule set; every change by anybody raises it.
 

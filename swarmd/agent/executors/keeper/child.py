@@ -13,6 +13,7 @@ import signal
 from typing import Any, NoReturn
 
 from swarmd.agent.executors.keeper import mounting, syscalls
+from swarmd.runtime import enclave
 
 NAMESPACES = {
     "mount": syscalls.CLONE_NEWNS,
@@ -72,6 +73,7 @@ def run(
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != keeper:
             os._exit(EXIT_NOT_STARTED)
+        enclave.give_up_rights()
         step, about = "command", launch["argv"][0]
         _execute(launch["argv"], launch["env"])
     except OSError as error:
@@ -124,6 +126,7 @@ def run_beside(
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, signal.SIGKILL)
         if os.getppid() != keeper:
             os._exit(EXIT_NOT_STARTED)
+        enclave.give_up_rights()
         step, about = "command", request["argv"][0]
         _execute(request["argv"], request["env"])
     except OSError as error:

@@ -73,6 +73,8 @@ def test_a_shortage_of_the_node_is_tried_again(number: int) -> None:
         ("command", errno.EACCES, "prog", "check its mode"),
         ("command", errno.ENOEXEC, "prog", "begin it with #!"),
         ("directory", errno.EACCES, "/secret", "/secret cannot be entered on node h1"),
+        ("files", errno.EACCES, "/run/secrets", "/run/secrets cannot be made on node h1"),
+        ("files", errno.ENOSPC, "/run/secrets", "/run/secrets cannot be mounted on node h1"),
         ("user", errno.EPERM, "bob", "cannot become user bob"),
         ("namespaces", errno.EPERM, "mount", "could not be started on node h1 (namespaces)"),
         ("request", 0, "KeyError('x')", "KeyError('x')"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from swarmd.lb.kernel import choose
 from swarmd.lb.proxy import ProxyCandidate
-from swarmd.lb.proxy.shortcomings import shortcomings
+from swarmd.lb.proxy.shortcomings import inside_shortcomings, shortcomings
 
 
 class Absent:
@@ -25,6 +25,13 @@ def test_ports_that_the_daemon_may_not_listen_on_are_named_with_what_helps() -> 
     assert tuple(others) == shortcomings(0)
     assert ports.startswith("ports below 1024 can't be published")
     assert "net.ipv4.ip_unprivileged_port_start" in ports
+
+
+def test_where_it_leads_into_a_network_tasks_lack_less() -> None:
+    out, client, *ports = inside_shortcomings(1024)
+    assert "to the world goes by the daemon: TCP over IPv4" in out
+    assert "a client's that comes by this node" in client
+    assert tuple(ports) == shortcomings(1024)[-2:]
 
 
 def test_the_proxy_says_so_when_it_is_chosen_for_lack_of_others() -> None:
