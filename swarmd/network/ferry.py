@@ -19,7 +19,15 @@ from collections.abc import Iterable
 from ipaddress import ip_address, ip_interface
 from pathlib import Path
 
-from swarmd.network.core.encapsulated import Peer, datagram, payload, peers_of
+from swarmd.network.core.encapsulated import (
+    HEADERS,
+    VXLAN_BYTES,
+    Peer,
+    datagram,
+    payload,
+    peers_of,
+)
+from swarmd.network.core.offloaded import finished
 from swarmd.network.core.overlay_plan import VXLAN_PORT, Underlay
 from swarmd.network.core.tables import IPV4, NetworkTable
 from swarmd.network.kernel import links, tun
@@ -59,6 +67,7 @@ class Ferry:
         self.dropped = 0  # packets that could not be sent on
         self.refused = 0  # that came from nobody who is on the network they are of
         self._inner = inner
+        self._mtu = min(underlay.mtu, MTU_MAX)
         self._own = ip_address(underlay.address)
         self._family = socket.AF_INET if self._own.version == IPV4 else socket.AF_INET6
         self._peers: dict[str, Peer] = {}  # by address
@@ -89,7 +98,8 @@ class Ferry:
         Raises: OSError.
         """
         with open_netlink(self._inner) as netlink:
-            netlink.do(links.change(links.index_of(netlink, DEVICE), mtu=min(mtu, MTU_MAX)))
+            self._mtu = min(mtu, MTU_MAX)
+            netlink.do(links.change(links.index_of(netlink, DEVICE), mtu=self._mtu))
 
     def close(self) -> None:
         self._unbind()
@@ -165,12 +175,17 @@ class Ferry:
             if peer is None or data[_ID_AT:_ID_END] not in peer.ids:
                 self.refused += 1
                 continue
-            ports = (port, VXLAN_PORT)
-            packet = datagram(data, source=peer.packed, target=self._own.packed, ports=ports)
-            try:
-                os.write(self._device, packet)
-            except OSError:
-                self.dropped += 1
+            longest = self._mtu - HEADERS[self._own.version]
+            for part in finished(data, frame_at=VXLAN_BYTES, longest=longest):
+                self._let_in(part, peer, port)
+
+    def _let_in(self, data: bytes, peer: Peer, port: int) -> None:
+        ports = (port, VXLAN_PORT)
+        packet = datagram(data, source=peer.packed, target=self._own.packed, ports=ports)
+        try:
+            os.write(self._device, packet)
+        except OSError:
+            self.dropped += 1
 
 
 def _open(underlay: Underlay, inner: Path) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from ipaddress import ip_address
 from typing import NamedTuple
 
+from swarmd.network.core.sums import checksum, word_sum
 from swarmd.network.core.tables import NetworkTable
 
 _UDP = 17
@@ -18,7 +19,10 @@ _V6_HEADER = struct.Struct("!IHBB16s16s")
 _UDP_HEADER = struct.Struct("!HHHH")
 _PSEUDO_HEADER = struct.Struct("!16s16sIxxxB")
 _V4_BYTES = 4
-_WORD = 0xFFFF
+
+# Bytes of a packet beside what `datagram` is to hold, by family.
+HEADERS = {4: _V4_HEADER.size + _UDP_HEADER.size, 6: _V6_HEADER.size + _UDP_HEADER.size}
+VXLAN_BYTES = 8
 
 
 class Peer(NamedTuple):
@@ -85,17 +89,11 @@ def datagram(data: bytes, *, source: bytes, target: bytes, ports: tuple[int, int
     length = len(data) + _UDP_HEADER.size
     if len(source) == _V4_BYTES:
         first = (_V4_WITHOUT_OPTIONS, 0, length + _V4_HEADER.size, 0, 0, _TIME_TO_LIVE, _UDP)
-        checksum = _checksum(_V4_HEADER.pack(*first, 0, source, target))
+        own = checksum(word_sum(_V4_HEADER.pack(*first, 0, source, target)))
         # Over IPv4 a datagram may go without a sum of its own, as VXLAN's do.
-        header = _V4_HEADER.pack(*first, checksum, source, target)
+        header = _V4_HEADER.pack(*first, own, source, target)
         return header + _UDP_HEADER.pack(*ports, length, 0) + data
     header = _V6_HEADER.pack(_V6 << 28, length, _UDP, _TIME_TO_LIVE, source, target)
     pseudo = _PSEUDO_HEADER.pack(source, target, length, _UDP)
-    checksum = _checksum(pseudo + _UDP_HEADER.pack(*ports, length, 0) + data)
-    return header + _UDP_HEADER.pack(*ports, length, checksum) + data
-
-
-def _checksum(data: bytes) -> int:
-    """That of the Internet (RFC 1071), by the sum of all words in which carries count; never 0."""
-    padded = data + b"\0" if len(data) % 2 else data
-    return _WORD - int.from_bytes(padded, "big") % _WORD
+    own = checksum(word_sum(pseudo + _UDP_HEADER.pack(*ports, length, 0) + data))
+    return header + _UDP_HEADER.pack(*ports, length, own) + data

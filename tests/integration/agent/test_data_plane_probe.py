@@ -75,7 +75,8 @@ def test_without_rights_the_remedy_is_named():
     program = (
         "from pathlib import Path; import swarmd.agent.dataplane.probe as p\n"
         "from swarmd.network.core.overlay_plan import Underlay\n"
-        "print(p._try(Underlay('192.0.2.1', 1500), Path('/tmp/swarmd-nobody/scratch')))\n"
+        "scratch = Path('/tmp/swarmd-nobody/scratch')\n"
+        "print(p._try(Underlay('192.0.2.1', 1500), scratch, node=None))\n"
     )
     done = subprocess.run(
         [interpreter(), "-c", program],

@@ -28,7 +28,8 @@ from tests.support.rootless import rootless_swarm, why_not
 WHY_NOT = why_not() or namespaces_available() or nft.missing()
 pytestmark = [pytest.mark.root, pytest.mark.skipif(bool(WHY_NOT), reason=WHY_NOT or "-")]
 
-# Answers datagrams with who has sent them, beside answering HTTP.
+MUCH = 4 << 20
+# Answers datagrams with who has sent them, and connections with much, beside answering HTTP.
 ECHO = (
     """
 import os, socket, threading
@@ -38,7 +39,14 @@ def echo():
     while True:
         data, sender = sock.recvfrom(2048)
         sock.sendto(f"{data.decode()} {sender[0]} {os.environ['SLOT']}".encode(), sender)
-threading.Thread(target=echo, daemon=True).start()
+def pour():
+    server = socket.create_server(("", 7777))
+    while True:
+        sock, _ = server.accept()
+        with sock:
+            sock.sendall(bytes(4 << 20))
+for work in (echo, pour):
+    threading.Thread(target=work, daemon=True).start()
 """
     + SERVE
 )
@@ -49,6 +57,11 @@ for word in sys.argv[2:]:
     sock.settimeout(3)
     sock.sendto(word.encode(), (sys.argv[1], 7777))
     print(sock.recv(2048).decode())
+"""
+TAKE = """
+import socket, sys
+with socket.create_connection((sys.argv[1], 7777), 5) as sock:
+    print(sum(iter(lambda: len(sock.recv(1 << 20)), 0)))
 """
 RIGHTS = """
 import os
@@ -164,6 +177,9 @@ def test_tasks_of_other_nodes_are_on_the_same_network(swarm: Swarm, web: list[st
     answers = inside(swarm, far, FETCH, *["http://web/"] * 4)
     assert sorted(line.split()[0] for line in answers) == sorted(web * 2)
     assert inside(swarm, asker(swarm), SAY, "far", "x") == [f"x {own} 1"]
+    # Much at once, too, which a sender on the same machine cuts in pieces for no interface.
+    assert inside(swarm, asker(swarm), TAKE, "far") == [str(MUCH)]
+    assert inside(swarm, far, TAKE, "web") == [str(MUCH)]
 
 
 def test_nothing_is_left_of_tasks_and_networks(swarm: Swarm):
