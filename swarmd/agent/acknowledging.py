@@ -47,6 +47,7 @@ class Unsettled(msgspec.Struct, frozen=True):
 
     reason: str
     late: tuple[NodeId, ...] = ()
+    again: bool = True  # whether it is worth while to ask again
 
 
 class Acknowledger:
@@ -109,7 +110,7 @@ class Acknowledger:
             None when they do; else what is known instead.
         """
         if self._stub is None:
-            return Unsettled("no manager is connected")
+            return Unsettled("no manager is connected", again=False)
         request = pb.SettledRequest(
             version=version, published=published, network_ids=list(network_ids), moved=moved
         )

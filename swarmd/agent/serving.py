@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -47,6 +48,7 @@ UNDER_WAY_S = 0.25
 # Nodes with a great many connections take their time to move UDP clients, and the task is needed
 # until they have.
 MOVED_LONGEST_S = 30.0
+ASK_AGAIN_S = 0.1
 
 
 class Settle(Protocol):
@@ -198,8 +200,10 @@ class Serving:
         """Return when UDP clients ask others, and what they have asked the task is answered."""
         with contextlib.suppress(TimeoutError):
             async with timeout(MOVED_LONGEST_S):
-                while await self._settled(task, service, moved=True):
-                    pass
+                for pause_s in itertools.repeat(ASK_AGAIN_S):
+                    if not await self._settled(task, service, moved=True):
+                        break
+                    await asyncio.sleep(pause_s)
         if self._is_known(service):
             await asyncio.sleep(UNDER_WAY_S)
 
@@ -255,7 +259,7 @@ class Serving:
             unsettled.reason,
             ",".join(unsettled.late),
         )
-        return bool(unsettled.late)
+        return unsettled.again
 
     def _is_known(self, service: Service) -> bool:
         known = self._known()

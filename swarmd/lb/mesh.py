@@ -16,7 +16,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from swarmd.lb.core.balance import unserved
-from swarmd.lb.core.leaving import Leaving
+from swarmd.lb.core.leaving import Due, Leaving
 from swarmd.lb.core.mesh import IPV6, MeshPort, MeshSide, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Backend, ServiceEndpoints, Tables
@@ -134,12 +134,17 @@ class MeshBalancer:
                 self._publish()
         return Tended(repaired=repaired, problems=self._report.problems)
 
-    async def forget(self) -> bool:
-        """Cut off what leads to tasks that have left, and move UDP clients on.
+    async def move(self) -> bool:
+        """See `VirtualBalancer.move`."""
+        await self._forget(self._leaving.moved(Instant(self._clock.monotonic())))
+        return bool(self._leaving.moving)
 
-        See `VirtualBalancer.forget`.
-        """
-        due = self._leaving.due(Instant(self._clock.monotonic()))
+    async def forget(self) -> bool:
+        """See `VirtualBalancer.forget`."""
+        await self._forget(self._leaving.gone(Instant(self._clock.monotonic())))
+        return self._leaving.ending
+
+    async def _forget(self, due: Due) -> None:
         if due and self._sides:
             ended = due.gone & self._ended_here
             try:
@@ -148,7 +153,6 @@ class MeshBalancer:
             except OSError as error:
                 log.warning("mesh.not_forgotten reason=%s", error)
                 self._leaving.failed(due, Instant(self._clock.monotonic()))
-        return bool(self._leaving)
 
     @property
     def moving(self) -> int:

@@ -120,14 +120,21 @@ class NamespaceBalancer:
         self._verified_at = Instant(now)
         return await asyncio.to_thread(self._repair)
 
+    async def move(self) -> bool:
+        await self._forget(self._leaving.moved(Instant(self._clock.monotonic())))
+        return bool(self._leaving.moving)
+
     async def forget(self) -> bool:
-        due = self._leaving.due(Instant(self._clock.monotonic()))
-        if due:
-            if await asyncio.to_thread(_forget, tuple(self._spaces.items()), due):
-                self._leaving.done(due)
-            else:
-                self._leaving.failed(due, Instant(self._clock.monotonic()))
-        return bool(self._leaving)
+        await self._forget(self._leaving.gone(Instant(self._clock.monotonic())))
+        return self._leaving.ending
+
+    async def _forget(self, due: Due) -> None:
+        if not due:
+            return
+        if await asyncio.to_thread(_forget, tuple(self._spaces.items()), due):
+            self._leaving.done(due)
+        else:
+            self._leaving.failed(due, Instant(self._clock.monotonic()))
 
     @property
     def moving(self) -> Mapping[NetworkId, int]:

@@ -52,12 +52,16 @@ class VirtualBalancer(Protocol):
         """To be called each second: repairs what drifted."""
         ...
 
-    async def forget(self) -> bool:
-        """Cut off what leads to tasks that have left the tables, and move UDP clients on.
+    async def move(self) -> bool:
+        """Have UDP clients of tasks that left begin anew with others.
 
         It takes a while on a machine with many connections, and may be under way while the other
-        methods are called. Answers whether there is more to forget, which isn't due yet.
+        methods are called. Answers whether there are more, which aren't due yet.
         """
+        ...
+
+    async def forget(self) -> bool:
+        """Cut off what leads to tasks that have left the tables; as `move` else."""
         ...
 
     @property

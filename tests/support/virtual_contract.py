@@ -57,6 +57,7 @@ class VirtualContract:
                 assert {answer() for _ in range(5)} == {first}
                 other = "b" if first == "a" else "a"
                 await balancer.apply(table(w, ready=other, present=other), w.members)
+                await balancer.move()
                 await balancer.forget()
                 assert {answer() for _ in range(5)} == {other}
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from ipaddress import IPv4Address, IPv6Address, ip_interface
 from pathlib import Path
 from typing import Protocol
@@ -70,6 +70,8 @@ class Mesh(Ports, Protocol):
     def has_ipv6(self) -> bool: ...
 
     async def tend(self) -> Tended: ...
+
+    async def move(self) -> bool: ...
 
     async def forget(self) -> bool: ...
 
@@ -131,7 +133,8 @@ class DataPlane:
         self._known = False  # whether any tables were told
         self._again = asyncio.Event()
         self._all_again = False  # or only the balancers
-        self._changed = asyncio.Event()  # somebody may have left
+        # Somebody may have left, whose clients are to move on, or be cut off.
+        self._to_move, self._to_forget = asyncio.Event(), asyncio.Event()
         self._lock = asyncio.Lock()
         self._virtual_problems: tuple[str, ...] = ()
         self._repaired = 0
@@ -182,7 +185,10 @@ class DataPlane:
         async with asyncio.TaskGroup() as group:
             group.create_task(self._keep())
             if self._kernel is not None:
-                group.create_task(self._forget(self._kernel))
+                mesh, virtual = self._kernel.mesh, self._kernel.virtual
+                # Beside all else that goes on, and each beside the other.
+                group.create_task(self._see_to(mesh.move, virtual.move, self._to_move))
+                group.create_task(self._see_to(mesh.forget, virtual.forget, self._to_forget))
 
     async def close(self, *, keep_tasks: bool) -> None:
         """Let go: the kernel goes on with what it does for tasks that are kept."""
@@ -374,7 +380,8 @@ class DataPlane:
             self._port_problems = (await self._ports.apply(published)).problems
         if kernel is not None:
             await self._balance(kernel)
-        self._changed.set()
+        self._to_move.set()
+        self._to_forget.set()
 
     async def _keep(self) -> None:
         turn = 0
@@ -394,15 +401,20 @@ class DataPlane:
                     await self._bring(only_balance=not whole)
             self._tell()
 
-    async def _forget(self, kernel: Kernel) -> None:
-        """Have the kernel forget what leads to tasks that left, beside all else that goes on."""
+    async def _see_to(
+        self,
+        mesh: Callable[[], Awaitable[bool]],
+        virtual: Callable[[], Awaitable[bool]],
+        left: asyncio.Event,
+    ) -> None:
+        """Have the kernel forget what leads to tasks that left."""
         while True:
-            has_more = await kernel.mesh.forget() | await kernel.virtual.forget()
+            has_more = await mesh() | await virtual()
             self._tell()
             with contextlib.suppress(TimeoutError):
                 async with timeout(FORGET_S if has_more else None):
-                    await self._changed.wait()
-            self._changed.clear()
+                    await left.wait()
+            left.clear()
 
     async def _apply_networks(self, kernel: Kernel) -> None:
         """Make the networks, those first that must not be made without being encrypted."""

@@ -25,7 +25,11 @@ LED_ON_NS = 2 * SECOND
 
 
 class Due(Struct, frozen=True):
-    """Addresses whose time has come at `at`."""
+    """Addresses whose time has come at `at`.
+
+    Tasks wait for clients to be moved, and nobody for what is cut off, which may take much longer.
+    So one isn't due together with the other.
+    """
 
     gone: frozenset[str] = frozenset()  # everything that leads there is cut off
     moved: frozenset[str] = frozenset()  # UDP clients begin anew with somebody else
@@ -105,14 +109,19 @@ class Leaving:
             if address not in ready_again and address not in self._gone
         }
 
-    def due(self, now: Instant) -> Due:
-        """What is to be forgotten now; it is told until it is said to be `done`.
+    @property
+    def ending(self) -> bool:
+        """Whether anything leads to tasks that are gone, and is still to be cut off."""
+        return bool(self._gone)
 
-        Clients that move come first: tasks wait for them, and nobody for those that are gone.
-        """
+    def moved(self, now: Instant) -> Due:
+        """Whose UDP clients are to move on now; it is told until it is said to be `done`."""
         moved = frozenset(key for key, rest in self._resting.items() if rest.until <= now)
-        gone = frozenset(address for address, at in self._gone.items() if at <= now)
-        return Due(gone=frozenset() if moved else gone, moved=moved, at=now)
+        return Due(moved=moved, at=now)
+
+    def gone(self, now: Instant) -> Due:
+        """What is to be cut off now; it is told until it is said to be `done`."""
+        return Due(gone=frozenset(key for key, at in self._gone.items() if at <= now), at=now)
 
     def done(self, due: Due) -> None:
         """It has been forgotten. Who has left anew meanwhile is not meant."""

@@ -27,9 +27,11 @@ def forget(due: Due, *, passes_on: bool, mark_of: Callable[[str], int] = virtual
     Raises:
         OSError: the kernel refuses; again is fine.
     """
-    for address in due.moved if passes_on or datagrams.are_exchanged() else ():
-        family = socket.AF_INET if is_ipv4(address) else socket.AF_INET6
-        conntrack.flush_udp(mark_of(address), family)
+    for family in (socket.AF_INET, socket.AF_INET6):
+        mine = (one for one in due.moved if is_ipv4(one) == (family is socket.AF_INET))
+        marks = frozenset(map(mark_of, mine))
+        if marks and (passes_on or datagrams.are_exchanged(family)):
+            conntrack.flush_udp(marks, family)
     for mark in dict.fromkeys(map(mark_of, due.gone)):
         conntrack.flush(mark)
     for address in due.ended:

@@ -11,6 +11,8 @@ import logging
 from collections import Counter
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from swarmd.lb.core.leaving import Due
 from swarmd.lb.core.virtual import VirtualChange, compare, virtual_services
 from swarmd.lb.nft import virtual_text as text
@@ -37,6 +39,7 @@ class NftSpace:
         self._path = path
         self._services: Services | None = None  # None: nothing is known to be in place
         self._leads: Counter[str] = Counter()  # how many services lead to each target
+        self._led: set[str] = set()  # and to which they have, since it was forgotten last
         self._generation = -1
 
     def bring(self, wanted: Services) -> None:
@@ -59,6 +62,7 @@ class NftSpace:
             who=self._path.name,
         )
         self._services = None
+        self._led |= leads.keys()
         try:
             self._generation = netns.inside(self._path, lambda: _run(batch))
         except nft.NftError as error:
@@ -68,7 +72,11 @@ class NftSpace:
         self._services, self._leads = wanted, leads
 
     def forget(self, due: Due) -> None:
-        netns.inside(self._path, lambda: forget(due, passes_on=False))
+        """For targets that this namespace was never led to the kernel need not look."""
+        mine = replace(due, gone=due.gone & self._led, moved=due.moved & self._led)
+        if mine:
+            netns.inside(self._path, lambda: forget(mine, passes_on=False))
+            self._led -= mine.gone - self._leads.keys()
 
     def repair(self) -> bool:
         services = self._services
@@ -84,6 +92,7 @@ class NftSpace:
         self._generation = netns.inside(self._path, lambda: _run(batch))
         self._services = wanted
         self._leads = Counter(target.address for row in wanted.values() for target in row.targets)
+        self._led |= self._leads.keys()
 
 
 def _after(leads: Counter[str], change: VirtualChange) -> Counter[str]:

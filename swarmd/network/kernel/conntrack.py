@@ -18,7 +18,7 @@ import errno
 import os
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Set
 from ipaddress import ip_address
 from pathlib import Path
 
@@ -57,15 +57,20 @@ def flush(mark: int) -> None:
     _forget(socket.AF_UNSPEC, _marked(mark))
 
 
-def flush_udp(mark: int, family: socket.AddressFamily) -> None:
-    """Forget the UDP sessions with this mark; other connections go on.
+def flush_udp(marks: Collection[int], family: socket.AddressFamily) -> None:
+    """Forget the UDP sessions with one of these marks; other connections go on.
+
+    All in one walk: where there are several the kernel lists the sessions of the namespace.
 
     Raises:
         OSError: the kernel refuses; before Linux 5.8 it knows no such request.
     """
     protocol = _attribute(_PROTOCOL_NUMBER, bytes([socket.IPPROTO_UDP]))
     origin = _attribute(_TUPLE_ORIGIN | _NESTED, _attribute(_TUPLE_PROTOCOL | _NESTED, protocol))
-    _forget(family, _marked(mark) + origin + _by(origin=_BY_PROTOCOL))
+    which = origin + _by(origin=_BY_PROTOCOL)
+    if len(marks) == 1:
+        which += b"".join(map(_marked, marks))
+    _forget(family, which, marks=frozenset(struct.pack("!L", mark) for mark in marks))
 
 
 def flush_answered_by(address: str) -> None:
@@ -82,12 +87,12 @@ def flush_answered_by(address: str) -> None:
     _forget(family, _attribute(_TUPLE_REPLY | _NESTED, source) + _by(replies=_BY_SOURCE))
 
 
-def _forget(family: int, which: bytes) -> None:
+def _forget(family: int, which: bytes, *, marks: Set[bytes] = frozenset()) -> None:
     if _COUNT.read_text() == "0\n":
         return
     with socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, _NETFILTER) as sock:
         sock.settimeout(5)
-        for some in _portions(list(_listed(sock, family, which))):
+        for some in _portions(list(_listed(sock, family, which, marks))):
             sock.send(b"".join(some))
             missing = len(some)
             while missing:
@@ -97,8 +102,8 @@ def _forget(family: int, which: bytes) -> None:
                         _check(body, fine=(errno.ENOENT,))
 
 
-def _listed(sock: socket.socket, family: int, which: bytes) -> Iterator[bytes]:
-    """The requests to delete what fits."""
+def _listed(sock: socket.socket, family: int, which: bytes, marks: Set[bytes]) -> Iterator[bytes]:
+    """The requests to delete what fits and bears one of the marks; any, where there are none."""
     sock.send(_message(_GET, _REQUEST | _DUMP, family, which))
     while True:
         for kind, its_family, body in _messages(sock.recv(_ANSWER_BYTES)):
@@ -107,6 +112,8 @@ def _listed(sock: socket.socket, family: int, which: bytes) -> Iterator[bytes]:
             if kind == _ERROR:
                 _check(body)
             attributes = {one & _KIND: (one, value) for one, value in _attributes(body)}
+            if marks and attributes.get(_MARK, (0, b""))[1] not in marks:
+                continue
             if not _is_over(attributes.get(_PROTOCOL_STATE, (0, b""))[1]):
                 name = (attributes[one] for one in _NAMES_ONE if one in attributes)
                 named = b"".join(_attribute(one, value) for one, value in name)

@@ -57,6 +57,9 @@ class NoMesh:
     async def tend(self) -> Tended:
         return Tended()
 
+    async def move(self) -> bool:
+        return False
+
     async def forget(self) -> bool:
         return False
 

@@ -19,12 +19,12 @@ pytestmark = [
     pytest.mark.skipif(os.geteuid() != 0, reason="namespaces need root"),
 ]
 TICK_S = 0.03  # the kernel's clock has moved on after so long
-FIRST, SECOND = "127.0.0.2", "127.0.0.3"
+FIRST, SECOND, THIRD = "127.0.0.2", "127.0.0.3", "127.0.0.4"
 TRACKING = """
 table ip t {
   chain c {
     type filter hook output priority mangle
-    meta l4proto udp ct mark set 7
+    meta l4proto udp ct mark set ip daddr map { 127.0.0.2 : 7, 127.0.0.3 : 8, 127.0.0.4 : 9 }
   }
 }
 """
@@ -32,7 +32,7 @@ table ip t {
 
 @pytest.fixture
 def space(tmp_path: Path) -> Iterator[Path]:
-    """A namespace that tracks what goes over its loopback interface, datagrams with mark 7."""
+    """A namespace that tracks what goes over its loopback interface, datagrams with a mark."""
     path = tmp_path / "space"
     netns.create(path)
     with open_netlink(path) as netlink:
@@ -77,12 +77,25 @@ def test_connections_are_forgotten_by_where_they_lead_or_by_their_mark(space: Pa
         talking(space, socket.SOCK_STREAM, SECOND),
     ):
         assert tracked(space) == {("udp", FIRST), ("tcp", FIRST), ("tcp", SECOND)}
-        netns.inside(space, lambda: conntrack.flush_udp(7, socket.AF_INET))
+        netns.inside(space, lambda: conntrack.flush_udp({7}, socket.AF_INET))
         assert tracked(space) == {("tcp", FIRST), ("tcp", SECOND)}
         netns.inside(space, lambda: conntrack.flush_answered_by(FIRST))
         assert tracked(space) == {("tcp", SECOND)}
         netns.inside(space, lambda: conntrack.flush(0))
         assert tracked(space) == set()
+
+
+def test_sessions_with_several_marks_are_forgotten_at_once(space: Path) -> None:
+    with (
+        talking(space, socket.SOCK_DGRAM, FIRST),
+        talking(space, socket.SOCK_DGRAM, SECOND),
+        talking(space, socket.SOCK_DGRAM, THIRD),
+        talking(space, socket.SOCK_STREAM, FIRST),
+    ):
+        netns.inside(space, lambda: conntrack.flush_udp({7, 9}, socket.AF_INET))
+        assert tracked(space) == {("udp", SECOND), ("tcp", FIRST)}
+        netns.inside(space, lambda: conntrack.flush_udp({7, 8}, socket.AF_INET6))
+        assert tracked(space) == {("udp", SECOND), ("tcp", FIRST)}
 
 
 def test_connections_that_are_over_are_left_to_end_by_themselves(space: Path) -> None:
@@ -107,14 +120,19 @@ def test_connections_that_were_reset_are_forgotten(space: Path) -> None:
 
 
 def test_a_socket_for_datagrams_is_seen_unless_it_is_bound_to_loopback(space: Path) -> None:
-    def look(address: str) -> bool:
-        with socket.socket(type=socket.SOCK_DGRAM) as sock:
+    def look(address: str, *, own: socket.AddressFamily, other: socket.AddressFamily) -> bool:
+        with socket.socket(own, socket.SOCK_DGRAM) as sock:
             sock.bind((address, 0))
-            return datagrams.are_exchanged()
+            return datagrams.are_exchanged(other)
 
-    assert not netns.inside(space, datagrams.are_exchanged)
-    assert not netns.inside(space, lambda: look(FIRST))
-    assert netns.inside(space, lambda: look("0.0.0.0"))
+    four, six = socket.AF_INET, socket.AF_INET6
+    assert not netns.inside(space, lambda: datagrams.are_exchanged(four))
+    assert not netns.inside(space, lambda: look(FIRST, own=four, other=four))
+    assert netns.inside(space, lambda: look("0.0.0.0", own=four, other=four))
+    assert not netns.inside(space, lambda: look("0.0.0.0", own=four, other=six))
+    assert not netns.inside(space, lambda: look("::1", own=six, other=six))
+    assert netns.inside(space, lambda: look("::", own=six, other=six))
+    assert netns.inside(space, lambda: look("::", own=six, other=four))
 
 
 def test_a_connection_is_idle_once_its_client_has_the_answer(space: Path) -> None:

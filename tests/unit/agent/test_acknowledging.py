@@ -128,4 +128,4 @@ async def test_who_is_late_is_told() -> None:
 async def test_without_a_manager_nothing_is_waited_for() -> None:
     async with acknowledging(None) as acknowledger:
         unsettled = await acknowledger.settle(9, published=True, network_ids=())
-    assert unsettled == Unsettled("no manager is connected")
+    assert unsettled == Unsettled("no manager is connected", again=False)

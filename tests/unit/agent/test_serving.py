@@ -167,8 +167,15 @@ async def test_a_task_with_udp_clients_goes_on_until_they_have_moved() -> None:
     assert not node.told
 
 
-async def test_nodes_that_take_long_to_move_udp_clients_are_asked_again() -> None:
-    node = Node(DATAGRAMS, unsettled=Unsettled("nodes are late", (NodeId("n1"),)))
+@pytest.mark.parametrize(
+    "unsettled",
+    [Unsettled("nodes are late", (NodeId("n1"),)), Unsettled("the manager gave no answer")],
+)
+async def test_nodes_that_take_long_to_move_udp_clients_are_asked_again(
+    unsettled: Unsettled, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "ASK_AGAIN_S", 0)
+    node = Node(DATAGRAMS, unsettled=unsettled)
     async with asyncio.TaskGroup() as group:
         draining = group.create_task(node.drain())
         while len(node.settled) < 4:

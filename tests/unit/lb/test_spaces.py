@@ -51,11 +51,11 @@ async def test_udp_clients_move_on_only_after_the_rules_without_their_task_are_i
     await balancer.apply(a_table(3, ready=True), {SPACE: (NET,)})
     kernel.takes_ns = 10 * UDP_REST_NS
     await balancer.apply(a_table(5, ready=False), {SPACE: (NET,)})
-    assert await balancer.forget(), "there is more to come"
+    assert await balancer.move(), "there is more to come"
     assert kernel.forgotten == []
     assert balancer.moving == {NET: 4}
     clock.advance(UDP_REST_NS)
-    assert not await balancer.forget()
+    assert not await balancer.move()
     assert [due.moved for due in kernel.forgotten] == [{A}]
     assert balancer.moving == {}
 
@@ -70,9 +70,9 @@ async def test_clients_that_the_kernel_does_not_forget_are_still_to_be_moved() -
     await balancer.apply(a_table(5, ready=False), {SPACE: (NET,)})
     clock.advance(UDP_REST_NS)
     kernel.refuses = True
-    assert await balancer.forget()
+    assert await balancer.move()
     assert balancer.moving == {NET: 4}
     kernel.refuses = False
     clock.advance(UDP_REST_NS)
-    assert not await balancer.forget()
+    assert not await balancer.move()
     assert balancer.moving == {}

@@ -57,6 +57,9 @@ class Mesh:
     async def tend(self) -> Tended:
         return self.tended
 
+    async def move(self) -> bool:
+        return False
+
     async def forget(self) -> bool:
         return False
 
@@ -94,6 +97,9 @@ class Virtual:
 
     async def tend(self) -> Tended:
         return Tended()
+
+    async def move(self) -> bool:
+        return False
 
     async def forget(self) -> bool:
         return False
