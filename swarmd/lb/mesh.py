@@ -16,7 +16,7 @@ from collections.abc import Callable
 from msgspec.structs import replace
 
 from swarmd.lb.core.balance import unserved
-from swarmd.lb.core.leaving import Due, Leaving
+from swarmd.lb.core.leaving import LED_ON_NS, Due, Leaving
 from swarmd.lb.core.mesh import IPV6, MeshPort, MeshSide, MeshState, mesh_state, split
 from swarmd.lb.core.plan import PortKey
 from swarmd.lb.core.tables import Backend, ServiceEndpoints, Tables
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 # Nodes that are later than this with the news of a stopped task have lost their managers.
 RESCUE_NS = 60 * SECOND
+# The way to a task that another node leads on lasts until after it is cut off.
+WAY_NS = 2 * LED_ON_NS
 VERIFY_EVERY_NS = 10 * SECOND
 _NO_TASK = TaskId("")
 
@@ -95,11 +97,12 @@ class MeshBalancer:
 
     async def use(self, ingress: NetworkTable | None) -> None:
         """Balance over this ingress network from the next `apply` on; None: there is none."""
-        until = Instant(self._clock.monotonic() + RESCUE_NS)
+        now = self._clock.monotonic()
         held = ingress.endpoints if ingress is not None else {}
         for task_id, endpoint in self._ingress.endpoints.items() if self._ingress else ():
             if task_id not in held:
-                self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint, until))
+                until = now + (RESCUE_NS if endpoint.node_id == self._node_id else WAY_NS)
+                self._stopped |= dict.fromkeys(endpoint.addresses, (endpoint, Instant(until)))
         new = frozenset(held) - frozenset(self._ingress.endpoints if self._ingress else held)
         coming = set()
         for task_id, endpoint in held.items():
@@ -122,7 +125,8 @@ class MeshBalancer:
         repaired = 0
         async with self._at_work:
             try:
-                if self._problem or self._again.is_set():
+                is_over = any(until <= now for _, until in self._stopped.values())
+                if self._problem or self._again.is_set() or is_over:
                     await self._bring()
                 elif self._sides and now - self._verified_at >= VERIFY_EVERY_NS:
                     self._verified_at = Instant(now)
